@@ -1,0 +1,1 @@
+"""What the bank can offer: products, service actions, hooks, offers, channels, as typed and dated policy."""

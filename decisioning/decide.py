@@ -1,0 +1,260 @@
+"""The one pipeline, for one customer and for many: candidates, filters, scores, rank, choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decisioning.arbitration import Components, components
+from decisioning.arms import HOLDOUT, TREAT, holdout, without_sales
+from decisioning.candidates import HELD_OUT, NO_REASON, TOOL_ALONE, Candidates, candidates
+from decisioning.catalogue.catalogue import Bools, Catalogue, Floats
+from decisioning.decision import Arm, Decision, Parts, ShadowSlot, Slot, Suppressed
+from decisioning.exploration import NOTHING, Draw, draw, gumbel
+from decisioning.grounds import grounds
+from decisioning.inputs import Inputs
+from decisioning.matrix import Context, context
+from decisioning.playbooks import Playbook
+from decisioning.policy import DecisionsPolicy
+from decisioning.situation import Situation
+from features.errors import BadRequest
+
+_ARMS = {True: Arm(HOLDOUT, holdout=True), False: Arm(TREAT, holdout=False)}
+_OF_CONSENT = {"none": "CONSENT_NOT_KEPT", "bank_attests": "CONSENT_ATTESTED"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """Everything that is known of n customers and m offers once the lists are drawn."""
+
+    situation: Situation
+    catalogue: Catalogue
+    policy: DecisionsPolicy
+    found: Candidates
+    context: Context
+    parts: Components
+    score: Floats
+    is_held_out: Bools
+    reason: NDArray[np.int16]
+    permitted: Bools
+    drawn: Draw
+    shadow: Draw | None
+
+
+def decide(inputs: Inputs, catalogue: Catalogue, policy: DecisionsPolicy) -> list[Decision]:
+    """The decisions of all customers of `inputs`, in their order; raises BadRequest for an unknown channel.
+
+    A decision depends on its customer's own rows alone: neither the batch nor the order in it changes it.
+    """
+    if inputs.channel and inputs.channel not in catalogue.channel_index:
+        raise BadRequest("unknown channel", value=inputs.channel, allowed=catalogue.channels)
+    ranked = _rank(Situation.of(inputs, catalogue), catalogue, policy)
+    interned: dict[tuple[int, int], Suppressed] = {}
+    return [_decision(ranked, i, interned) for i in range(inputs.n)]
+
+
+def _rank(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy) -> _Ranked:
+    found = candidates(situation, catalogue, policy)
+    weights = context(situation, catalogue, policy)
+    parts = components(situation, catalogue, policy, weights, cost=_cheapest(found, catalogue))
+    score = parts.score
+    is_held_out = holdout(situation, policy)
+    in_channel = _in_channel(found, situation, catalogue)
+    reason = _settled(in_channel, without_sales(is_held_out, situation, catalogue), catalogue)
+    permitted = reason == NO_REASON
+    noise = _noise(situation, catalogue)
+    drawn = _drawn(score, permitted, noise, situation, catalogue, policy)
+    shadow = None
+    if is_held_out.any():
+        shadow = _drawn(score, in_channel == NO_REASON, noise, situation, catalogue, policy)
+    return _Ranked(
+        situation, catalogue, policy, found, weights, parts, score, is_held_out, reason, permitted, drawn, shadow
+    )
+
+
+def _cheapest(found: Candidates, catalogue: Catalogue) -> Floats:
+    """Cost of each offer's cheapest permitted treatment, (n, m); channels stand from cheapest to dearest."""
+    costs: Floats = catalogue.channel_cost[found.open.argmax(axis=2)]
+    return costs
+
+
+def _in_channel(found: Candidates, situation: Situation, catalogue: Catalogue) -> NDArray[np.int16]:
+    """Reasons once offers without a permitted treatment in the requested channel are out, (n, m)."""
+    if not situation.inputs.channel:
+        return found.reason
+    there = found.closed[:, :, catalogue.channel_index[situation.inputs.channel]]
+    return np.where(found.reason == NO_REASON, there, found.reason)
+
+
+def _settled(reason: NDArray[np.int16], sales: Bools, catalogue: Catalogue) -> NDArray[np.int16]:
+    """Reasons once holdouts go without sales, and tools without company (D02), (n, m)."""
+    reason = np.where(sales & (reason == NO_REASON), np.int16(HELD_OUT), reason)
+    permitted = reason == NO_REASON
+    has_company = (permitted & ~catalogue.is_tool).any(axis=1)
+    alone = permitted & catalogue.is_tool & ~has_company[:, None]
+    return np.where(alone, np.int16(TOOL_ALONE), reason)
+
+
+def _noise(situation: Situation, catalogue: Catalogue) -> Floats:
+    """One draw a customer and business day; those without personal recommendation share the stranger's (R31)."""
+    ids = situation.inputs.customer_ids
+    if situation.is_generic.any():
+        ids = tuple("" if off else name for name, off in zip(ids, situation.is_generic.tolist(), strict=True))
+    return gumbel(ids, situation.on.isoformat(), situation.inputs.epoch, catalogue.m)
+
+
+def _drawn(
+    score: Floats,
+    permitted: Bools,
+    noise: Floats,
+    situation: Situation,
+    catalogue: Catalogue,
+    policy: DecisionsPolicy,
+) -> Draw:
+    return draw(score, permitted, noise, catalogue=catalogue, figures=policy.arbitration, limit=situation.inputs.limit)
+
+
+def _decision(ranked: _Ranked, i: int, interned: dict[tuple[int, int], Suppressed]) -> Decision:
+    situation, inputs = ranked.situation, ranked.situation.inputs
+    tier = inputs.codes("tier")[i]
+    offers = tuple(_slots(ranked, i))
+    end = float(ranked.drawn.end_propensity[i])
+    return Decision(
+        decided_at=inputs.now,
+        customer_id=inputs.customer_ids[i],
+        customer_class=situation.classes[i],
+        stage=situation.stages[i],
+        tier=tier,
+        grade=inputs.codes("grade")[i],
+        benefits=ranked.catalogue.benefits.get(tier, ()),
+        release_id=inputs.release_id,
+        prices_version=inputs.prices_version,
+        arm=_ARMS[bool(ranked.is_held_out[i])],
+        offers=offers,
+        no_action=None if offers else _why_nothing(ranked, i),
+        end_propensity=None if np.isnan(end) else end,
+        marks=tuple(_marks(situation, i)),
+        degraded=inputs.degraded,
+        stale=inputs.stale,
+        fallback=inputs.p is None,
+        suppressed=tuple(_suppressed(ranked, i, interned)),
+        shadow=tuple(_shadow(ranked, i)),
+    )
+
+
+def _slots(ranked: _Ranked, i: int) -> list[Slot]:
+    offers, chances = ranked.drawn.offer[i].tolist(), ranked.drawn.propensity[i].tolist()
+    taken = [(j, chance) for j, chance in zip(offers, chances, strict=True) if j != NOTHING]
+    return [_slot(ranked, i, j, rank, chance) for rank, (j, chance) in enumerate(taken, 1)]
+
+
+def _slot(ranked: _Ranked, i: int, j: int, rank: int, propensity: float) -> Slot:
+    catalogue, inputs = ranked.catalogue, ranked.situation.inputs
+    card, channel = catalogue.cards[j], _channel(ranked, i, j)
+    expires = timedelta(days=ranked.policy.arbitration.offer_expires_days)
+    return Slot(
+        rank=rank,
+        offer_id=card.offer_id,
+        product_id=card.product_id,
+        hook_id=card.hook_id,
+        treatment_id=catalogue.treatment_id(j, channel),
+        channel=catalogue.channels[channel],
+        name=card.name,
+        score=float(ranked.score[i, j]),
+        components=_parts(ranked.parts, i, j),
+        p_channel=_p_channel(inputs, i, j),
+        propensity=propensity,
+        reasons=grounds(
+            i,
+            j,
+            situation=ranked.situation,
+            catalogue=catalogue,
+            context=ranked.context,
+            parts=ranked.parts,
+            permitted=ranked.permitted,
+        ),
+        playbook=Playbook.of(card, catalogue.modes[channel]),
+        expires_at=inputs.now + expires,
+    )
+
+
+def _channel(ranked: _Ranked, i: int, j: int) -> int:
+    """The requested channel, or the cheapest permitted one where any will do."""
+    requested = ranked.situation.inputs.channel
+    if requested:
+        return ranked.catalogue.channel_index[requested]
+    return int(ranked.found.open[i, j].argmax())
+
+
+def _parts(parts: Components, i: int, j: int) -> Parts:
+    return Parts(
+        p=float(parts.p[i, j]),
+        uplift=float(parts.uplift[i, j]),
+        uplift_is_assumed=bool(parts.uplift_is_assumed[i, j]),
+        value=float(parts.value[i, j]),
+        reward=float(parts.reward[i, j]),
+        cost=float(parts.cost[i, j]),
+        context=float(parts.context[i, j]),
+        lever=float(parts.lever[i, j]),
+        shadow_price=float(parts.shadow_price[i, j]),
+    )
+
+
+def _p_channel(inputs: Inputs, i: int, j: int) -> float | None:
+    if inputs.p_channel is None or np.isnan(inputs.p_channel[i, j]):
+        return None
+    return float(inputs.p_channel[i, j])
+
+
+def _why_nothing(ranked: _Ranked, i: int) -> str:
+    if ranked.permitted[i].any():
+        return "BELOW_FLOOR"
+    return "HOLDOUT" if (ranked.reason[i] == HELD_OUT).any() else "NO_CANDIDATE"
+
+
+def _marks(situation: Situation, i: int) -> list[str]:
+    marks = {
+        "CLASS_ASSUMED": situation.is_class_assumed[i],
+        "STAGE_ASSUMED": situation.is_stage_assumed[i],
+        "GENERIC_ORDER": situation.is_generic[i],
+    }
+    consent = _OF_CONSENT.get(situation.inputs.consent_basis)
+    return [*(code for code, holds in marks.items() if holds), *([consent] if consent else [])]
+
+
+def _suppressed(ranked: _Ranked, i: int, interned: dict[tuple[int, int], Suppressed]) -> list[Suppressed]:
+    """The offers that are out, in order of their id; those without an end are shared between customers."""
+    out = []
+    until = ranked.found.until[i]
+    lapses = ~np.isnat(until)
+    ends = dict(zip(np.flatnonzero(lapses).tolist(), until[lapses].tolist(), strict=True)) if lapses.any() else {}
+    for j, reason in enumerate(ranked.reason[i].tolist()):
+        if reason == NO_REASON:
+            continue
+        if j in ends:
+            out.append(_suppression(ranked, j, reason, ends[j].replace(tzinfo=UTC)))
+            continue
+        known = interned.get((j, reason))
+        if known is None:
+            known = interned[j, reason] = _suppression(ranked, j, reason, None)
+        out.append(known)
+    return out
+
+
+def _suppression(ranked: _Ranked, j: int, reason: int, until: datetime | None) -> Suppressed:
+    name, code = ranked.found.reasons[reason]
+    return Suppressed(ranked.catalogue.cards[j].offer_id, name, code, until)
+
+
+def _shadow(ranked: _Ranked, i: int) -> list[ShadowSlot]:
+    if ranked.shadow is None or not ranked.is_held_out[i]:
+        return []
+    drawn = zip(ranked.shadow.offer[i].tolist(), ranked.shadow.propensity[i].tolist(), strict=True)
+    return [
+        ShadowSlot(rank, ranked.catalogue.cards[j].offer_id, float(ranked.score[i, j]), chance)
+        for rank, (j, chance) in enumerate(drawn, 1)
+        if j != NOTHING
+    ]

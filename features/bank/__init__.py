@@ -1,0 +1,1 @@
+"""The bank's own data: contracts, engines, quarantine, sources, tiles."""

@@ -1,0 +1,1 @@
+"""Importers of public data sets, each into a bank home with its own policy and catalogue."""

@@ -1,0 +1,182 @@
+"""Everything that decides who a customer is, as one typed and dated policy; a change of it needs a build.
+
+Sections are the files of `features/policy/`. How dated values are read stands in `policy_book.py`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from features.policy_book import Frozen, PolicyBook, PolicyValues, Rule, Share
+
+SHIPPED = Path(__file__).parent / "policy"
+
+__all__ = [
+    "SHIPPED", "Bank", "Classes", "CustomerClass", "Frozen", "Grace", "Grades", "Lifecycle", "PolicyBook",
+    "PolicyValues", "Rule", "SegmentsPolicy", "Share", "Tag", "Tiers", "segments",
+]  # fmt: skip
+
+
+class Bank(Frozen):
+    """What holds for the whole bank."""
+
+    currency: str
+    zone: str
+    publishing_lag_hours: Annotated[int, Field(ge=0)]
+    day_lag_hours: Annotated[int, Field(ge=0)]
+    consent_basis: str = Field(pattern="^(none|bank_attests|opt_in)$")
+    quarantine_share: Share
+
+
+class Grace(Frozen):
+    """Months below the own threshold after which a tier is watched, and after which it falls (R10, R12)."""
+
+    watch_after_months: Annotated[int, Field(ge=1)]
+    demote_after_months: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.watch_after_months > self.demote_after_months:
+            raise ValueError("watch_after_months must not exceed demote_after_months")
+        return self
+
+
+class Tiers(Frozen):
+    """分层. Thresholds ascend from zero, in reporting currency of monthly daily average."""
+
+    thresholds: dict[str, Annotated[int, Field(ge=0)]]
+    grace: dict[str, Grace]
+    near_up_share: Share
+    near_up_from: str
+    benefits: dict[str, tuple[str, ...]]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        floors = list(self.thresholds.values())
+        if floors != sorted(set(floors)) or floors[0] != 0:
+            raise ValueError("tier thresholds must ascend strictly and begin at 0")
+        named = {"grace": {*self.grace}, "benefits": {*self.benefits}, "near_up_from": {self.near_up_from}}
+        for name, tiers in named.items():
+            unknown = tiers - set(self.thresholds) - {"default"}
+            if unknown:
+                raise ValueError(f"{name} names unknown tiers {sorted(unknown)}; allowed: {list(self.thresholds)}")
+        if "default" not in self.grace or set(self.benefits) != set(self.thresholds):
+            raise ValueError("grace needs a default, and benefits a list for every tier")
+        return self
+
+    def grace_of(self, tier: str) -> Grace:
+        return self.grace.get(tier, self.grace["default"])
+
+
+class Grades(Frozen):
+    """分级. Score = 100 × Σ weight × sub-score over the four factors; bands ascend."""
+
+    weights: dict[str, Share]
+    bands: dict[str, float]
+    hysteresis_points: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _sum(self) -> Self:
+        if abs(sum(self.weights.values()) - 1) > 1e-9:
+            raise ValueError("grade weights must sum to 1")
+        return self
+
+
+class CustomerClass(Frozen):
+    """分类. One customer class: first match by precedence wins, the others become tags.
+
+    Who is in it stays while `keep` holds, though `rule` no longer does.
+    """
+
+    zh: str
+    precedence: Annotated[int, Field(ge=1)]
+    rule: Rule | None  # None matches everybody: the default class
+    keep: Rule | None = None
+
+
+class Classes(Frozen):
+    """The classes by id, the last of which matches everybody."""
+
+    classes: dict[str, CustomerClass]
+    youngest_sales_age: int
+    wealth_stay_amount: Annotated[float, Field(ge=0)]  # below it a month counts towards leaving WEALTH
+
+    @model_validator(mode="after")
+    def _default_is_last(self) -> Self:
+        ranked = self.ranked()
+        if ranked[-1][1].rule is not None or any(c.rule is None for _, c in ranked[:-1]):
+            raise ValueError("exactly the class of the last precedence has no rule")
+        if len({c.precedence for _, c in ranked}) != len(ranked):
+            raise ValueError("class precedences must differ")
+        return self
+
+    def ranked(self) -> list[tuple[str, CustomerClass]]:
+        return sorted(self.classes.items(), key=lambda item: item[1].precedence)
+
+
+class Lifecycle(Frozen):
+    """生命周期. The figures of the stage machine; days unless the name says otherwise."""
+
+    first_funding_amount: float
+    new_days: int
+    new_settles_days: int
+    mature_days: int
+    mature_services: int
+    mature_categories: int
+    mature_spread_share: Share
+    mature_months: int
+    growth_aum_share: float
+    growth_months: int
+    decline_hard_share: Share
+    decline_hard_amount: float
+    decline_soft_share: Share
+    decline_app_share: Share
+    decline_soft_signs: int
+    recover_aum_share: Share
+    recover_app_share: Share
+    recover_months: int
+    decline_days: int
+    dormant_days: int
+    wake_active_days: int
+    wake_amount: float
+    lost_days: int
+    lost_amount: float
+    lost_peak_share: Share
+    lost_peak_amount: float
+    lost_peak_months: int
+    lost_silent_days: int
+    winback_amount: float
+    legal_moves: dict[str, tuple[str, ...]]
+
+
+class Tag(Frozen):
+    """A tag of the portrait: a definition, an owner, days to live, sensitivity."""
+
+    zh: str
+    en: str
+    rule: Rule
+    owner: str
+    expires_days: Annotated[int, Field(ge=1)]
+    sensitivity: str = Field(pattern="^C[12]$")
+
+
+class SegmentsPolicy(PolicyValues):
+    """Everything that decides who a customer is; a change needs a build."""
+
+    bank: Bank
+    tiers: Tiers
+    grades: Grades
+    classes: Classes
+    lifecycle: Lifecycle
+    tags: dict[str, Tag]
+    lifetimes: dict[str, int]
+
+
+@lru_cache(maxsize=8)
+def segments(*folders: Path) -> PolicyBook[SegmentsPolicy]:
+    """The segments book: the shipped one, with sections replaced by those in `folders`."""
+    return PolicyBook.read(SegmentsPolicy, SHIPPED, *folders)

@@ -1,0 +1,224 @@
+"""生命周期 Lifecycle: seven stages from first contact to loss, by a state machine with hysteresis and legal moves only.
+
+Grain: a customer, a month. Uses: wealth, activity. Nulls: never the stage; a test whose figures are not known does not
+hold. In the first month of history nobody has a past, so the stage is seeded from the facts of that month alone.
+Rules: R20, R21, B01 as corrected. Tests are tried in the order LOST, DORMANT, DECLINE, PROSPECT, NEW, MATURE, GROWTH.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from features.month import Month, beside
+from features.policy import Lifecycle, SegmentsPolicy
+from features.vocabulary import Column, Kind, Stage
+
+COLUMNS = (
+    Column("stage", Kind.CODE, "lifecycle stage", allowed=tuple(Stage)),
+    Column("stage_entered_on", Kind.DATE, "month end at which the stage was entered"),
+    Column("stage_reason", Kind.CODE, "test that led into the stage"),
+    Column("previous_stage", Kind.CODE, "stage before this one", "no other stage so far", allowed=tuple(Stage)),
+    Column("reference_mda", Kind.NUMBER, "mda that a decline is measured against", "not in decline, or no balances"),
+    Column("months_steady", Kind.INTEGER, "month ends in a row at which the test of MATURE held"),
+    Column("months_growing", Kind.INTEGER, "month ends in a row at which AUM stood far above its half-year mean"),
+    Column("months_recovered", Kind.INTEGER, "month ends in a row at which AUM and app days were back"),
+    Column("months_lost", Kind.INTEGER, "month ends in a row at which AUM was a remnant of its peak"),
+)
+uses = ("wealth", "activity")
+_CARRIED = (
+    "stage", "stage_entered_on", "previous_stage", "reference_mda", "months_steady", "months_growing",
+    "months_recovered", "months_lost",
+)  # fmt: skip
+_TYPES = {
+    "stage": "string", "stage_entered_on": "date", "previous_stage": "string", "reference_mda": "float64",
+    "months_steady": "int64", "months_growing": "int64", "months_recovered": "int64", "months_lost": "int64",
+}  # fmt: skip
+
+
+def family(month: Month, before: ir.Table | None, policy: SegmentsPolicy) -> ir.Table:
+    """Stage of every customer after this month's closing, with the counters that the next month needs."""
+    figures = policy.lifecycle
+    people = _people(month, before)
+    people = people.mutate(**_ages(people, month))
+    people = people.mutate(**_signs(people, figures))
+    people = people.mutate(**_counters(people, figures))
+    people = people.mutate(**_wanted(people, figures))
+    people = people.mutate(stage=_legal(people, figures))
+    moved = people.held_stage.isnull() | (people.stage != people.held_stage)
+    enters_decline = moved & (people.stage == Stage.DECLINE)
+    stays_declining = ~moved & (people.stage == Stage.DECLINE)
+    answer = people.mutate(
+        stage_entered_on=ibis.ifelse(moved, people.as_of, people.held_stage_entered_on),
+        stage_reason=_reason(people),
+        previous_stage=ibis.ifelse(moved, people.held_stage, people.held_previous_stage),
+        reference_mda=ibis.ifelse(
+            enters_decline, people.mda_prior_3m, ibis.ifelse(stays_declining, people.held_reference_mda, None)
+        ),
+    )
+    return month.everyone(answer, COLUMNS)
+
+
+def _people(month: Month, before: ir.Table | None) -> ir.Table:
+    people = month.customers.select(
+        "customer_id", "registered_on", "first_product_on", "closed_on", "as_of", "history_on"
+    )
+    people = beside(people, *[month.families[name] for name in uses])
+    if before is None:
+        return people.mutate(**{f"held_{name}": ibis.null(_TYPES[name]) for name in _CARRIED}, has_past=False)
+    held = before.select("customer_id", **{f"held_{name}": before[name] for name in _CARRIED})
+    return beside(people, held).mutate(has_past=True)
+
+
+def _ages(people: ir.Table, month: Month) -> dict[str, Any]:
+    """Days since first product and since last activity; silence before the bank's history began is not known."""
+    as_of, began = people.as_of, people.history_on
+    is_customer = (people.first_product_on <= as_of).fill_null(False)
+    last = ibis.coalesce(
+        people.last_active_on, ibis.greatest(ibis.coalesce(people.first_product_on, people.registered_on), began)
+    )
+    sees_activity = "txn" in month.has or "channel_event" in month.has
+    return {
+        "is_customer": is_customer,
+        "customer_days": as_of.delta(people.first_product_on, unit="day"),
+        "silent_days": as_of.delta(last, unit="day") if sees_activity else ibis.literal(0, "int64"),
+        "is_closed": (people.closed_on <= as_of).fill_null(False),
+    }
+
+
+def _signs(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
+    """Hard and soft signs of decline, growth, steadiness, recovery and loss in this month alone."""
+    p = people
+    drop = p.mda_prior_3m - p.mda
+    hard_fall = (p.mda <= figures.decline_hard_share * p.mda_prior_3m) & (drop >= figures.decline_hard_amount)
+    beyond_payday = p.largest_out_1m > ibis.greatest(p.salary_amount_1m, 0.0)
+    outflow = (
+        (p.largest_out_1m >= figures.decline_hard_share * p.aum_end_before)
+        & (p.largest_out_1m >= figures.decline_hard_amount)
+        & beyond_payday
+    )
+    reference = ibis.coalesce(p.held_reference_mda, p.mda_prior_3m)
+    soft = (
+        _one(p.mda <= figures.decline_soft_share * reference)
+        + _one((p.n_txn_prior_3m > 0) & (p.n_txn_3m <= figures.decline_soft_share * p.n_txn_prior_3m))
+        + _one((p.app_days_prior_3m > 0) & (p.app_days_3m <= figures.decline_app_share * p.app_days_prior_3m))
+        + _one((p.n_salary_3m > 0) & (p.n_salary_1m == 0))
+    )
+    services = p.n_services_3m.fill_null(0) + p.n_holdings.fill_null(0)
+    return {
+        "is_falling": _holds(hard_fall) | _holds(outflow),
+        "is_weakening": soft >= figures.decline_soft_signs,
+        "is_steady": (p.customer_days > figures.mature_days)
+        & (services >= figures.mature_services)
+        & (p.n_asset_classes.fill_null(0) >= figures.mature_categories)
+        & _holds(p.mda_spread_3m <= 2 * figures.mature_spread_share),
+        "is_growing": _holds(p.mda >= (1 + figures.growth_aum_share) * p.mda_mean_6m),
+        "is_recovered": _holds(p.mda >= figures.recover_aum_share * reference)
+        & (p.app_days_3m.fill_null(0) >= figures.recover_app_share * p.app_days_prior_3m.fill_null(0)),
+        "is_remnant": _holds(p.mda <= figures.lost_peak_share * p.mda_peak_12m)
+        & _holds(p.mda_peak_12m >= figures.lost_peak_amount)
+        & (p.n_txn_3m.fill_null(0) == 0),
+    }
+
+
+def _counters(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
+    """Month ends in a row; one that breaks the row starts again at 0."""
+
+    def row(sign: str, counter: str) -> Any:
+        return ibis.ifelse(people[sign].fill_null(False), people[f"held_{counter}"].fill_null(0) + 1, 0)
+
+    return {
+        "months_steady": row("is_steady", "months_steady"),
+        "months_growing": row("is_growing", "months_growing"),
+        "months_recovered": row("is_recovered", "months_recovered"),
+        "months_lost": row("is_remnant", "months_lost"),
+    }
+
+
+def _wanted(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
+    """The stage that the tests ask for and the test that asked, before legality."""
+    branches = _returns(people, figures) + _tests(people, figures)
+    return {
+        "wanted": ibis.cases(*[(test, stage) for test, stage, _ in branches], else_=Stage.GROWTH.value),
+        "wanted_reason": ibis.cases(*[(test, reason) for test, _, reason in branches], else_="default"),
+    }
+
+
+def _returns(people: ir.Table, figures: Lifecycle) -> list[tuple[Any, Any, str]]:
+    """Ways out of LOST, DORMANT and DECLINE, which hold the stage until they are met."""
+    p = people
+    held = p.held_stage
+    paid_in = _holds(p.largest_in_3m >= figures.winback_amount) & (p.n_txn_1m > 0)
+    woke = (p.active_days_1m >= figures.wake_active_days) & _holds(p.aum_end >= figures.wake_amount)
+    recovered = p.months_recovered >= figures.recover_months
+    declining_days = _days_in_stage(p)
+    goes_silent = p.silent_days >= figures.dormant_days
+    origin = ibis.ifelse(
+        p.held_previous_stage.isin([Stage.MATURE.value, Stage.GROWTH.value]), p.held_previous_stage, Stage.GROWTH.value
+    )
+    return [
+        (_holds((held == Stage.LOST) & paid_in & ~p.is_closed), Stage.NEW.value, "winback"),
+        (_holds(held == Stage.LOST), Stage.LOST.value, "still lost"),
+        (p.is_closed, Stage.LOST.value, "all closed"),
+        (_holds(held == Stage.PROSPECT) & p.is_customer, Stage.NEW.value, "first product"),
+        (_is_lost(p, figures), Stage.LOST.value, "nothing left"),
+        (_holds((held == Stage.DORMANT) & woke), Stage.GROWTH.value, "reactivated"),
+        (_holds(held == Stage.DORMANT), Stage.DORMANT.value, "still silent"),
+        (p.is_customer & goes_silent, Stage.DORMANT.value, "silent"),
+        (_holds((held == Stage.DECLINE) & recovered), origin, "recovered"),
+        (_holds((held == Stage.DECLINE) & (declining_days >= figures.decline_days)), Stage.GROWTH.value, "re-based"),
+        (_holds(held == Stage.DECLINE), Stage.DECLINE.value, "still declining"),
+    ]
+
+
+def _tests(people: ir.Table, figures: Lifecycle) -> list[tuple[Any, Any, str]]:
+    p = people
+    settled = _holds(p.customer_days > figures.new_settles_days)
+    is_new = p.is_customer & _holds(p.customer_days <= figures.new_days)
+    leaves_mature = (p.held_stage == Stage.MATURE) & (p.months_growing < figures.growth_months)
+    return [
+        (p.is_customer & settled & p.is_falling, Stage.DECLINE.value, "money left"),
+        (p.is_customer & settled & p.is_weakening, Stage.DECLINE.value, "several weak signs"),
+        (~p.is_customer, Stage.PROSPECT.value, "no product yet"),
+        (is_new | _winback_is_fresh(p, figures), Stage.NEW.value, "first days"),
+        (_holds(leaves_mature), Stage.MATURE.value, "still mature"),
+        (p.months_steady >= figures.mature_months, Stage.MATURE.value, "steady and broad"),
+    ]
+
+
+def _winback_is_fresh(people: ir.Table, figures: Lifecycle) -> Any:
+    """A customer won back counts as NEW for as long as a first customer does."""
+    return _holds((people.held_stage == Stage.NEW) & (_days_in_stage(people) <= figures.new_days))
+
+
+def _is_lost(people: ir.Table, figures: Lifecycle) -> Any:
+    silent = (people.silent_days >= figures.lost_days) & (people.aum_end.fill_null(0) < figures.lost_amount)
+    return people.is_customer & (silent | (people.months_lost >= figures.lost_peak_months))
+
+
+def _days_in_stage(people: ir.Table) -> Any:
+    return people.as_of.delta(people.held_stage_entered_on, unit="day")
+
+
+def _legal(people: ir.Table, figures: Lifecycle) -> Any:
+    """The wanted stage if the move to it is legal, else the stage held."""
+    legal = ibis.literal(False)
+    for origin, targets in figures.legal_moves.items():
+        legal = legal | ((people.held_stage == origin) & people.wanted.isin([origin, *targets]))
+    return ibis.ifelse(people.held_stage.isnull() | legal, people.wanted, people.held_stage)
+
+
+def _reason(people: ir.Table) -> Any:
+    seeded = ibis.ifelse(people.has_past, people.wanted_reason, ibis.literal("seeded: ") + people.wanted_reason)
+    return ibis.ifelse(people.stage == people.wanted, seeded, "move not legal, stage kept")
+
+
+def _holds(test: Any) -> Any:
+    """A test whose figures are not known does not hold."""
+    return test.fill_null(False)
+
+
+def _one(test: Any) -> Any:
+    return _holds(test).cast("int64")

@@ -1,0 +1,261 @@
+"""The day view: what is known of a customer at the start of a day, and what follows from it on that day.
+
+Grain: a customer, a day. It holds the open month to date and the present standing: sums and counts of days already
+closed, and dates instead of flags, so that a row stays true until the next one. Nothing of the day itself is in it.
+The same expression serves training (the days on which customers were spoken to) and publishing (one day, everybody).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+from numpy.typing import NDArray
+
+from features.bank.tables import AUM_CLASSES
+from features.month import select
+from features.vocabulary import Column, Kind
+
+_NONE_YET = "none so far"
+_NO_BALANCES, _NO_TXN = "the bank has no balances", "the bank has no transactions"
+TODAY = (
+    Column("registered_on", Kind.DATE, "registered as a user"),
+    Column("first_product_on", Kind.DATE, "first funded account or product", "a user only"),
+    Column("mtd_days", Kind.INTEGER, "closed days of the open month"),
+    Column("mtd_mda", Kind.NUMBER, "daily average of AUM over those days", f"{_NO_BALANCES}, or first of the month"),
+    Column("aum_now", Kind.NUMBER, "AUM at the end of the day before", _NO_BALANCES),
+    Column("n_txn_mtd", Kind.INTEGER, "own transactions in the open month", _NO_TXN),
+    Column("txn_amount_mtd", Kind.NUMBER, "amount of own transactions in the open month", _NO_TXN),
+    Column("spend_amount_mtd", Kind.NUMBER, "amount spent or paid in bills in the open month", _NO_TXN),
+    Column("largest_spend_mtd", Kind.NUMBER, "largest single amount spent in the open month", f"none, or {_NO_TXN}"),
+    Column("app_days_mtd", Kind.INTEGER, "days with an app login in the open month", "the bank has no channel events"),
+    Column("last_txn_on", Kind.DATE, "last own transaction", _NONE_YET),
+    Column("last_login_on", Kind.DATE, "last login", _NONE_YET),
+    Column("last_salary_on", Kind.DATE, "last salary credit", _NONE_YET),
+    Column("next_maturity_on", Kind.DATE, "next holding that matures", "none"),
+    Column("next_maturity_amount", Kind.NUMBER, "amount that matures then", "none"),
+    Column("next_loan_end_on", Kind.DATE, "next loan that ends", "none"),
+    Column("overdue_from_on", Kind.DATE, "overdue since", "not overdue"),
+    Column("card_opened_on", Kind.DATE, "first running credit card opened", "no card"),
+    Column("held_products", Kind.SET, "products held", "the bank has no holdings"),
+    Column("active_services", Kind.SET, "services switched on", "the bank has no services"),
+    Column("risk_level", Kind.INTEGER, "risk tolerance of the last assessment, C1 to C5", "never assessed"),
+    Column("risk_expires_on", Kind.DATE, "that assessment is valid until, not included", "never assessed"),
+    Column("investor_type", Kind.CODE, "investor type of that assessment", "never assessed"),
+    Column("preapproved", Kind.SET, "products with a valid pre-approval", "the bank has no pre-approvals"),
+    Column("customer_facts", Kind.SET, "facts that gates ask for", "the bank keeps no such facts"),
+    Column("consented_channels", Kind.SET, "channels with marketing consent, ALL for every", "no consent table"),
+    Column("do_not_call", Kind.SET, "channels that the customer closed", "the bank has no such list"),
+)
+STANDING = (
+    Column("days_to_maturity", Kind.INTEGER, "days until the next maturity", "none"),
+    Column("days_to_loan_end", Kind.INTEGER, "days until the next loan ends", "none"),
+    Column("days_since_salary", Kind.INTEGER, "days since the last salary credit", _NONE_YET),
+    Column("days_since_txn", Kind.INTEGER, "days since the last own transaction", _NONE_YET),
+    Column("days_since_login", Kind.INTEGER, "days since the last login", _NONE_YET),
+    Column("overdue_days", Kind.INTEGER, "days overdue, 0 if not"),
+    Column("days_with_card", Kind.INTEGER, "days since the first running card was opened", "no card"),
+    Column("days_with_product", Kind.INTEGER, "days since the first product", "a user only"),
+    Column("days_registered", Kind.INTEGER, "days since registration", "not known"),
+    Column("is_risk_valid", Kind.FLAG, "the last risk assessment still holds (R25)", "never assessed"),
+)
+
+
+def day_view(tables: Mapping[str, ir.Table], pairs: ir.Table) -> ir.Table:
+    """The day view of each (customer_id, on, known_until) of `pairs`, as customer_id, on and the TODAY columns.
+
+    Facts count if they lie before `on` and were known at `known_until`. Pairs must be distinct.
+    """
+    pairs = pairs.mutate(first_on=pairs.on.truncate("M").cast("date"))
+    view = _person(tables, pairs)
+    for name, part in _PARTS:
+        if name in tables:
+            view = view.left_join(part(tables[name], pairs), ["customer_id", "on"])
+            view = view.drop("customer_id_right", "on_right")
+    for column, table in _SETS.items():
+        if table in tables:
+            view = view.mutate(**{column: view[column].fill_null("|")})
+    if "txn" in tables:
+        view = view.mutate(
+            **{name: view[name].fill_null(0) for name in ("n_txn_mtd", "txn_amount_mtd", "spend_amount_mtd")}
+        )
+    if "channel_event" in tables:
+        view = view.mutate(app_days_mtd=view.app_days_mtd.fill_null(0))
+    if "balance" in tables:
+        view = view.mutate(aum_now=view.aum_now.fill_null(0), mtd_mda=_daily(view))
+    return select(view, TODAY, keys=("customer_id", "on"))
+
+
+def standing(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """What follows from the dates of n day views on the day `on` (one date, or n of them): the STANDING columns.
+
+    >>> day = {c.name: np.array(["NaT"], dtype="datetime64[D]") for c in TODAY if c.kind is Kind.DATE}
+    >>> day["next_maturity_on"] = np.array(["2025-12-20"], dtype="datetime64[D]")
+    >>> answer = standing(day, date(2025, 12, 6))
+    >>> float(answer["days_to_maturity"][0]), float(answer["overdue_days"][0])
+    (14.0, 0.0)
+    """
+    today = np.asarray(on, dtype="datetime64[D]")
+
+    def days(later: Any, earlier: Any) -> NDArray[np.float64]:
+        span = later - earlier
+        return np.where(np.isnat(span), np.nan, span.astype("timedelta64[D]").astype(np.float64))
+
+    expires = view["risk_expires_on"]
+    return {
+        "days_to_maturity": days(view["next_maturity_on"], today),
+        "days_to_loan_end": days(view["next_loan_end_on"], today),
+        "days_since_salary": days(today, view["last_salary_on"]),
+        "days_since_txn": days(today, view["last_txn_on"]),
+        "days_since_login": days(today, view["last_login_on"]),
+        "overdue_days": np.nan_to_num(days(today, view["overdue_from_on"]), nan=0.0),
+        "days_with_card": days(today, view["card_opened_on"]),
+        "days_with_product": days(today, view["first_product_on"]),
+        "days_registered": days(today, view["registered_on"]),
+        "is_risk_valid": np.where(np.isnat(expires), np.nan, (expires > today).astype(np.float64)),
+    }
+
+
+def _person(tables: Mapping[str, ir.Table], pairs: ir.Table) -> ir.Table:
+    people = tables["customer"].select("customer_id", "registered_on", "first_product_on")
+    view = pairs.join(people, "customer_id")
+    first = ibis.ifelse(view.first_product_on < view.on, view.first_product_on, None)
+    return view.mutate(mtd_days=view.on.delta(view.first_on, unit="day"), first_product_on=first)
+
+
+def _facts(table: ir.Table, pairs: ir.Table, happened: str) -> ir.Table:
+    """Rows of `table` beside each pair that may see them."""
+    rows = table.rename({"_happened": happened})
+    joined = pairs.join(rows, "customer_id")
+    return joined.filter(joined._happened < joined.on, joined.known_at <= joined.known_until)
+
+
+def _txns(table: ir.Table, pairs: ir.Table) -> ir.Table:
+    t = _facts(table, pairs, "business_on")
+    mtd = t.by_customer & (t._happened >= t.first_on)
+    amount = t.amount.cast("float64")
+    spent = mtd & t.txn_type.isin(["CONSUME", "BILL"])
+    return t.group_by("customer_id", "on").agg(
+        n_txn_mtd=mtd.sum(),
+        txn_amount_mtd=amount.sum(where=mtd).fill_null(0),
+        spend_amount_mtd=amount.sum(where=spent).fill_null(0),
+        largest_spend_mtd=amount.max(where=spent),
+        last_txn_on=t._happened.max(where=t.by_customer),
+        last_salary_on=t._happened.max(where=t.txn_type == "SALARY"),
+    )
+
+
+def _events(table: ir.Table, pairs: ir.Table) -> ir.Table:
+    t = _facts(table.filter(table.event == "LOGIN"), pairs, "business_on")
+    return t.group_by("customer_id", "on").agg(
+        app_days_mtd=t._happened.nunique(where=(t.channel == "APP") & (t._happened >= t.first_on)),
+        last_login_on=t._happened.max(),
+    )
+
+
+def _balances(table: ir.Table, pairs: ir.Table) -> ir.Table:
+    t = _facts(table.filter(table.asset_class.isin(AUM_CLASSES)), pairs, "from_on")
+    stop = ibis.least(t.to_on.fill_null(t.on), t.on)
+    days = ibis.greatest(stop.delta(ibis.greatest(t._happened, t.first_on), unit="day"), 0)
+    own = (t.amount - t.in_transit_amount - t.loan_proceeds_amount).cast("float64")
+    holds = t.to_on.isnull() | (t.to_on >= t.on)
+    return t.group_by("customer_id", "on").agg(aum_days=(own * days).sum(), aum_now=own.sum(where=holds).fill_null(0))
+
+
+def _daily(view: ir.Table) -> Any:
+    average = ibis.greatest(view.aum_days.fill_null(0), 0) / view.mtd_days.nullif(0)
+    return ibis.ifelse(view.mtd_days > 0, average, None)
+
+
+def _holdings(table: ir.Table, pairs: ir.Table) -> ir.Table:
+    t = _held(_facts(table, pairs, "opened_on"))
+    ahead = t.matures_on.notnull() & (t.matures_on >= t.on)
+    rows = t.mutate(ahead_on=ibis.ifelse(ahead, t.matures_on, None))
+    first = rows.group_by("customer_id", "on").agg(
+        held_products=_set_of(rows.product_id),
+        next_maturity_on=rows.ahead_on.min(),
+    )
+    both = rows.join(first.select("customer_id", "on", "next_maturity_on"), ["customer_id", "on"])
+    due = both.filter(both.ahead_on == both.next_maturity_on)
+    amounts = due.group_by("customer_id", "on").agg(next_maturity_amount=due.amount.cast("float64").sum())
+    return first.left_join(amounts, ["customer_id", "on"]).drop("customer_id_right", "on_right")
+
+
+def _loans(table: ir.Table, pairs: ir.Table) -> ir.Table:
+    t = _held(_facts(table, pairs, "opened_on"))
+    overdue = (t.overdue_from_on < t.on) & (t.overdue_to_on.isnull() | (t.overdue_to_on >= t.on))
+    return t.group_by("customer_id", "on").agg(
+        next_loan_end_on=t.ends_on.min(where=t.ends_on >= t.on),
+        overdue_from_on=t.overdue_from_on.min(where=overdue),
+        card_opened_on=t._happened.min(where=t.ends_on.isnull()),
+    )
+
+
+def _services(table: ir.Table, pairs: ir.Table) -> ir.Table:
+    t = _held(_facts(table, pairs, "activated_on"))
+    return t.group_by("customer_id", "on").agg(active_services=_set_of(t.service_id))
+
+
+def _risk(table: ir.Table, pairs: ir.Table) -> ir.Table:
+    t = _facts(table, pairs, "assessed_on")
+    return t.group_by("customer_id", "on").agg(
+        risk_level=t.risk_level.argmax(t._happened),
+        risk_expires_on=t.expires_on.argmax(t._happened),
+        investor_type=t.investor_type.argmax(t._happened),
+    )
+
+
+def _preapprovals(table: ir.Table, pairs: ir.Table) -> ir.Table:
+    t = _facts(table, pairs, "from_on")
+    t = t.filter(t.expires_on > t.on)
+    return t.group_by("customer_id", "on").agg(preapproved=_set_of(t.product_id))
+
+
+def _customer_facts(table: ir.Table, pairs: ir.Table) -> ir.Table:
+    t = _valid(_facts(table, pairs, "from_on"))
+    return t.group_by("customer_id", "on").agg(customer_facts=_set_of(t.fact))
+
+
+def _consents(table: ir.Table, pairs: ir.Table) -> ir.Table:
+    """The latest word per channel counts; at the same instant a withdrawal wins."""
+    t = _facts(table.filter(table.purpose == "MARKETING"), pairs, "business_on")
+    t = t.mutate(channel=t.channel.fill_null("ALL"))
+    latest = ibis.window(
+        group_by=["customer_id", "on", "channel"], order_by=[ibis.desc("occurred_at"), ibis.asc("is_granted")]
+    )
+    t = t.mutate(nth=ibis.row_number().over(latest))
+    t = t.filter(t.nth == 0, t.is_granted)
+    return t.group_by("customer_id", "on").agg(consented_channels=_set_of(t.channel))
+
+
+def _closed_channels(table: ir.Table, pairs: ir.Table) -> ir.Table:
+    t = _valid(_facts(table, pairs, "from_on"))
+    return t.group_by("customer_id", "on").agg(do_not_call=_set_of(t.channel))
+
+
+def _held(t: ir.Table) -> ir.Table:
+    return t.filter(t.closed_on.isnull() | (t.closed_on >= t.on))
+
+
+def _valid(t: ir.Table) -> ir.Table:
+    return t.filter(t.to_on.isnull() | (t.to_on > t.on))
+
+
+def _set_of(codes: Any) -> Any:
+    """Distinct codes, sorted and written |A|B|."""
+    return ibis.literal("|") + codes.collect(distinct=True).sort().join("|") + ibis.literal("|")
+
+
+_PARTS: tuple[tuple[str, Any], ...] = (
+    ("txn", _txns), ("channel_event", _events), ("balance", _balances), ("holding", _holdings), ("loan", _loans),
+    ("service_activation", _services), ("risk_assessment", _risk), ("preapproval", _preapprovals),
+    ("customer_fact", _customer_facts), ("consent", _consents), ("do_not_call", _closed_channels),
+)  # fmt: skip
+_SETS = {
+    "held_products": "holding", "active_services": "service_activation", "preapproved": "preapproval",
+    "customer_facts": "customer_fact", "consented_channels": "consent", "do_not_call": "do_not_call",
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Serve and listen: the API, the ledger, releases. The only place where the other rooms are wired together."""

@@ -1,0 +1,69 @@
+"""The application: routes, problems, the doorway before them, and what lives as long as the process.
+
+    uvicorn --factory serving.app:app_from_environment
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+
+from serving.api import cells, customers, decisions, health, offers, responses
+from serving.api.documents import DecisionRequest, Response
+from serving.api.openapi import describe
+from serving.deciding import Desk
+from serving.doorway import Doorway
+from serving.errors import tell_errors
+from serving.provenance import code_version
+from serving.security import KeyRing
+from serving.settings import Settings, clock_of, read_settings
+
+_log = logging.getLogger("tiercel.serving")
+_ROUTERS = (decisions.router, responses.router, customers.router, cells.router, offers.router, health.router)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The API of one home. It starts without a release and answers 503 until one is switched to."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.keys = KeyRing(settings.home)
+        app.state.desk = Desk.open(settings.home, clock_of(settings))
+        watching = asyncio.create_task(_watch(app, settings.refresh_seconds))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            app.state.desk.close()
+
+    app = FastAPI(title="Tiercel", version=code_version(), lifespan=lifespan, redirect_slashes=False)
+    app.add_middleware(
+        Doorway, body_limit_bytes=settings.body_limit_bytes, max_in_flight=settings.max_in_flight
+    )  # fmt: skip
+    for router in _ROUTERS:
+        app.include_router(router)
+    tell_errors(app)
+    describe(app, DecisionRequest, Response)
+    return app
+
+
+def app_from_environment() -> FastAPI:
+    """The API of the home that the environment names."""
+    return create_app(read_settings())
+
+
+async def _watch(app: FastAPI, seconds: float) -> None:
+    """Follow the release pointer and the key file; a release that cannot be opened leaves the one that answers."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            app.state.keys.refresh()
+            await asyncio.to_thread(app.state.desk.refresh)
+        except Exception as error:  # whatever it is, the watch goes on; the message may name data, so its kind alone
+            _log.warning("a changed release or key file was not taken up: %s", type(error).__name__)

@@ -1,0 +1,76 @@
+"""One customer's packed rows, or many, joined with what follows on the day and what happened up to the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.online_rows import OnlineReader, OnlineRows
+from features.recent import Happenings, recent
+from features.today import standing
+
+Facts = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Customers:
+    """n customers of a release as they stand on a day, in the order asked; those it does not know stand aside.
+
+    `facts` holds the columns of all views and what follows from their dates, shape (n,); `stale`, bool (n,), says that
+    some view of the customer has outlived its lifetime, so that its columns are missing.
+    """
+
+    ids: tuple[str, ...]
+    unknown: tuple[str, ...]
+    facts: Facts
+    stale: NDArray[np.bool_]
+
+
+class CustomerReader:
+    """Reads the packed rows of one release; may be shared by threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises MissingStore or SchemaMismatch where the rows cannot be read."""
+        self._rows = OnlineReader(path)
+
+    @property
+    def views(self) -> dict[str, float]:
+        """Lifetime in days of each view."""
+        return {name: view.lifetime_us / 86_400e6 for name, view in self._rows.views.items()}
+
+    def read(self, customer_ids: Sequence[str], *, at: datetime, day: date) -> Customers:
+        """The customers as they stand at `at`, on the business day `day`."""
+        rows = self._rows.rows(customer_ids, at=at)
+        known = np.logical_or.reduce(list(rows.is_known.values()))
+        stale = np.logical_or.reduce(list(rows.is_stale.values()))
+        facts = rows.arrays
+        if known.all():
+            ids, unknown = tuple(customer_ids), ()
+        else:
+            ids, unknown = _parted(customer_ids, known)
+            facts = {name: values[known] for name, values in facts.items()}
+        return Customers(ids, unknown, facts | standing(facts, day), stale[known])
+
+    def raw(self, customer_id: str, *, at: datetime) -> OnlineRows:
+        """One customer's rows with the instants of each view, as stored."""
+        return self._rows.rows([customer_id], at=at)
+
+    def close(self) -> None:
+        self._rows.close()
+
+
+def recent_facts(n: int, now: datetime, happened: Happenings) -> Facts:
+    """The RECENT columns of n customers at `now`, shape (n,); `happened` counts customers 0 … n − 1."""
+    instant = np.datetime64(now.replace(tzinfo=None), "us")
+    return dict(recent(np.arange(n, dtype=np.int64), np.full(n, instant), happened))
+
+
+def _parted(customer_ids: Sequence[str], known: NDArray[np.bool_]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    marked = list(zip(customer_ids, known.tolist(), strict=True))
+    return tuple(c for c, is_known in marked if is_known), tuple(c for c, is_known in marked if not is_known)

@@ -1,0 +1,101 @@
+"""What is refused before any route sees it: bodies too large, bodies that are not JSON, and more requests than fit.
+
+One plain ASGI layer. The body is counted as it arrives, so that neither a missing nor a lying Content-Length lets
+more than the limit into memory. Health checks pass a full house: an orchestrator that kills a busy server makes it
+worse for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from features.errors import TiercelError
+from serving.errors import BodyTooLarge, Overload, UnsupportedMedia, problem_response
+
+_WITH_BODY = {"POST", "PUT", "PATCH"}
+_ALWAYS_ANSWERED = {"/healthz", "/readyz"}
+
+
+class Doorway:
+    """ASGI layer around the routes: at most `max_in_flight` requests, each body at most `body_limit_bytes` of JSON."""
+
+    def __init__(self, app: ASGIApp, *, body_limit_bytes: int, max_in_flight: int) -> None:
+        self._app = app
+        self._body_limit_bytes = body_limit_bytes
+        self._max_in_flight = max_in_flight
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _ALWAYS_ANSWERED:
+            await self._app(scope, receive, send)
+            return
+        if self._in_flight >= self._max_in_flight:
+            await _refuse(Overload("more requests at once than are worked on", todo="try again"), scope, receive, send)
+            return
+        self._in_flight += 1
+        try:
+            await self._admit(scope, receive, send)
+        finally:
+            self._in_flight -= 1
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in _WITH_BODY:
+            await self._app(scope, receive, send)
+            return
+        body = await self._read(scope, receive)
+        if isinstance(body, TiercelError):
+            await _refuse(body, scope, receive, send)
+            return
+        await self._app(scope, _given(body, receive), send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | TiercelError:
+        """The whole body, or why it is refused."""
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > self._body_limit_bytes:
+            return self._too_large()
+        parts: list[bytes] = []
+        n_bytes, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                break
+            parts.append(message.get("body", b""))
+            n_bytes += len(parts[-1])
+            if n_bytes > self._body_limit_bytes:
+                return self._too_large()
+            more = message.get("more_body", False)
+        return b"".join(parts) if not n_bytes else _as_json(b"".join(parts), headers)
+
+    def _too_large(self) -> TiercelError:
+        return BodyTooLarge("the body is too large", allowed=f"up to {self._body_limit_bytes} bytes",
+                            todo="send fewer rows at a time")  # fmt: skip
+
+
+def _as_json(body: bytes, headers: Mapping[bytes, bytes]) -> bytes | TiercelError:
+    media = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+    if media == "application/json" or (media.startswith("application/") and media.endswith("+json")):
+        return body
+    return UnsupportedMedia("the body is not declared as JSON", value=media[:80], allowed=["application/json"])
+
+
+def _given(body: bytes, receive: Receive) -> Receive:
+    """A receive channel that gives `body` once, and then whatever comes (a disconnect)."""
+    given = False
+
+    async def once() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return once
+
+
+async def _refuse(error: TiercelError, scope: Scope, receive: Receive, send: Send) -> None:
+    response = problem_response(error)
+    response.headers["connection"] = "close"  # the rest of a refused body is not read
+    await response(scope, receive, send)

@@ -1,0 +1,55 @@
+"""The ledger: what was decided, what went out, what came back; durable before it is answered, chained by hashes."""
+
+from serving.ledger.book import Ledger
+from serving.ledger.chain import ChainFault, ChainReport, Head, WrongKey
+from serving.ledger.engine import LedgerTooNew
+from serving.ledger.idempotency import Claim, Finish, OtherBody, StillRunning, StoredAnswer
+from serving.ledger.recent import RecentRows
+from serving.ledger.rows import (
+    BadRow,
+    BadRows,
+    ConsentRow,
+    ContactReceipt,
+    ContactRow,
+    DecisionPage,
+    DecisionRow,
+    FirstDecision,
+    PlacementRow,
+    ResponseReceipt,
+    ResponseRow,
+    StoredDecision,
+    StoredPlacement,
+)
+from serving.ledger.writer import AlreadyRecorded, Closed, Overloaded, Unwritable
+
+__all__ = [
+    "AlreadyRecorded",
+    "BadRow",
+    "BadRows",
+    "ChainFault",
+    "ChainReport",
+    "Claim",
+    "Closed",
+    "ConsentRow",
+    "ContactReceipt",
+    "ContactRow",
+    "DecisionPage",
+    "DecisionRow",
+    "Finish",
+    "FirstDecision",
+    "Head",
+    "Ledger",
+    "LedgerTooNew",
+    "OtherBody",
+    "Overloaded",
+    "PlacementRow",
+    "RecentRows",
+    "ResponseReceipt",
+    "ResponseRow",
+    "StillRunning",
+    "StoredAnswer",
+    "StoredDecision",
+    "StoredPlacement",
+    "Unwritable",
+    "WrongKey",
+]

@@ -1,0 +1,205 @@
+"""The ledger as one object: what serving calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Self
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+from sqlalchemy import Connection
+
+from serving.ledger import answers, consents, contacts, export, history, idempotency, reading
+from serving.ledger.chain import Chain, ChainReport, Head, head, pseudonym_key
+from serving.ledger.engine import Engines, alone, migrate, open_engines
+from serving.ledger.idempotency import Claim, Finish, StoredAnswer
+from serving.ledger.recent import DAYS, RecentReader, RecentRows
+from serving.ledger.recording import Recorder
+from serving.ledger.rows import (
+    ConsentRow,
+    ContactReceipt,
+    ContactRow,
+    DecisionPage,
+    DecisionRow,
+    FirstDecision,
+    ResponseReceipt,
+    ResponseRow,
+    StoredDecision,
+    StoredPlacement,
+    check_decisions,
+)
+from serving.ledger.scope import Scope
+from serving.ledger.writer import QUEUE_MAX, Writer
+
+
+class Ledger:
+    """Decisions, placements, contacts, responses, consents and cases of one bank; safe to use from many threads.
+
+    Everything that writes goes through one thread in groups (`writer.py`) and is on the disk before it is answered;
+    everything that reads has a connection of its own. Close it, or use it as a context.
+    """
+
+    def __init__(self, engines: Engines, chain: Chain, scope: Scope, queue_max: int) -> None:
+        self._engines = engines
+        self._chain = chain
+        self._scope = scope
+        self._recent = RecentReader(engines.reader.dialect)
+        self._recorder = Recorder(chain, engines.writer.dialect)
+        self._writer = Writer(engines.writer, self._recorder.record, queue_max=queue_max)
+
+    @classmethod
+    def open(
+        cls, url: str, home: Path, *, zone: ZoneInfo, clock: Callable[[], datetime], queue_max: int = QUEUE_MAX
+    ) -> Self:
+        """The ledger at `url`, its tables brought up to date first; `zone` is the bank's, `clock` serving's one.
+
+        Raises UserMistake (another database), LedgerTooNew (tables of a later version) or WrongKey (the home's
+        pseudonym key is not the one of this ledger).
+        """
+        engines = open_engines(url)
+        try:
+            migrate(engines.writer, home)
+            with alone(home), engines.writer.begin() as connection:
+                chain = Chain(pseudonym_key(home))
+                chain.begin(connection)
+        except BaseException:
+            engines.dispose()
+            raise
+        return cls(engines, chain, Scope(zone, clock), queue_max)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is queued and close every connection."""
+        self._writer.close()
+        self._engines.dispose()
+
+    def record(self, decisions: Sequence[DecisionRow], *, finish: Finish | None = None) -> Future[None]:
+        """A future that resolves once all of `decisions` are on the disk, or fails with none of them written.
+
+        `finish` ends an Idempotency-Key in the same transaction. Raises BadRequest at once for rows that are not
+        allowed, Overloaded when too many writes wait; the future may fail with AlreadyRecorded or Unwritable.
+        """
+        check_decisions(decisions)
+        if finish is None:
+            return self._writer.submit_rows(tuple(decisions))
+        return self._writer.submit(partial(self._record_and_finish, tuple(decisions), finish))
+
+    def _record_and_finish(self, decisions: Sequence[DecisionRow], done: Finish, connection: Connection) -> None:
+        self._recorder.record(connection, decisions)
+        idempotency.finish(connection, done)
+
+    def responses(self, rows: Sequence[ResponseRow], actor: str) -> list[ResponseReceipt]:
+        """Write a batch of responses, all or nothing; the receipt of each. Raises BadRows listing each bad one."""
+        given = tuple(rows)
+        return self._writer.submit(lambda connection: answers.answer(self._scope, connection, given, actor)).result()
+
+    def contacts(self, rows: Sequence[ContactRow], actor: str) -> list[ContactReceipt]:
+        """Write a batch of contact steps, all or nothing; the receipt of each. Raises BadRows listing each bad one."""
+        given = tuple(rows)
+        return self._writer.submit(lambda connection: contacts.note(self._scope, connection, given, actor)).result()
+
+    def consents(self, rows: Sequence[ConsentRow], actor: str) -> None:
+        """Write changes of consent, all or nothing; a proven grant ends earlier do-not-call entries (R40)."""
+        given = tuple(rows)
+        self._writer.submit(lambda connection: consents.change_consents(self._scope, connection, given, actor)).result()
+
+    def begin(self, actor: str, route: str, key: str, body_digest: str) -> Claim | StoredAnswer:
+        """A claim to an Idempotency-Key, or the answer it was finished with; raises StillRunning or OtherBody."""
+        return self._writer.submit(
+            lambda connection: idempotency.begin(connection, actor, route, key, body_digest)
+        ).result()
+
+    def finish(self, claim: Claim, status: int, answer: str) -> None:
+        """Keep the answer of a claim whose work wrote nothing through `record`."""
+        done = Finish(claim, status, answer)
+        self._writer.submit(lambda connection: idempotency.finish(connection, done)).result()
+
+    def abandon(self, claim: Claim) -> None:
+        """Give a claim back after a failure, so that a retry need not wait."""
+        self._writer.submit(lambda connection: idempotency.abandon(connection, claim)).result()
+
+    def seed_history(
+        self, contacts: pa.Table | None = None, responses: pa.Table | None = None, complaints: pa.Table | None = None
+    ) -> None:
+        """Take in the bank's own history, in the form of its tables; once more changes nothing."""
+        for name, rows in (("contact", contacts), ("response", responses), ("complaint", complaints)):
+            for part in history.portions(rows) if rows is not None else ():
+                self._writer.submit(partial(_seed, name, part)).result()
+
+    def recent(self, customer_ids: Sequence[str], before: datetime, days: int = DAYS) -> RecentRows:
+        """Contacts and responses of the last `days` days and open complaints, strictly before an instant."""
+        with self._reading() as connection:
+            return self._recent.read(connection, customer_ids, before, days)
+
+    def decision(self, decision_id: str) -> StoredDecision:
+        """The decision of this id; raises NotFound."""
+        with self._reading() as connection:
+            return reading.read_decision(connection, decision_id)
+
+    def decisions(
+        self, start: datetime, end: datetime, cursor: str | None = None, limit: int = reading.PAGE_ROWS
+    ) -> DecisionPage:
+        """A page of the decisions with start ≤ decided_at < end, in order of time; raises BadRequest for a cursor."""
+        with self._reading() as connection:
+            return reading.read_decisions(connection, start, end, cursor, limit)
+
+    def first_decisions(
+        self, customer_ids: Sequence[str], start: datetime, before: datetime
+    ) -> dict[str, FirstDecision]:
+        """Each customer's first decision in start ≤ decided_at < before: what later ones of the day repeat."""
+        with self._reading() as connection:
+            return reading.read_first_decisions(connection, customer_ids, start, before)
+
+    def placements(self, placement_ids: Sequence[str]) -> dict[str, StoredPlacement]:
+        """The placements of these ids by id; unknown ids are left out."""
+        with self._reading() as connection:
+            return reading.read_placements(connection, placement_ids)
+
+    def do_not_call(self, customer_ids: Sequence[str], on: date) -> dict[str, frozenset[str]]:
+        """The channels that responses closed and no consent reopened, of each customer who has any on this day."""
+        with self._reading() as connection:
+            return reading.read_do_not_call(connection, customer_ids, on)
+
+    def latest_at(self) -> datetime | None:
+        """The last instant at which the ledger itself wrote something; None if it never did."""
+        with self._reading() as connection:
+            return reading.read_latest_at(connection)
+
+    def head(self) -> Head:
+        """The last row of the chain: note it elsewhere, and pass it to `verify` as its anchor."""
+        with self._reading() as connection:
+            return head(connection)
+
+    def verify(self, anchor: Head | None = None) -> ChainReport:
+        """Recompute the chain of all decisions; the report lists where it does not hold."""
+        with self._reading() as connection:
+            return self._chain.verify(connection, anchor)
+
+    def pseudonym(self, customer_id: str) -> str:
+        """The customer's pseudonym for logs and model tracking."""
+        return self._chain.pseudonym(customer_id)
+
+    def export(self, folder: Path) -> dict[str, int]:
+        """Write what the ledger learned as Parquet under `folder`; the number of rows by table."""
+        with self._reading() as connection:
+            return export.export(connection, folder)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """A connection that sees one instant of the ledger for as long as it is held."""
+        with self._engines.reader.connect() as connection:
+            yield connection
+
+
+def _seed(name: str, rows: pa.Table, connection: Connection) -> None:
+    history.seed(connection, name, rows)

@@ -1,0 +1,175 @@
+"""Who asks, and what he may do: hashed API keys, the Actor, and one table of rights.
+
+A key is 32 random bytes, shown once; the home keeps its SHA-256. A slow hash such as scrypt protects passwords that
+people choose and others guess; 256 random bits cannot be guessed however fast one hashes, and a slow hash would cost
+every request. Beside the hashes the demo keeps a copy for the local user in `keys/<role>.key`, mode 0600.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from fastapi import Request
+
+from features.errors import NotAllowed
+from features.vocabulary import Sensitivity
+from serving.errors import NoKey
+
+Role = Literal["marketing", "compliance", "rm", "leader", "scientist", "auditor", "service"]
+Action = Literal["decide", "read_decision", "replay", "respond", "read_customer", "read_catalogue", "read_health"]
+Network = Literal["internal", "external"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+_EVERYBODY = frozenset(ROLES)
+RIGHTS: Mapping[Action, frozenset[Role]] = MappingProxyType(
+    {
+        "decide": frozenset({"marketing", "rm", "leader", "service"}),
+        "read_decision": _EVERYBODY,
+        "replay": frozenset({"compliance", "scientist", "auditor"}),
+        "respond": frozenset({"marketing", "rm", "leader", "service"}),
+        "read_customer": _EVERYBODY,
+        "read_catalogue": _EVERYBODY,
+        "read_health": frozenset({"marketing", "compliance", "scientist", "auditor", "service"}),
+    }
+)
+_CLEARANCE: Mapping[Role, Sensitivity] = MappingProxyType(
+    {role: Sensitivity.C1 if role == "scientist" else Sensitivity.C2 for role in ROLES}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks: his role, the customers in his book (None: all), what he is cleared for, from which network."""
+
+    role: Role
+    book: frozenset[str] | None = None
+    clearance: Sensitivity = Sensitivity.C1
+    network: Network = "internal"
+
+    def may_see(self, sensitivity: Sensitivity) -> bool:
+        """Whether data of this sensitivity may be shown to him; from outside the bank's network C1 alone (R33)."""
+        return sensitivity <= (self.clearance if self.network == "internal" else Sensitivity.C1)
+
+
+def can(actor: Actor, action: Action, customer_id: str | None = None) -> bool:
+    """Whether `actor` may do `action`, to `customer_id` where the action has a customer.
+
+    >>> can(Actor("auditor"), "replay"), can(Actor("rm", book=frozenset({"C1"})), "decide", "C2")
+    (True, False)
+    """
+    in_book = customer_id is None or actor.book is None or customer_id in actor.book
+    return actor.role in RIGHTS[action] and in_book
+
+
+def require(actor: Actor, action: Action, customer_id: str | None = None) -> None:
+    """Raise NotAllowed unless `can`; an unknown customer outside the book is refused in the same words."""
+    if not can(actor, action, customer_id):
+        roles = sorted(RIGHTS[action])
+        if actor.role in RIGHTS[action]:
+            raise NotAllowed("the customer is not in the caller's book")
+        raise NotAllowed(f"role {actor.role} may not {action.replace('_', ' ')}", allowed=roles)
+
+
+class KeyRing:
+    """The keys of a home, by hash; a changed file is read anew by `refresh`."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "keys" / "keys.json"
+        self._changed: int | None = None
+        self._actors: list[tuple[bytes, Actor]] = []
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the file if it changed; a home without keys admits nobody."""
+        changed = self._path.stat().st_mtime_ns if self._path.exists() else None
+        if changed == self._changed:
+            return
+        records = json.loads(self._path.read_text("utf-8"))["keys"] if changed is not None else []
+        self._actors = [(bytes.fromhex(record["sha256"]), _actor(record)) for record in records]
+        self._changed = changed
+
+    def actor(self, authorization: str | None) -> Actor:
+        """The holder of the bearer key in an Authorization header; raises NoKey. Every hash is compared in full."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise NoKey("the request carries no API key", todo="send Authorization: Bearer <key>")
+        digest = _digest(token.strip())
+        holder: Actor | None = None
+        for kept, actor in self._actors:
+            if hmac.compare_digest(kept, digest):
+                holder = actor
+        if holder is None:
+            raise NoKey("nobody holds this API key", todo="`tiercel doctor` names the key files of a home")
+        return holder
+
+
+def asking(action: Action) -> Callable[[Request], Awaitable[Actor]]:
+    """A route's dependency: the Actor who asks, once it is sure that his role may do `action`."""
+
+    async def actor(request: Request) -> Actor:
+        ring: KeyRing = request.app.state.keys
+        asker = ring.actor(request.headers.get("authorization"))
+        require(asker, action)
+        return asker
+
+    return actor
+
+
+def make_keys(home: Path) -> dict[Role, str]:
+    """One key for each role, made where the home has none; the tokens by role, for the caller to show once.
+
+    Idempotent: a role that has its key file and its hash keeps them.
+    """
+    folder = home / "keys"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    tokens: dict[Role, str] = {}
+    for role in ROLES:
+        path = folder / f"{role}.key"
+        tokens[role] = path.read_text("ascii").strip() if path.exists() else secrets.token_urlsafe(32)
+        _write_private(path, tokens[role] + "\n")
+    kept = _kept_records(folder / "keys.json")
+    for role, token in tokens.items():
+        digest = _digest(token).hex()
+        kept.setdefault(digest, {"role": role, "sha256": digest, "book": None, "clearance": _CLEARANCE[role],
+                                 "network": "internal"})  # fmt: skip
+    _write_private(folder / "keys.json", json.dumps({"keys": list(kept.values())}, indent=2) + "\n")
+    return tokens
+
+
+def _kept_records(path: Path) -> dict[str, dict[str, Any]]:
+    records = json.loads(path.read_text("utf-8"))["keys"] if path.exists() else []
+    return {record["sha256"]: record for record in records}
+
+
+def _actor(record: Mapping[str, Any]) -> Actor:
+    book = record.get("book")
+    return Actor(
+        role=record["role"],
+        book=None if book is None else frozenset(book),
+        clearance=Sensitivity(record["clearance"]),
+        network=record["network"],
+    )
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _write_private(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

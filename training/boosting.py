@@ -1,0 +1,93 @@
+"""Gradient-boosted trees that come out the same each time: same rows, same parameters, same model text.
+
+The only file that knows LightGBM. A model is its text; a text is read only after its hash has been checked, because
+a damaged one ends the process instead of raising (see `training.fitted`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from training.encoding import Matrix, Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Hyper-parameters, logged whole with every model.
+
+    `monotone` maps a feature to +1 (p never falls as it grows) or -1; a name the recipe lacks is ignored, since a bank
+    may not have the column. `n_threads` changes speed only: with `deterministic` and row-wise histograms the trees are
+    the same on one thread and on many.
+    """
+
+    n_rounds: int = 120
+    learning_rate: float = 0.05
+    n_leaves: int = 31
+    min_leaf_rows: int = 100
+    feature_share: float = 0.7
+    row_share: float = 0.8
+    l2: float = 5.0
+    max_bins: int = 255
+    category_smoothing: float = 20.0
+    monotone: Mapping[str, int] = field(default_factory=dict)
+    seed: int = 0
+    n_threads: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "monotone": dict(self.monotone)}
+
+
+def grow(matrix: Matrix, outcomes: NDArray[np.float64], recipe: Recipe, parameters: Parameters) -> str:
+    """The text of a model of `outcomes` (n,), 0 or 1, on `matrix` (n, f) as `recipe` lays it out."""
+    settings = {
+        "objective": "binary",
+        "learning_rate": parameters.learning_rate,
+        "num_leaves": parameters.n_leaves,
+        "min_data_in_leaf": parameters.min_leaf_rows,
+        "feature_fraction": parameters.feature_share,
+        "bagging_fraction": parameters.row_share,
+        "bagging_freq": 1,
+        "lambda_l2": parameters.l2,
+        "max_bin": parameters.max_bins,
+        "cat_smooth": parameters.category_smoothing,
+        "monotone_constraints": [parameters.monotone.get(name, 0) for name in recipe.names],
+        "deterministic": True,
+        "force_row_wise": True,
+        "seed": parameters.seed,
+        "num_threads": parameters.n_threads,
+        "verbosity": -1,
+    }
+    data = lightgbm.Dataset(
+        matrix,
+        outcomes,
+        feature_name=list(recipe.names),
+        categorical_feature=recipe.code_places,
+        params={"max_bin": parameters.max_bins, "verbosity": -1},
+        free_raw_data=True,
+    )
+    booster = lightgbm.train(settings, data, num_boost_round=parameters.n_rounds)
+    return str(booster.model_to_string())
+
+
+class Trees:
+    """A model read from its text, ready to score."""
+
+    def __init__(self, text: str, n_threads: int = 1) -> None:
+        self._booster = lightgbm.Booster(model_str=text)
+        self._n_threads = n_threads
+
+    def score(self, matrix: Matrix) -> NDArray[np.float64]:
+        """Uncalibrated probabilities (n,) of the rows of `matrix` (n, f)."""
+        return np.asarray(self._booster.predict(matrix, num_threads=self._n_threads), dtype=np.float64)
+
+    def gains(self) -> dict[str, float]:
+        """Total gain of each feature, largest first."""
+        gains = self._booster.feature_importance(importance_type="gain")
+        pairs = zip(self._booster.feature_name(), gains, strict=True)
+        return {name: float(gain) for name, gain in sorted(pairs, key=lambda item: -item[1])}

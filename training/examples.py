@@ -1,0 +1,204 @@
+"""Rows to learn from: labels joined with what was known of the customer at that instant, and split by time.
+
+A split never shuffles. A training row's outcome window has closed before the first test row is sent (purged), because
+a window that reaches into the test would carry its events into the fit. Sizes of what each rule took away are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import ibis
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.bank.engines import Bank, connect, month_end
+from features.errors import MissingBuild, MissingModel
+from features.policy import SegmentsPolicy
+from features.today import STANDING, TODAY, standing
+from features.views import write_spine
+from features.vocabulary import Column, Kind
+from training.outcomes import ChurnFigures, churn_labels, response_labels
+
+Mask = NDArray[np.bool_]
+Instants = NDArray[np.datetime64]
+
+TEST_SHARE = 0.2
+_SERVICE = "response_v1"
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows of one model: `frame` with features, `customer_id`, `sent_at`, `closes_at` and `outcome` (0 or 1).
+
+    `excluded` counts the rows that a rule took away before.
+    """
+
+    frame: pd.DataFrame
+    excluded: Mapping[str, int]
+
+    @property
+    def outcomes(self) -> NDArray[np.float64]:
+        return np.asarray(self.frame["outcome"], dtype=np.float64)
+
+    @property
+    def n_positive(self) -> int:
+        return int(self.outcomes.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Which rows are learnt from and which judge; masks of shape (n,).
+
+    `train` is all whose window closed by `test_from`, `test` what was sent from then on; what is neither was purged.
+    """
+
+    train: Mask
+    test: Mask
+    test_from: np.datetime64
+
+    def sizes(self) -> dict[str, int]:
+        """Rows of each part; `purged` are those neither trained on nor tested on."""
+        return {
+            "train": int(self.train.sum()),
+            "test": int(self.test.sum()),
+            "purged": int((~self.train & ~self.test).sum()),
+        }
+
+
+def split_by_time(
+    sent_at: Instants,
+    closes_at: Instants,
+    *,
+    test_from: datetime | None = None,
+    test_to: datetime | None = None,
+    test_share: float = TEST_SHARE,
+) -> Split:
+    """The purged split of rows sent at `sent_at` (n,) whose windows close at `closes_at` (n,), datetime64 in UTC.
+
+    The test holds the rows sent from `test_from` until `test_to`, not included. Without `test_from` it begins where the
+    last `test_share` of the rows does; rows sent at one instant stay together. Raises MissingModel if nothing closed
+    before the test.
+
+    >>> sent = np.array(["2025-01-01", "2025-01-05", "2025-01-09"], dtype="datetime64[us]")
+    >>> split = split_by_time(sent, sent + np.timedelta64(5, "D"))
+    >>> split.train.tolist(), split.test.tolist(), split.sizes()["purged"]
+    ([True, False, False], [False, False, True], 1)
+    """
+    start = _start_of_last(sent_at, test_share) if test_from is None else _instant(test_from)
+    train, test = closes_at <= start, sent_at >= start
+    if test_to is not None:
+        test &= sent_at < _instant(test_to)
+    if not train.any() or not test.any():
+        raise MissingModel(
+            "no outcome window closed before the test rows begin", value=f"{len(sent_at)} rows, test from {start}",
+            todo="go on with rules until more windows have closed",
+        )  # fmt: skip
+    return Split(train, test, start)
+
+
+def customer_folds(customers: NDArray[Any], n_folds: int, seed: int) -> NDArray[np.int64]:
+    """The fold of each row (n,), all rows of a customer in one fold."""
+    _, codes = np.unique(customers, return_inverse=True)
+    drawn = np.random.default_rng(seed).integers(0, n_folds, int(codes.max()) + 1)
+    return np.asarray(drawn[codes], dtype=np.int64)
+
+
+def response_examples(bank: Bank, lineage: str, horizon: datetime, policy: SegmentsPolicy) -> Examples:
+    """One row a contact whose window has closed by `horizon`, with the facts known the moment it was sent.
+
+    Writes the day and moment views of these instants and asks Feast for the point-in-time join. Raises MissingModel
+    if no window has closed.
+    """
+    from features import feast_views  # Feast takes seconds to import, and only this needs it
+
+    labels = response_labels(bank.known_by(horizon), horizon).to_pandas()
+    kept = labels[labels["excluded"].isna()].drop(columns=["excluded"])
+    excluded = labels["excluded"].dropna().value_counts().to_dict()
+    if kept.empty:
+        raise MissingModel("no contact has a closed outcome window", value=excluded, todo="go on with rules for now")
+    spine = kept.rename(columns={"is_converted": "outcome"}).assign(event_timestamp=kept["sent_at"])
+    spine = spine.sort_values("contact_id", ignore_index=True)
+    write_spine(bank, lineage, spine, policy.bank, name=f"{_SERVICE}-{horizon:%Y%m%dT%H%M%S}")
+    feast_views.apply(bank.home, lineage, feast_views.view_specs(lineage, policy.lifetimes))
+    return Examples(with_standing(feast_views.historical(bank.home, lineage, spine, _SERVICE)), excluded)
+
+
+def with_standing(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with the STANDING columns: its dates as days from the contact's business day."""
+    names = [column.name for column in TODAY if column.kind is Kind.DATE]
+    dates = {name: pd.to_datetime(frame[name]).to_numpy().astype("datetime64[D]") for name in names}
+    on = pd.to_datetime(frame["business_on"]).to_numpy().astype("datetime64[D]")
+    answer = standing(dates, on)
+    return frame.assign(**{column.name: answer[column.name] for column in STANDING})
+
+
+def churn_examples(
+    home: Path, lineage: str, as_of: date, columns: Sequence[Column], *, figures: ChurnFigures
+) -> Examples:
+    """One row a customer and month t, features and label from the builds of t and t + months_ahead up to `as_of`.
+
+    The profile of a month is read from its build as it stands: it is the row Feast would join at its publication.
+    """
+    months = {date.fromisoformat(path.stem): path for path in (home / "profiles" / lineage).glob("*.parquet")}
+    pairs = [(day, months_after(day, figures.months_ahead)) for day in sorted(months)]
+    pairs = [(day, later) for day, later in pairs if later in months and later <= as_of]
+    if not pairs:
+        raise MissingBuild(
+            f"churn needs two built months, {figures.months_ahead} apart", value=f"{len(months)} built",
+            todo="run `tiercel build` for more months",
+        )  # fmt: skip
+    con = connect()
+    try:
+        parts = [_churn_month(con, (day, months[day]), (later, months[later]), columns, figures=figures)
+                 for day, later in pairs]  # fmt: skip
+    finally:
+        con.disconnect()
+    rows = pd.concat(parts, ignore_index=True)
+    kept = rows[rows["excluded"].isna()].drop(columns=["excluded"]).reset_index(drop=True)
+    return Examples(kept, rows["excluded"].dropna().value_counts().to_dict())
+
+
+def months_after(day: date, n_months: int) -> date:
+    """The last day of the month `n_months` after that of `day`.
+
+    >>> months_after(date(2025, 11, 30), 3)
+    datetime.date(2026, 2, 28)
+    """
+    number = day.year * 12 + day.month - 1 + n_months
+    return month_end(date(number // 12, number % 12 + 1, 1))
+
+
+def _churn_month(
+    con: Any, now: tuple[date, Path], later: tuple[date, Path], columns: Sequence[Column], *, figures: ChurnFigures
+) -> pd.DataFrame:
+    profile, after = con.read_parquet(now[1]), con.read_parquet(later[1])
+    labels = churn_labels(profile, after, figures)
+    facts = profile.select("customer_id", *[column.name for column in columns])
+    rows = labels.join(facts, "customer_id").order_by(ibis.asc("customer_id")).to_pandas()
+    rows["outcome"] = rows.pop("is_churned").astype("float64")
+    rows["sent_at"], rows["closes_at"] = _midnight_after(now[0]), _midnight_after(later[0])
+    return rows
+
+
+def _midnight_after(day: date) -> pd.Timestamp:
+    return pd.Timestamp(datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC))
+
+
+def _start_of_last(sent_at: Instants, share: float) -> np.datetime64:
+    place = min(int(np.ceil((1 - share) * len(sent_at))), len(sent_at) - 1)
+    return np.datetime64(np.sort(sent_at)[place], "us")
+
+
+def _instant(at: datetime) -> np.datetime64:
+    return np.datetime64(at.astimezone(UTC).replace(tzinfo=None), "us")
+
+
+def instants(values: pd.Series) -> Instants:
+    """A column of UTC instants as datetime64[us] without a zone, shape (n,)."""
+    return np.asarray(pd.to_datetime(values, utc=True).dt.tz_localize(None), dtype="datetime64[us]")

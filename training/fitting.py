@@ -1,0 +1,88 @@
+"""From examples to a fitted model: the recipe, the trees, and a calibration on rows that their fit had not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import MissingModel
+from features.vocabulary import Column
+from training.boosting import Parameters, Trees, grow
+from training.calibration import Calibration
+from training.encoding import Matrix, Recipe, arrays_of
+from training.examples import Examples, Split, customer_folds
+from training.fitted import FittedModel
+
+_N_FOLDS = 4
+_LEAST_TEST_POSITIVES = 10  # with fewer, an interval of the AUC spans nearly everything
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model, and the plain model of the same learner that it has to beat."""
+
+    ours: FittedModel
+    plain: FittedModel
+
+
+def fit(
+    name: str,
+    examples: Examples,
+    split: Split,
+    columns: Sequence[Column],
+    *,
+    offer_columns: Sequence[Column] = (),
+    parameters: Parameters,
+) -> FittedModel:
+    """The model `name` of `examples.outcomes` on `columns` and `offer_columns`.
+
+    The trees are grown on all of `split.train`. The isotonic map comes from training rows scored by trees of the same
+    parameters that were grown without their customers. A slice of the last training days did worse: it holds only the
+    offers with short windows, and its map doubled the calibration error of the days after (.034 against .017 on six
+    waves of a retailer's offers). Test rows are never touched.
+    """
+    training_rows = examples.frame[split.train]
+    recipe = Recipe.learn(columns, offer_columns, arrays_of(training_rows, [*columns, *offer_columns]))
+    matrix, outcomes = recipe.encode(arrays_of(training_rows, recipe.features)), examples.outcomes[split.train]
+    folds = customer_folds(training_rows["customer_id"].to_numpy(), _N_FOLDS, parameters.seed)
+    unseen = _scores_unseen(matrix, outcomes, folds, recipe, parameters=parameters)
+    calibration = Calibration.fit(unseen, outcomes)
+    return FittedModel(name, grow(matrix, outcomes, recipe, parameters), recipe, calibration)
+
+
+def _scores_unseen(
+    matrix: Matrix,
+    outcomes: NDArray[np.float64],
+    folds: NDArray[np.int64],
+    recipe: Recipe,
+    *,
+    parameters: Parameters,
+) -> NDArray[np.float64]:
+    """The score (n,) of each row by trees grown without its fold."""
+    scores = np.empty(len(outcomes))
+    for fold in np.unique(folds):
+        inside = folds == fold
+        trees = Trees(grow(matrix[~inside], outcomes[~inside], recipe, parameters), parameters.n_threads)
+        scores[inside] = trees.score(matrix[inside])
+    return scores
+
+
+def constant(outcomes: NDArray[np.float64], split: Split) -> NDArray[np.float64]:
+    """What a model without features would say of the test rows: the training rate, shape (n test rows,)."""
+    return np.full(int(split.test.sum()), outcomes[split.train].mean())
+
+
+def refuse_too_little(name: str, examples: Examples, split: Split, *, least_positives: int, event: str) -> None:
+    """Raise MissingModel, with the count, if there are too few positives to learn from or to judge on."""
+    outcomes = examples.outcomes
+    counts: dict[str, Any] = {"training": outcomes[split.train].sum(), "test": outcomes[split.test].sum()}
+    for part, least in (("training", least_positives), ("test", _LEAST_TEST_POSITIVES)):
+        if counts[part] < least:
+            raise MissingModel(
+                f"too few {event} in the {part} rows of model {name}", value=int(counts[part]), allowed=f"{least} or more",
+                todo="go on with rules until more windows have closed",
+            )  # fmt: skip

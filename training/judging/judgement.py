@@ -1,0 +1,100 @@
+"""What the test rows say: every figure of every score, the paired difference, and whether a model may be champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.judging.metrics import N_RESAMPLES, Interval, Judged, paired_difference, with_intervals
+
+OURS, PLAIN, CONSTANT = "ours", "plain", "constant"
+_BLIND_AUC = 0.5
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The scores of one model on its test rows: `figures` score -> metric -> Interval; differences are AUC."""
+
+    judged: Mapping[str, Judged]
+    figures: Mapping[str, Mapping[str, Interval]]
+    ours_less_plain: Interval
+    n_customers: int
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.judged[OURS].outcomes)
+
+    @property
+    def n_positive(self) -> int:
+        return int(self.judged[OURS].outcomes.sum())
+
+    def flat(self) -> dict[str, float]:
+        """Every figure under one name, for a run's metrics; a figure that does not exist is left out."""
+        values = {
+            f"{score}_{metric}{end}": getattr(interval, part)
+            for score, metrics in self.figures.items()
+            for metric, interval in metrics.items()
+            for end, part in (("", "value"), ("_low", "low"), ("_high", "high"))
+        }
+        values |= {
+            f"ours_less_plain_auc{end}": getattr(self.ours_less_plain, part)
+            for end, part in (("", "value"), ("_low", "low"), ("_high", "high"))
+        }
+        return {name: value for name, value in values.items() if np.isfinite(value)}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a model may be champion, and why in one sentence."""
+
+    passes: bool
+    is_better_than_constant: bool
+    says: str
+
+
+def judge(
+    outcomes: NDArray[np.float64],
+    scores: Mapping[str, NDArray[np.float64]],
+    customers: NDArray[Any],
+    *,
+    seed: int,
+    n_resamples: int = N_RESAMPLES,
+) -> Judgement:
+    """The judgement of `scores` ours, plain and constant (each (n,)) on `outcomes` (n,), resampling `customers`."""
+    judged = {name: Judged(outcomes, values) for name, values in scores.items()}
+    figures = with_intervals(judged, customers, seed=seed, n_resamples=n_resamples)
+    slopes = {name: {"slope": one.slope()} for name, one in judged.items()}
+    return Judgement(
+        judged,
+        {name: {**metrics, **slopes[name]} for name, metrics in figures.items()},
+        paired_difference(judged[OURS], judged[PLAIN], customers, seed=seed, n_resamples=n_resamples),
+        len(np.unique(customers)),
+    )
+
+
+def verdict(judgement: Judgement, less_champion: Interval | None) -> Verdict:
+    """May the model be champion: better than chance, and not significantly worse than the one it would replace.
+
+    That one is the champion, whose paired difference in AUC on the same test rows is `less_champion`; without a
+    champion it is the plain model.
+    """
+    auc = judgement.figures[OURS]["auc"]
+    if not auc.low > _BLIND_AUC:
+        return Verdict(False, False, f"not better than a constant: AUC {auc}, whose interval reaches {_BLIND_AUC}")
+    rival, difference = "champion", less_champion
+    if difference is None:
+        rival, difference = "plain model", judgement.ours_less_plain
+    return Verdict(not difference.high < 0, True, compared(difference, rival))
+
+
+def compared(difference: Interval, rival: str) -> str:
+    """A paired difference in AUC in words: better, worse, or not distinguishable."""
+    if difference.low > 0:
+        return f"better than the {rival} by {difference} AUC"
+    if difference.high < 0:
+        return f"worse than the {rival} by {difference} AUC"
+    return f"not distinguishable from the {rival}: difference {difference} AUC"

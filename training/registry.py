@@ -1,0 +1,124 @@
+"""Reads MLflow and decides who is champion: versions, aliases, and the files behind them with their hashes.
+
+A version carries the SHA-256 of its files as tags. Nothing here loads a model through MLflow: what serving gets is a
+folder of plain files and the hashes they must have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.errors import MissingModel, NotFound
+from training.fitted import FILES, FittedModel, digests_of
+from training.judging.judgement import Verdict
+from training.tracking import Recorded, library
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+_HASH_TAG = "sha256."
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One registered version: its folder of files, the hashes they were registered with, its aliases and tags."""
+
+    model: str
+    version: int
+    run_id: str
+    folder: Path
+    digests: Mapping[str, str]
+    aliases: tuple[str, ...]
+    facts: Mapping[str, str]
+
+    def read(self) -> FittedModel:
+        """The model; raises DamagedModel if its files are not those that were registered."""
+        return FittedModel.read(self.folder, self.digests)
+
+
+def register(home: Path, model: str, recorded: Recorded, facts: Mapping[str, object]) -> int:
+    """Register what `recorded` logged as the next version of `model`; its number."""
+    mlflow = library(home)
+    client = mlflow.MlflowClient()
+    if not any(found.name == model for found in client.search_registered_models(f"name = '{model}'")):
+        client.create_registered_model(model)
+    tags = {_HASH_TAG + name: digest for name, digest in recorded.digests.items()}
+    tags |= {key: str(value) for key, value in facts.items()}
+    made = client.create_model_version(model, recorded.model_uri, recorded.run_id, tags=tags)
+    return int(made.version)
+
+
+def admit(home: Path, model: str, version: int, verdict: Verdict) -> str | None:
+    """Give the version the alias that `verdict` earns it: champion, challenger, or None."""
+    if verdict.passes:
+        promote(home, model, version)
+        return CHAMPION
+    if verdict.is_better_than_constant:
+        library(home).MlflowClient().set_registered_model_alias(model, CHALLENGER, str(version))
+        return CHALLENGER
+    return None
+
+
+def promote(home: Path, model: str, version: int) -> ModelVersion:
+    """Make `version` the champion of `model`, once its files are verified; raises NotFound or DamagedModel."""
+    client = library(home).MlflowClient()
+    found = _find(home, model, version)
+    found.read()
+    client.set_registered_model_alias(model, CHAMPION, str(version))
+    if CHALLENGER in found.aliases:
+        client.delete_registered_model_alias(model, CHALLENGER)
+    return _find(home, model, version)
+
+
+def champion(home: Path, model: str) -> ModelVersion:
+    """The champion of `model`; raises MissingModel if there is none."""
+    found = with_alias(home, model, CHAMPION)
+    if found is None:
+        raise MissingModel("no champion is registered", value=model, todo=f"run `tiercel train {model}`")
+    return found
+
+
+def with_alias(home: Path, model: str, alias: str) -> ModelVersion | None:
+    """The version of `model` that carries `alias`, None without one."""
+    return next((found for found in versions(home, model) if alias in found.aliases), None)
+
+
+def versions(home: Path, model: str) -> list[ModelVersion]:
+    """Every version of `model`, newest first; empty in a home that has never trained."""
+    if not (home / "mlflow" / "mlflow.db").exists():
+        return []
+    mlflow = library(home)
+    client = mlflow.MlflowClient()
+    names = [found for found in client.search_registered_models(f"name = '{model}'") if found.name == model]
+    if not names:
+        return []
+    aliases: dict[str, list[str]] = {}
+    for alias, version in names[0].aliases.items():
+        aliases.setdefault(str(version), []).append(alias)
+    found = client.search_model_versions(f"name = '{model}'")
+    rows = [_version(mlflow, row, tuple(sorted(aliases.get(str(row.version), ())))) for row in found]
+    return sorted(rows, key=lambda row: -row.version)
+
+
+def verify(found: ModelVersion) -> bool:
+    """Are the files of `found` those that were registered?"""
+    return digests_of(found.folder) == dict(found.digests)
+
+
+def _find(home: Path, model: str, version: int) -> ModelVersion:
+    known = versions(home, model)
+    for found in known:
+        if found.version == version:
+            return found
+    raise NotFound(
+        f"model {model} has no such version", value=version, allowed=[found.version for found in known] or "none yet",
+        todo="`tiercel train` makes one",
+    )  # fmt: skip
+
+
+def _version(mlflow: Any, row: Any, aliases: tuple[str, ...]) -> ModelVersion:
+    place = Path(mlflow.artifacts.download_artifacts(artifact_uri=row.source)) / "artifacts"
+    digests = {name: row.tags[_HASH_TAG + name] for name in FILES if _HASH_TAG + name in row.tags}
+    facts = {key: value for key, value in row.tags.items() if not key.startswith(_HASH_TAG)}
+    return ModelVersion(row.name, int(row.version), row.run_id, place, digests, aliases, facts)

@@ -1,0 +1,164 @@
+"""Writes MLflow: one experiment a model, one run a training, everything that was decided on in it.
+
+The store lies under the home (`mlflow/mlflow.db`, `mlflow/artifacts`) and nothing is dropped where the process happens
+to stand. Several processes that meet an empty SQLite store destroy it, so the schema is made once, under a lock, beside
+the final name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from features.vocabulary import Kind
+from training.encoding import Recipe
+from training.fitted import FILES, FittedModel, digests_of
+from training.judging import report
+from training.judging.judgement import Judgement
+
+_LOADER = Path(__file__).parent / "pyfunc_model.py"
+_PINNED = ("lightgbm", "mlflow", "numpy", "pandas")
+MODEL_ARTEFACT = "model"
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that a run keeps: the model, how it was judged, on which rows, and what stood behind it.
+
+    `frame` holds the test rows, of which the first become golden. `facts` are tags: lineage, digests, data span, code
+    version, seed, counts of rows and of exclusions.
+    """
+
+    fitted: FittedModel
+    judgement: Judgement
+    parameters: Mapping[str, Any]
+    facts: Mapping[str, object]
+    frame: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Where a training stands in MLflow; `digests` are the SHA-256 of its files."""
+
+    run_id: str
+    model_uri: str
+    digests: Mapping[str, str]
+
+
+def library(home: Path) -> Any:
+    """The mlflow module, silent, without telemetry, and pointed at the store of `home`, which exists afterwards."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["DO_NOT_TRACK"] = "true"
+    import mlflow
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    uri = prepare(home)
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    return mlflow
+
+
+def prepare(home: Path) -> str:
+    """The URI of the store of `home`, made if it was not there."""
+    folder = (home / "mlflow").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    database = folder / "mlflow.db"
+    with _locked(folder / "mlflow.lock"):
+        if not _has_schema(database):
+            _make(database, folder / "artifacts")
+    return _uri(database)
+
+
+def record(home: Path, training: Training) -> Recorded:
+    """Log `training` as one run of the experiment named after its model."""
+    mlflow = library(home)
+    name = training.fitted.name
+    run = mlflow.MlflowClient().create_run(_experiment(mlflow, home, name), run_name=name)
+    with mlflow.start_run(run_id=run.info.run_id), tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        training.fitted.write(folder / "files", training.frame)
+        digests = digests_of(folder / "files")
+        mlflow.log_params({key: str(value) for key, value in training.parameters.items()})
+        mlflow.set_tags({key: str(value) for key, value in training.facts.items()})
+        mlflow.log_metrics(training.judgement.flat())
+        _log_report(mlflow, training, folder)
+        model_uri = _log_model(mlflow, training.fitted.recipe, folder / "files")
+    return Recorded(run.info.run_id, model_uri, digests)
+
+
+def signature_of(recipe: Recipe) -> Any:
+    """The MLflow signature: a text for each code, a double for each number or flag, all optional, and a double out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    types = {True: DataType.string, False: DataType.double}
+    columns = [ColSpec(types[f.kind is Kind.CODE], f.name, required=False) for f in recipe.features]
+    return ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec(DataType.double)]))
+
+
+def _log_report(mlflow: Any, training: Training, folder: Path) -> None:
+    pictures = report.draw(training.judgement, folder)
+    title = f"{training.fitted.name}: how good it is"
+    page = report.page(training.judgement, title, training.facts, pictures)
+    (folder / "report.html").write_text(page, "utf-8")
+    for path in (*pictures, folder / "report.html"):
+        mlflow.log_artifact(str(path))
+
+
+def _log_model(mlflow: Any, recipe: Recipe, folder: Path) -> str:
+    logged = mlflow.pyfunc.log_model(
+        name=MODEL_ARTEFACT,
+        python_model=str(_LOADER),
+        artifacts={Path(name).stem: str(folder / name) for name in FILES},
+        signature=signature_of(recipe),
+        pip_requirements=[f"{package}=={version(package)}" for package in _PINNED],
+    )
+    return str(logged.model_uri)
+
+
+def _experiment(mlflow: Any, home: Path, name: str) -> str:
+    client = mlflow.MlflowClient()
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    place = (home / "mlflow" / "artifacts" / name).resolve()
+    return str(client.create_experiment(name, artifact_location=place.as_uri()))
+
+
+def _make(database: Path, artefacts: Path) -> None:
+    """An empty store at `database`; a process that dies on the way leaves only a half that the next one replaces."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    half = database.with_suffix(".half")
+    half.unlink(missing_ok=True)
+    SqlAlchemyStore(_uri(half), artefacts.as_uri()).engine.dispose()
+    half.replace(database)
+
+
+def _has_schema(database: Path) -> bool:
+    if not database.exists():
+        return False
+    with closing(sqlite3.connect(database)) as connection:
+        found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+    return bool(found[0])
+
+
+def _uri(database: Path) -> str:
+    return f"sqlite:///{database}"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -51,6 +51,8 @@ def decide(inputs: Inputs, catalogue: Catalogue, policy: DecisionsPolicy) -> lis
     """
     if inputs.channel and inputs.channel not in catalogue.channel_index:
         raise BadRequest("unknown channel", value=inputs.channel, allowed=catalogue.channels)
+    if inputs.n == 0:
+        return []
     ranked = _rank(Situation.of(inputs, catalogue), catalogue, policy)
     interned: dict[tuple[int, int], Suppressed] = {}
     return [_decision(ranked, i, interned) for i in range(inputs.n)]

@@ -111,7 +111,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if not key.tag.endswith(":merge")]
         if repeated := [key for key in keys if keys.count(key) > 1]:
             raise yaml.YAMLError(f"key {str(repeated[0])!r} stands twice{node.start_mark}")
         return super().construct_mapping(node, deep=deep)

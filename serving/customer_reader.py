@@ -16,6 +16,7 @@ from features.recent import Happenings, recent
 from features.today import standing
 
 Facts = dict[str, NDArray[Any]]
+MONTH_VIEW = "profile_month"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class CustomerReader:
         stale = np.logical_or.reduce(list(rows.is_stale.values()))
         facts = rows.arrays
         if known.all():
-            ids, unknown = tuple(customer_ids), ()
+            ids, unknown = tuple(customer_ids), tuple[str, ...]()
         else:
             ids, unknown = _parted(customer_ids, known)
             facts = {name: values[known] for name, values in facts.items()}
@@ -60,6 +61,10 @@ class CustomerReader:
     def raw(self, customer_id: str, *, at: datetime) -> OnlineRows:
         """One customer's rows with the instants of each view, as stored."""
         return self._rows.rows([customer_id], at=at)
+
+    def customer_ids(self) -> list[str]:
+        """Every customer of the release, in the order of their ids."""
+        return self._rows.customer_ids()
 
     def close(self) -> None:
         self._rows.close()

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 
 from decisioning.decide import decide
 from decisioning.inputs import Inputs
@@ -22,10 +23,12 @@ from features.policy import segments
 from serving.api.answers import text_of
 from serving.api.documents import DecisionRequest
 from serving.batches import Batch, batches, of_one
+from serving.customer_reader import Facts
 from serving.errors import UnknownChannel, UnknownCustomer, UnknownOffer
 from serving.ground import Ground, Rulebook
-from serving.ledger import DecisionRow, Finish, FirstDecision, Ledger
+from serving.ledger import DecisionRow, Finish, FirstDecision, Ledger, RecentRows
 from serving.moment import closed_channels, moment_facts, recent_of
+from serving.portraits import Known
 from serving.records import Kept, kept_of, new_decision_id, placements_of
 from serving.releases import current, release_of
 from serving.settings import Clock, zone_of
@@ -123,6 +126,19 @@ class Desk:
                     rows.append(_row(one, of_one(inputs, place), ground, rules))
         return Decided(kept, customers.unknown, tuple(rows))
 
+    def known(self, customer_id: str, now: datetime) -> Known | None:
+        """What is known of one customer at `now`; None for one whom the release does not know."""
+        ground = self.ground()
+        day = ground.business_day(now)
+        rules = ground.rulebook(day)
+        found = ground.reader.read([customer_id], at=now, day=day)
+        if not found.ids:
+            return None
+        facts, _ = self._facts(found.ids, found.facts, ground, rules, now)
+        scores = rules.scorer.score(facts, 1, "")
+        p_best = None if scores is None else float(np.nanmax(scores.p))
+        return Known(customer_id, facts, p_best, bool(found.stale[0]))
+
     async def keep(self, decided: Decided, finish: Finish | None = None) -> None:
         """Return once the decisions are on the disk, all of them; raises with none of them written."""
         if decided.rows:
@@ -139,16 +155,21 @@ class Desk:
             return ground.release.epoch
         return _epoch_of(self.home, first.release_id) or ground.release.epoch
 
-    def _inputs(
-        self, asked: DecisionRequest, batch: Batch, ground: Ground, rules: Rulebook, now: datetime
-    ) -> Inputs:
-        n, scorer = len(batch.ids), rules.scorer
-        recent = self.ledger.recent(batch.ids, now)
-        facts = batch.facts | moment_facts(n, now, recent)
-        closed = self.ledger.do_not_call(batch.ids, ground.business_day(now))
-        facts["do_not_call"] = closed_channels(batch.ids, facts["do_not_call"], closed)
-        facts["p_churn"] = scorer.churn(facts, n)
-        scores = scorer.score(facts, n, asked.channel)
+    def _facts(
+        self, ids: tuple[str, ...], rows: Facts, ground: Ground, rules: Rulebook, now: datetime
+    ) -> tuple[Facts, RecentRows]:
+        """Rows, moment and churn of customers, and the ledger's rows that the moment came from."""
+        recent = self.ledger.recent(ids, now)
+        facts = rows | moment_facts(len(ids), now, recent)
+        closed = self.ledger.do_not_call(ids, ground.business_day(now))
+        facts["do_not_call"] = closed_channels(ids, facts["do_not_call"], closed)
+        facts["p_churn"] = rules.scorer.churn(facts, len(ids))
+        return facts, recent
+
+    def _inputs(self, asked: DecisionRequest, batch: Batch, ground: Ground, rules: Rulebook, now: datetime) -> Inputs:
+        scorer = rules.scorer
+        facts, recent = self._facts(batch.ids, batch.facts, ground, rules, now)
+        scores = scorer.score(facts, len(batch.ids), asked.channel)
         return Inputs(
             customer_ids=batch.ids,
             facts=facts,
@@ -173,7 +194,7 @@ class Desk:
 
 
 def _check(asked: DecisionRequest, rules: Rulebook) -> None:
-    if asked.channel not in rules.catalogue.channel_index:
+    if asked.channel and asked.channel not in rules.catalogue.channel_index:  # a night's list asks for any channel
         raise UnknownChannel("unknown channel", value=asked.channel, allowed=sorted(rules.catalogue.channels))
     for offer_id in (*asked.context.asked, *asked.context.moment):
         if offer_id not in rules.catalogue.index:
@@ -214,5 +235,3 @@ def _row(one: Kept, inputs: Inputs, ground: Ground, rules: Rulebook) -> Decision
         is_fallback=decision.fallback,
         is_stale=decision.stale,
     )
-
-

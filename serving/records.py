@@ -7,6 +7,7 @@ left out, some forty a decision, are written when somebody asks for them.
 from __future__ import annotations
 
 import itertools
+import json
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,6 +23,8 @@ from serving.api.answers import text_of
 from serving.ledger import PlacementRow
 
 Plain = dict[str, Any]
+_PRIVATE = ("suppressed", "shadow")
+_GIVEN = {"decision_id", "repeat_of"}
 _SERIAL = itertools.count()
 
 
@@ -56,11 +59,13 @@ def placement_id_of(decision_id: str, rank: int) -> str:
 
 def kept_of(decision: Decision, decision_id: str | None, repeat_of: str | None) -> Kept:
     """The record of a decision; without an id (a dry run) its slots have no placement."""
-    public = plain(decision)
-    private = {name: public.pop(name) for name in ("suppressed", "shadow")}
-    for slot in public["offers"]:
-        slot["placement_id"] = None if decision_id is None else placement_id_of(decision_id, slot["rank"])
-    public |= {"decision_id": decision_id, "repeat_of": repeat_of}
+    body = plain(decision)
+    private = {name: body.pop(name) for name in _PRIVATE}
+    body["offers"] = [
+        {"placement_id": None if decision_id is None else placement_id_of(decision_id, slot["rank"]), **slot}
+        for slot in body["offers"]
+    ]
+    public = {"decision_id": decision_id, **body, "repeat_of": repeat_of}
     return Kept(decision, public, private)
 
 
@@ -72,6 +77,17 @@ def plain(decision: Decision) -> Plain:
         for out in decision.suppressed
     ]
     return body
+
+
+def decided_part(record: Plain) -> Plain:
+    """A stored record without the ids that serving gave it: what deciding again must give to the bit."""
+    offers = [{name: value for name, value in slot.items() if name != "placement_id"} for slot in record["offers"]]
+    return {name: value for name, value in record.items() if name not in _GIVEN} | {"offers": offers}
+
+
+def public_of(stored_text: str) -> Plain:
+    """What was told of a stored decision."""
+    return {name: value for name, value in json.loads(stored_text).items() if name not in _PRIVATE}
 
 
 def told(kept: Kept, explain: str) -> Plain:

@@ -101,7 +101,7 @@ def cut(
     now: datetime,
     build: Build | None = None,
 ) -> Release:
-    """A new release of the newest build known at `now`, or of `build`, with the champions' folders; not yet switched to.
+    """A new release of the newest build known at `now`, or of `build`, with the champions' folders; not switched to.
 
     Where the newest release holds the very same content it is given back and nothing is written. Raises MissingBuild,
     MissingRelease where the online rows are missing, OtherPolicy where the build knows another segments policy, and

@@ -23,6 +23,7 @@ from training.fitted import FILES, FittedModel
 
 Floats = NDArray[np.float64]
 Facts = Mapping[str, NDArray[Any]]
+_CHANNEL = "channel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Scorer:
     def churn(self, facts: Facts, n: int) -> Floats:
         """Probability of leaving, (n,), NaN throughout without a champion."""
         model = self.champions.churn
-        return np.full(n, np.nan) if model is None else model.score(model.recipe.encode(facts))
+        return np.full(n, np.nan) if model is None else model.score(model.recipe.encode(_whole(facts, n, model.recipe)))
 
     @cached_property
     def _layout(self) -> _Layout | None:
@@ -104,7 +105,7 @@ class _Layout:
         """Rows customer by customer, then channel by channel, then offer by offer: (n·k·m, f)."""
         right = self._right(channels)
         matrix = np.empty((n, len(right), len(self.model.recipe.features)))
-        matrix[:, :, self._of_customer] = self._customer.encode(facts)[:, np.newaxis, :]
+        matrix[:, :, self._of_customer] = self._customer.encode(_whole(facts, n, self._customer))[:, np.newaxis, :]
         matrix[:, :, self._of_offer] = right
         return matrix.reshape(n * len(right), -1)
 
@@ -113,7 +114,7 @@ class _Layout:
         if found is None:
             m = self._n_offers
             found = np.concatenate(
-                [self._offer.encode(self._offers | {"channel": np.full(m, name, dtype=object)}) for name in channels]
+                [self._offer.encode(self._offers | {_CHANNEL: np.full(m, name, dtype=object)}) for name in channels]
             )
             self._by_channels[channels] = found
         return found
@@ -124,9 +125,9 @@ def offer_arrays(cards: Sequence[OfferCard], recipe: Recipe) -> dict[str, NDArra
     rows = [card.row() for card in cards]
     arrays: dict[str, NDArray[Any]] = {}
     for feature in recipe.features:
-        if feature.name != "channel":
+        if feature.name != _CHANNEL:
             kind = object if feature.kind is Kind.CODE else np.float64
-            arrays[feature.name] = np.array([row[feature.name] for row in rows], dtype=kind)
+            arrays[feature.name] = np.array([row[feature.offer_column] for row in rows], dtype=kind)
     return arrays
 
 
@@ -135,9 +136,20 @@ def uplift_of(
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Incremental share of p and whether it is assumed, by offer, (m,): its category's measure, else the policy's."""
     measured = {share["category"]: float(share["share"]) for share in shares if not share["is_assumed"]}
-    found = [measured.get(card.department) for card in cards]
+    found = [measured.get(card.category or "") for card in cards]
     share = np.array([assumed_share if value is None else value for value in found], dtype=np.float64)
     return share, np.array([value is None for value in found], dtype=bool)
+
+
+def _whole(facts: Facts, n: int, recipe: Recipe) -> Facts:
+    """`facts` with every column that a recipe asks for; one that the rows lack is missing for everybody."""
+    lacking = [feature for feature in recipe.features if feature.name not in facts]
+    if not lacking:
+        return facts
+    return {**facts} | {
+        feature.name: np.full(n, None, dtype=object) if feature.kind is Kind.CODE else np.full(n, np.nan)
+        for feature in lacking
+    }
 
 
 def _read(release: Release, name: str) -> FittedModel | None:

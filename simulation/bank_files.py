@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.bank.engines import STORED
 from features.bank.tables import TABLES
 from features.vocabulary import Kind
 from simulation.chance import Array
@@ -22,16 +23,6 @@ DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
 _ZONE_US = 8 * HOUR_US  # Asia/Shanghai has been UTC+8 without summer time since 1991
 _LATE_SHARE = 0.01
-_TYPES = {
-    Kind.FLAG: pa.bool_(),
-    Kind.INTEGER: pa.int64(),
-    Kind.NUMBER: pa.float64(),
-    Kind.AMOUNT: pa.decimal128(18, 2),
-    Kind.CODE: pa.string(),
-    Kind.SET: pa.string(),
-    Kind.DATE: pa.date32(),
-    Kind.INSTANT: pa.timestamp("us", tz="UTC"),
-}
 _FOURS = np.array([f"{i:04d}" for i in range(10_000)], dtype="S4").view(np.uint8).reshape(-1, 4)
 
 Columns = Mapping[str, pa.Array]
@@ -66,11 +57,13 @@ def codes(labels: Sequence[str], index: Array) -> pa.Array:
 
 
 def dates(days: Array) -> pa.Array:
+    """date32 from days, null where NEVER."""
     return pa.array(np.asarray(days, np.int32), mask=days == NEVER).cast(pa.date32())
 
 
 def instants(at: Array) -> pa.Array:
-    return pa.array(np.asarray(at, np.int64), mask=at == NEVER).cast(_TYPES[Kind.INSTANT])
+    """Instants in UTC from microseconds, null where NEVER."""
+    return pa.array(np.asarray(at, np.int64), mask=at == NEVER).cast(STORED[Kind.INSTANT])
 
 
 def amounts(minor: Array) -> pa.Array:
@@ -82,12 +75,12 @@ def amounts(minor: Array) -> pa.Array:
     valid = None
     if missing.any():
         valid = pa.py_buffer(np.packbits(~missing, bitorder="little"))
-    return pa.Array.from_buffers(_TYPES[Kind.AMOUNT], len(minor), [valid, pa.py_buffer(words)])
+    return pa.Array.from_buffers(STORED[Kind.AMOUNT], len(minor), [valid, pa.py_buffer(words)])
 
 
 def nothing(kind: Kind, n: int) -> pa.Array:
     """n missing values of a kind."""
-    return pa.nulls(n, _TYPES[kind])
+    return pa.nulls(n, STORED[kind])
 
 
 def at_times(days: Array, us_of_day: Array) -> Array:
@@ -116,7 +109,7 @@ def known_next_morning(rng: np.random.Generator, days: Array) -> Array:
 def write(bank: Path, table: str, columns: Columns, *, file: str = "all") -> int:
     """Number of rows written to bank/<table>/<file>.parquet, in the contract's order and types."""
     contract = TABLES[table]
-    schema = pa.schema([pa.field(c.name, _TYPES[c.kind]) for c in contract.columns])
+    schema = pa.schema([pa.field(c.name, STORED[c.kind]) for c in contract.columns])
     arrays = [columns[field.name] for field in schema]
     coded = [field.name for field, array in zip(schema, arrays, strict=True) if pa.types.is_dictionary(array.type)]
     return write_parquet(bank / table / f"{file}.parquet", pa.Table.from_arrays(arrays, names=schema.names), coded)

@@ -32,6 +32,7 @@ _RATES = {
     "OUT": (0.8, 0.4, 0.4, 0, 0.9),
 }
 _VISITS = (8.0, 3.2, 0.9, 0, 0.8)
+_PAID_ASLEEP_SHARE = 0.2  # salaries that come and go by standing order while their owner sleeps (R19)
 _SPEND_BACK = 0.15  # share of money above its habit that is spent in a month
 
 
@@ -47,6 +48,11 @@ class Month:
     @property
     def last_on(self) -> int:
         return self.first_on + self.n_days - 1
+
+    @property
+    def code(self) -> int:
+        """Year and month as four digits, which begin the ids of the month's rows."""
+        return int(self.label[2:4] + self.label[5:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +113,19 @@ class Life:
         """States before the first month; about two in five customers are asleep."""
         n, mine = people.n, people.latents
         is_engaged = mine.digital + rng.standard_normal(n) > 0
-        asleep = 1 / (1 + np.exp(0.28 + 0.45 * mine.wealth + 0.55 * mine.digital))
+        asleep = 1 / (1 + np.exp(0.12 + 0.45 * mine.wealth + 0.55 * mine.digital))
         state = pick_by(rng, np.array([[0.15, 0.75, 0.1], [0.42, 0.53, 0.05]]), is_engaged.astype(np.int8))
         young = people.first_product_on > first_on - 100
         state = np.where((rng.random(n) < asleep) & ~young, State.ASLEEP, state)
         state = np.where(people.is_customer(first_on), state, State.OUTSIDE)
         state = np.where((people.closed_on != NEVER) & (people.closed_on < first_on), State.GONE, state)
         none = np.full(n, -1, np.int16)
-        is_paid = people.is_paid_here & (state != State.ASLEEP)
+        is_paid = people.is_paid_here & ((state != State.ASLEEP) | (rng.random(n) < _PAID_ASLEEP_SHARE))
         return cls(state.astype(np.int8), np.zeros(n, np.int8), is_engaged, none, none.copy(), none.copy(),
                    none.copy(), is_paid, np.zeros(n, dtype=bool))  # fmt: skip
 
     def advance(self, people: Population, month: Month, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Moves everybody one month on; the hazard of leaving (n,) and who began to leave (n,), both before the move."""
+        """Moves everybody one month on; returns the hazard of leaving and who began to leave, both (n,)."""
         m, state = month.number, self.state
         hazard = leaving_hazard(
             people.latents.loyalty, state, incident=self.incident_until >= m, money_left=self.money_left_until >= m,
@@ -147,8 +153,8 @@ class Life:
         self.leaving_month[done] = 0
 
     def _salaries(self, people: Population, month: int, rng: np.random.Generator) -> None:
-        """Some salaries move to another bank, more of those who fade or leave; sleepers and leavers have none."""
-        rate = np.array([0.003, 0.004, 0.03, 1, 0.3, 1, 1, 0])[self.state]
+        """Some salaries move to another bank, more of those who fade, sleep or leave."""
+        rate = np.array([0.003, 0.004, 0.03, 0.06, 0.3, 1, 1, 0])[self.state]
         moves = self.is_paid_here & (rng.random(people.n, dtype=np.float32) < rate)
         self.is_paid_here &= ~moves
         self.moved_until[moves] = month + MEMORY_MONTHS
@@ -161,7 +167,7 @@ def lives(life: Life) -> Array:
 
 def first_days(people: Population, who: Array, month: Month) -> Array:
     """The first day of this month on which each of `who` was a customer, 1 for all but the new ones."""
-    return np.maximum(people.first_product_on[who] - month.first_on + 1, 1).astype(np.int32)
+    return np.asarray(np.maximum(people.first_product_on[who] - month.first_on + 1, 1), dtype=np.int32)
 
 
 def everyday(people: Population, life: Life, month: Month, rng: np.random.Generator, *, demand: Array,
@@ -180,7 +186,7 @@ def everyday(people: Population, life: Life, month: Month, rng: np.random.Genera
     inflow = paid + n_in * other_income
     excess = _SPEND_BACK * (demand[who] - habit[who])
     budget = np.clip(inflow + np.where(is_leaving, 0, excess), 0, inflow + 0.8 * np.maximum(demand[who], 0))
-    txns = [salary, _spread("IN", who, n_in, first, month, rng, n_in * other_income)]
+    txns = [*_swept(people, life, month, rng), salary, _spread("IN", who, n_in, first, month, rng, n_in * other_income)]
     counts = [rng.poisson(np.array(_RATES[kind])[life.state[who]]).astype(np.int64) for kind in _SHARES]
     total = sum(w * n for w, n in zip(_SHARES.values(), counts, strict=True))
     for (kind, weight), n in zip(_SHARES.items(), counts, strict=True):
@@ -201,7 +207,15 @@ def _salaries_paid(people: Population, life: Life, month: Month, rng: np.random.
     day = np.minimum(people.pay_day[who], month.n_days)
     gets = life.is_paid_here[who] & (day >= first)
     paid = np.where(gets, people.income[who] / 12 * 100 * rng.uniform(0.93, 1.07, len(who)), 0).astype(np.int64)
-    return Txns.of("SALARY", who, day, paid, across="OTHER_BANK"), paid
+    return Txns.of("SALARY", who, day, paid, across="OTHER_BANK", by_customer=False), paid
+
+
+def _swept(people: Population, life: Life, month: Month, rng: np.random.Generator) -> list[Txns]:
+    """Salaries of sleepers, which a standing order carries on to another bank the same day."""
+    who = np.flatnonzero((life.state == State.ASLEEP) & life.is_paid_here)
+    salary, paid = _salaries_paid(people, life, month, rng, who, np.ones(len(who)))
+    on = np.minimum(people.pay_day[who], month.n_days)
+    return [salary, Txns.of("OUT", who, on, paid // 100 * 97, across="OTHER_BANK", by_customer=False)]
 
 
 def _spread(kind: str, who: Array, counts: Array, first: Array, month: Month, rng: np.random.Generator,

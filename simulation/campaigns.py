@@ -7,23 +7,20 @@ interest is quiet: a fraction of p0 a month.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
-import pyarrow as pa
+from scipy.special import expit
 
 from features.vocabulary import Purpose
-from simulation.bank_files import NEVER, at_times, codes, dates, hours, ids, instants, known_after
+from simulation.bank_files import NEVER
 from simulation.behaviour import CHANNEL, Life, Month, lives
 from simulation.chance import Array, Chance, days_within, pick_by
 from simulation.contacts import PURPOSES, Plans, Played
 from simulation.eligibility import Gates
+from simulation.experiments import CONTROL, HOLDOUT, TREAT, Arms, HookTest
 from simulation.ledger import Ledger
 from simulation.population import YEAR_DAYS, Population
-from simulation.portfolio import NO, ROLLS, UNDECIDED, Log, Portfolio
-from simulation.records import CONTACT_CHANNELS, Records
+from simulation.portfolio import UNDECIDED, Log, Portfolio, Purchases
+from simulation.records import CHANNEL_COLUMN, CONTACT_CHANNELS, Records
 from simulation.shelf import NO_SLOT, Need, Shelf
 from simulation.truth import Moment, State, Truth
 
@@ -37,44 +34,7 @@ _NOTICE_DAYS = 7
 _MIN_MATURING = 500_000  # minor units: smaller contracts get no roll-over campaign
 _CARE_MONTHS = 3
 CARE_SAVES_SHARE = 0.35  # of those in their first month of leaving whom care reaches
-ARMS = ("HOLDOUT", "CONTROL", "TREAT")
-_HOLDOUT, _CONTROL, _TREAT = range(3)
-
-
-@dataclass(frozen=True, slots=True)
-class HookTest:
-    """A hook whose offer is tested in arms: every customer at its moment is drawn into TREAT with `treat_share`.
-
-    `mean_p1` is the planted mean probability of conversion of the treated.
-    """
-
-    hook_id: str
-    offer_id: str
-    moment: Literal["FIRST_PRODUCT", "MATURITY", "DECLINE"]
-    purpose: Purpose = Purpose.SALES
-    treat_share: float = 0.5
-    mean_p1: float = 0.2
-
-
-_STANDING = (
-    ("H01", ("H01-P05", "H01", "P05"), "FIRST_PRODUCT", Purpose.SALES, 0.2),
-    ("H06", ("H06-P06", "H06", "P06"), "MATURITY", Purpose.SALES, 0.3),
-    ("H09", ("H09-S03", "H09", "S03", "S07"), "DECLINE", Purpose.SERVICE, 0.25),
-)  # fmt: skip
-
-
-def standing_tests(offer_ids: Sequence[str]) -> tuple[HookTest, ...]:
-    """The three tests that are run when nothing else is asked for, on the nearest offer that is on the shelf.
-
-    >>> [test.offer_id for test in standing_tests(["H01-P05", "P05", "P06"])]
-    ['H01-P05', 'P06']
-    """
-    found = []
-    for hook_id, wanted, moment, purpose, mean_p1 in _STANDING:
-        offer_id = next((name for name in wanted if name in offer_ids), None)
-        if offer_id is not None:
-            found.append(HookTest(hook_id, offer_id, moment, purpose, mean_p1=mean_p1))  # type: ignore[arg-type]
-    return tuple(found)
+_WELCOME_DAYS = 5
 
 
 class Desk:
@@ -87,9 +47,7 @@ class Desk:
         self.busy_until = np.full((people.n, len(shelf.product_ids)), NEVER, np.int32)
         self.recent = np.zeros((3, people.n), np.int8)
         self.due = Log(who=np.int64, product=np.int16, offer=np.int16, on=np.int32, contact=np.int64)
-        self.arms = Log(experiment=np.int16, who=np.int64, offer=np.int16, arm=np.int8, propensity=np.float64,
-                        on=np.int32, p0=np.float64, p1=np.float64, converts_on=np.int32)  # fmt: skip
-        self.experiments: list[str] = []
+        self.arms = Arms()
         self.campaigns = ("MONTHLY", *(test.hook_id for test in tests))
         tested = {shelf.offer_number(test.offer_id) for test in tests}
         self._usual_offers = [i for i in np.flatnonzero(shelf.is_ranked) if i not in tested]
@@ -98,7 +56,7 @@ class Desk:
         """The plans of a month with their outcomes; conversions that are still to come wait in `due`."""
         self.recent = np.roll(self.recent, 1, axis=0)
         self.recent[0] = 0
-        if not self.experiments or month.label.endswith("-01"):
+        if not self.arms.experiments or month.label.endswith("-01"):
             self._hold_out(month, chance)
         gates = Gates(self.people, life, self.records, portfolio, self.shelf, ledger.aum(), self.busy_until,
                       month.first_on)  # fmt: skip
@@ -118,30 +76,28 @@ class Desk:
         self.is_held_out = chance.of("holdout", year).random(self.people.n) < HOLDOUT_SHARE
         who = np.flatnonzero(self.is_held_out & (self.people.registered_on < month.first_on + int(YEAR_DAYS)))
         on = np.maximum(self.people.registered_on[who], month.first_on)
-        self._assign(f"GLOBAL-{year}", who, -1, _HOLDOUT, HOLDOUT_SHARE, on)
-
-    def _assign(self, experiment: str, who: Array, offer: int, arm: Array | int, propensity: Array | float, on: Array,
-                *, p0: Array | float = np.nan, p1: Array | float = np.nan, converts_on: Array | int = NEVER
-                ) -> None:  # fmt: skip
-        self.experiments.append(experiment)
-        self.arms.add(experiment=len(self.experiments) - 1, who=who, offer=offer, arm=arm, propensity=propensity,
-                      on=on, p0=p0, p1=p1, converts_on=converts_on)  # fmt: skip
+        self.arms.assign(f"GLOBAL-{year}", who, on, offer=-1, arm=HOLDOUT, propensity=HOLDOUT_SHARE)
 
     def _tested(self, test: HookTest, campaign: int, gates: Gates, month: Month, rng: np.random.Generator, first: int
                 ) -> Played:  # fmt: skip
         """Everybody at the hook's moment; those who can be told are drawn into arms, the others convert by p0."""
         offer = self.shelf.offer_number(test.offer_id)
         who, on, rows = self._at_moment(test, offer, gates, month, rng)
-        channel = self._channels(who, gates.life, rng)
+        channel = self._channels(who, rng)
         can = self._may_tell(who, channel) & ~(self.is_held_out[who] & (test.purpose is Purpose.SALES))
         treats = rng.random(len(who)) < test.treat_share
         n = len(who)
         plans = Plans(who, np.full(n, offer, np.int16), on, channel, np.full(n, campaign, np.int8),
                       np.full(n, PURPOSES.index(test.purpose), np.int8), np.full(n, np.nan), can & treats)  # fmt: skip
         played = self._play(plans, gates.life, month, rng, first, rolls=rows)
-        share = np.where(treats, test.treat_share, 1 - test.treat_share)[can]
-        self._assign(f"{test.hook_id}-{month.label}", who[can], offer, np.where(treats, _TREAT, _CONTROL)[can], share,
-                     on[can], p0=played.p0[can], p1=played.p1[can], converts_on=played.converts_on[can])  # fmt: skip
+        if rows is not None:
+            gates.portfolio.decide(who, played.converts_on != NEVER, month.last_on + _NOTICE_DAYS)
+        self.arms.assign(
+            f"{test.hook_id}-{month.label}", who[can], on[can], offer=offer,
+            arm=np.where(treats, TREAT, CONTROL)[can],
+            propensity=np.where(treats, test.treat_share, 1 - test.treat_share)[can],
+            p0=played.p0[can], p1=played.p1[can], converts_on=played.converts_on[can],
+        )  # fmt: skip
         if test.moment == "DECLINE":
             self._care(gates.life, who[plans.is_told], month, rng)
         return played
@@ -188,7 +144,7 @@ class Desk:
         chosen, propensity = self._draw_offers(who, gates, rng)
         some = chosen >= 0
         who, on, chosen, propensity = who[some], on[some], chosen[some], propensity[some]
-        channel = self._channels(who, life, rng)
+        channel = self._channels(who, rng)
         is_care = self.shelf.is_care[chosen]
         is_told = self._may_tell(who, channel) & (is_care | ~self.is_held_out[who])
         purpose = np.where(is_care, PURPOSES.index(Purpose.SERVICE), PURPOSES.index(Purpose.SALES)).astype(np.int8)
@@ -225,14 +181,14 @@ class Desk:
         fits[:, Need.CARE] = -1.0
         return fits
 
-    def _channels(self, who: Array, life: Life, rng: np.random.Generator) -> Array:
+    def _channels(self, who: Array, rng: np.random.Generator) -> Array:
         is_led = (self.people.manager[who] >= 0) & (self.people.target_aum[who] > 2e5)
         kind = np.where(is_led, 2, (self.people.latents.digital[who] > -0.2).astype(np.int8))
         return np.asarray(_CONTACT_CHANNEL[pick_by(rng, _WAYS, kind)])
 
     def _may_tell(self, who: Array, channel: Array) -> Array:
         people = self.people
-        consented = self.records.may_contact[who, np.searchsorted(_CONTACT_CHANNEL, channel, sorter=_ORDER)]
+        consented = self.records.may_contact[who, CHANNEL_COLUMN[channel]]
         barred = people.has_optout | people.is_staff | people.is_restricted | (people.age < 18)
         return np.asarray(consented & ~barred[who])
 
@@ -248,7 +204,7 @@ class Desk:
         after = 1 + ((window - 2).clip(0) * rng.random(len(who)) ** 2).astype(np.int32)
         on = plans.on + (after if rolls is None else _NOTICE_DAYS)
         on = np.where(state == State.OUTSIDE, np.maximum(on, month.last_on + 1), on).astype(np.int32)
-        number = np.where(plans.is_told, int(month.label.replace("-", "")[2:]) * 10**8 + first + np.arange(len(who)), -1)
+        number = np.where(plans.is_told, month.code * 10**8 + first + np.arange(len(who)), -1)
         self.busy_until[who, product] = plans.on + window
         self.recent[0, who] += plans.is_told
         joins = np.flatnonzero(converts & (self.people.first_product_on[who] == NEVER))
@@ -258,3 +214,42 @@ class Desk:
                      product=product[some] if rolls is None else np.full(len(some), -1))  # fmt: skip
         return Played(plans, number, state.copy(), p0, p1, np.where(converts, on, NEVER),
                       converts & plans.is_told & (u >= p0))  # fmt: skip
+
+    def _quiet(self, gates: Gates, month: Month, rng: np.random.Generator) -> None:
+        """What customers take of themselves, outside of any moment of attention."""
+        life = gates.life
+        who = lives(life)
+        who = who[life.state[who] <= State.FADING]
+        for product, offer in enumerate(self.shelf.plain.tolist()):
+            if offer < 0 or not self.shelf.is_ranked[offer]:
+                continue
+            logit = self.truth.logit_without(who, offer, life.state[who])
+            keen = who[rng.random(len(who), dtype=np.float32) < QUIET_PACE * expit(logit)]
+            keen = keen[gates.admits(keen, offer)]
+            keen = keen[self.busy_until[keen, product] < month.first_on]
+            first = np.maximum(month.first_on, self.people.first_product_on[keen])
+            self.due.add(who=keen, product=product, offer=offer, on=days_within(rng, first, month.last_on, len(keen)),
+                         contact=-1)  # fmt: skip
+
+    def fall_due(self, life: Life, month: Month) -> tuple[Purchases, Array, Array]:
+        """The conversions of this month, with the offer and the contact of each; those of closed customers lapse.
+
+        Sleepers who take something wake up.
+        A purchase whose product is -1 has happened already: a contract that was rolled over.
+        """
+        due = self.due
+        ripe = due["on"] <= month.last_on
+        rows = np.flatnonzero(ripe & (life.state[due["who"]] <= State.LEAVING))
+        product, offer = due["product"][rows], due["offer"][rows]
+        bought = Purchases(due["who"][rows], product, due["on"][rows], self.shelf.min_minor[offer])
+        contact = due["contact"][rows]
+        woken = bought.who[life.state[bought.who] == State.ASLEEP]
+        life.state[woken] = State.ACTIVE
+        due.keep(~ripe)
+        return bought, offer, contact
+
+
+def _joined(parts: list[Played]) -> Played:
+    plans = Plans(*(np.concatenate([getattr(p.plans, name) for p in parts]) for name in Plans.__slots__))
+    others = (np.concatenate([getattr(p, name) for p in parts]) for name in Played.__slots__ if name != "plans")
+    return Played(plans, *others)

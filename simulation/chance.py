@@ -31,7 +31,8 @@ class Chance:
 def pick(rng: np.random.Generator, weights: tuple[float, ...], n: int) -> Array:
     """n indices drawn with the given weights; int8, shape (n,)."""
     edges = np.cumsum(weights, dtype=np.float32)
-    return np.searchsorted(edges[:-1] / edges[-1], rng.random(n, dtype=np.float32), side="right").astype(np.int8)
+    drawn = np.searchsorted(edges[:-1] / edges[-1], rng.random(n, dtype=np.float32), side="right")
+    return np.asarray(drawn, dtype=np.int8)
 
 
 def pick_by(rng: np.random.Generator, table: Array, row: Array) -> Array:
@@ -49,12 +50,12 @@ def normal_scores(rng: np.random.Generator, n: int) -> Array:
 
     Who is rich is chance; how many are rich is not, so that a small simulated bank has the skew of a large one.
     """
-    return ndtri((rng.permutation(n) + 0.5) / n).astype(np.float32)
+    return np.asarray(ndtri((rng.permutation(n) + 0.5) / n), dtype=np.float32)
 
 
 def standardised(values: Array) -> Array:
     """Values shifted and scaled to mean 0 and variance 1, float32."""
-    return ((values - values.mean()) / values.std()).astype(np.float32)
+    return np.asarray((values - values.mean()) / values.std(), dtype=np.float32)
 
 
 def days_within(rng: np.random.Generator, low: Array | int, high: Array | int, n: int) -> Array:

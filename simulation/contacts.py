@@ -9,7 +9,19 @@ import pyarrow as pa
 
 from features.bank.tables import EVENT_CHANNELS
 from features.vocabulary import Kind, Outcome, Purpose
-from simulation.bank_files import NEVER, amounts, at_times, codes, dates, hours, ids, instants, known_after, nothing, some_ids
+from simulation.bank_files import (
+    NEVER,
+    amounts,
+    at_times,
+    codes,
+    dates,
+    hours,
+    ids,
+    instants,
+    known_after,
+    nothing,
+    some_ids,
+)
 from simulation.behaviour import CHANNEL
 from simulation.chance import Array
 from simulation.population import Latents
@@ -69,6 +81,7 @@ class Answers:
 
 
 def joined_rows(parts: list[Answers]) -> Answers:
+    """One set of answers."""
     return Answers(*(np.concatenate([getattr(part, name) for part in parts]) for name in Answers.__slots__))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from simulation.truth import State
 _FIRST_DAYS = 90
 _WAKING_NEEDS = (Need.PAYMENT, Need.SCENE, Need.TOOL)
 _REASSESSMENT = "S01"
+_PRIVATE_MINOR = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,41 +48,29 @@ class Gates:
         sleeps = self.life.state[who] >= State.ASLEEP
         if Need(int(shelf.need[offer])) not in _WAKING_NEEDS:
             free &= ~sleeps
-        return np.asarray(free & self._own_gate(who, shelf.product_ids[product]))
+        own = _OWN_GATES.get(shelf.product_ids[product])
+        return np.asarray(free & own(self, who)) if own else free
 
-    def _own_gate(self, who: Array, product_id: str) -> Array | bool:
-        """The gate of one product, as the bank's staff know it."""
-        age, facts = self.people.age[who], self.records.facts[who]
-        match product_id:
-            case "P01" | "P02":
-                return np.asarray(self.people.first_product_on[who] > self.first_on - _FIRST_DAYS)
-            case "P08" | "P21":
-                return np.asarray(facts[:, FACT["LICENCE"]])
-            case "P13" | "P14":
-                return np.asarray(facts[:, FACT["NEEDS_TEST"]])
-            case "P15":
-                return np.asarray(facts[:, FACT["PENSION_MEMBER"]])
-            case "P17" | "P18":
-                return np.asarray(self.aum[who] > 100_000_000)
-            case "P19":
-                return np.asarray(self.records.preapproved_until[who] > self.first_on)
-            case "P20":
-                return np.asarray(facts[:, FACT["PROPERTY"]])
-            case "P22":
-                return np.asarray(facts[:, FACT["INCOME_PROOF"]] & (age < 60))
-            case "P23":
-                return np.asarray(self.portfolio.held[who, self.shelf.product_number("P22")])
-            case "P27":
-                return np.asarray(self.life.is_paid_here[who])
-            case "P28":
-                return np.asarray(age >= 60)
-            case "P29":
-                return np.asarray(self.people.document[who] > 0)
-            case "S01":
-                return np.asarray(self.records.risk_until[who] <= self.first_on)
-            case "P31":
-                return np.asarray(self.people.first_product_on[who] != NEVER)
-        return True
+    def _has(self, who: Array, fact: str) -> Array:
+        return np.asarray(self.records.facts[who, FACT[fact]])
+
+
+_OWN_GATES: dict[str, Callable[[Gates, Array], Array]] = {
+    **dict.fromkeys(("P01", "P02"), lambda at, who: at.people.first_product_on[who] > at.first_on - _FIRST_DAYS),
+    **dict.fromkeys(("P08", "P21"), lambda at, who: at._has(who, "LICENCE")),
+    **dict.fromkeys(("P13", "P14"), lambda at, who: at._has(who, "NEEDS_TEST")),
+    "P15": lambda at, who: at._has(who, "PENSION_MEMBER"),
+    **dict.fromkeys(("P17", "P18"), lambda at, who: at.aum[who] > _PRIVATE_MINOR),
+    "P19": lambda at, who: at.records.preapproved_until[who] > at.first_on,
+    "P20": lambda at, who: at._has(who, "PROPERTY"),
+    "P22": lambda at, who: at._has(who, "INCOME_PROOF") & (at.people.age[who] < 60),
+    "P23": lambda at, who: at.portfolio.held[who, at.shelf.product_number("P22")],
+    "P27": lambda at, who: at.life.is_paid_here[who],
+    "P28": lambda at, who: at.people.age[who] >= 60,
+    "P29": lambda at, who: at.people.document[who] > 0,
+    "P31": lambda at, who: at.people.first_product_on[who] != NEVER,
+    _REASSESSMENT: lambda at, who: at.records.risk_until[who] <= at.first_on,
+}
 
 
 def asks_to_reassess(shelf: Shelf) -> int:

@@ -1,4 +1,4 @@
-"""Balances as intervals: the flows of a month are posted once, and what changed becomes rows of bank table `balance`."""
+"""Balances as intervals: a month's flows are posted once, and what changed becomes rows of bank table `balance`."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ class Intervals:
     proceeds: Array
 
     def columns(self, rng: np.random.Generator) -> dict[str, pa.Array]:
+        """The bank table `balance`."""
         who = self.cell // N_SLOTS
         return {
             "customer_id": ids("C", who),
@@ -91,6 +92,7 @@ def joined(parts: list[Txns]) -> Txns:
 
 
 def joined_flows(parts: list[Flows]) -> Flows:
+    """One set of flows."""
     return Flows(*(np.concatenate([getattr(part, name) for part in parts]) for name in Flows.__slots__))
 
 
@@ -151,7 +153,7 @@ class Ledger:
         is_nothing = (cell % N_SLOTS != DEMAND) & (levels[0] < _DUST)
         is_last = np.r_[is_first[1:], True][: len(cell)]
         opened = cell[starts]
-        old = since[opened] != NEVER
+        old = (since[opened] != NEVER) & (since[opened] < on[starts])  # what began this day never was an evening
         ended = np.flatnonzero(~is_last & ~is_nothing)
         none = np.zeros(int(old.sum()), np.int64)
         rows = Intervals(

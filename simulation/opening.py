@@ -33,22 +33,22 @@ def open_books(people: Population, life: Life, portfolio: Portfolio, ledger: Led
     """Fills the portfolio and the ledger with what customers hold on the eve of `first_on`."""
     who = np.flatnonzero(life.state <= State.LEAVING)
     aum = people.target_aum[who] * rng.uniform(0.75, 1.25, len(who)) * 100
-    weights = _weights(people, portfolio, who, aum, rng)
+    weights = _weights(people, who, aum, rng)
     minor = (weights * (aum / weights.sum(axis=1))[:, None]).astype(np.int64)
     ledger.minor[who, DEMAND] = minor[:, 0]
     _place_money(people, portfolio, ledger, who, minor[:, 1:], first_on, rng)
     for name, share, least in _BARE_SLOTS:
         has = (rng.random(len(who)) < share) & (aum > least * 100)
         ledger.minor[who[has], SLOT[name]] = (aum[has] * rng.uniform(0.1, 0.5, int(has.sum()))).astype(np.int64)
-    ledger.since[ledger.minor > 0] = first_on - 1
-    ledger.since[who, DEMAND] = first_on - 1
+    ledger.since[ledger.minor > 0] = first_on
+    ledger.since[who, DEMAND] = first_on
     _lend(people, life, portfolio, who, first_on, rng)
     _switch_on(people, life, portfolio, who, first_on, rng)
     carded = who[rng.random(len(who)) < 0.5]
     _take(portfolio, carded, "P04", people.first_product_on[carded], np.zeros(len(carded), np.int64), rng)
 
 
-def _weights(people: Population, portfolio: Portfolio, who: Array, aum: Array, rng: np.random.Generator) -> Array:
+def _weights(people: Population, who: Array, aum: Array, rng: np.random.Generator) -> Array:
     """(k, 1 + products) shares before scaling; the first column is demand money."""
     columns = [rng.gamma(1.2, 1.0, len(who)) + 0.05]
     for need, logit, least in _MONEY_PRODUCTS.values():

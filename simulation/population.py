@@ -33,8 +33,8 @@ JOINER_SHARE_A_MONTH = 0.007
 PROSPECT_SHARE = 0.05
 FORMER_SHARE = 0.006
 EMPLOYEES_A_FIRM = 40
-MEDIAN_AUM = 2_500  # with this spread the richest 2.5 % own about 80 % (R06)
-AUM_SPREAD = 2.75
+MEDIAN_AUM = 2_000  # with this spread the richest 2.5 % own about 80 % (R06)
+AUM_SPREAD = 3.0
 LARGEST_AUM = 3e7
 
 DOCUMENTS = ("MAINLAND", "HK_MO_TW", "FOREIGN")
@@ -102,7 +102,7 @@ class Population:
     def is_customer(self, first_on: int) -> Array:
         """Who holds something at the start of a day."""
         begun = (self.first_product_on != NEVER) & (self.first_product_on < first_on)
-        return begun & ((self.closed_on == NEVER) | (self.closed_on >= first_on))
+        return np.asarray(begun & ((self.closed_on == NEVER) | (self.closed_on >= first_on)))
 
 
 def populate(chance: Chance, n: int, first_on: int, last_on: int) -> Population:
@@ -138,7 +138,7 @@ def populate(chance: Chance, n: int, first_on: int, last_on: int) -> Population:
 def _ages(rng: np.random.Generator, wealth: Array) -> Array:
     """Years of age at the end of the window, 16 to 90."""
     drawn = 16 + 74 * rng.beta(2.1, 2.9, len(wealth)) + 3 * wealth
-    return np.clip(drawn, 16, 90).astype(np.int32)
+    return np.asarray(np.clip(drawn, 16, 90), dtype=np.int32)
 
 
 def _latents(rng: np.random.Generator, wealth: Array, age: Array, is_woman: Array) -> Latents:
@@ -196,13 +196,13 @@ def _employment(rng: np.random.Generator, age: Array, latents: Latents) -> tuple
 
 def _skewed(rng: np.random.Generator, n: int, k: int) -> Array:
     """n numbers below k, small ones more often."""
-    return (rng.random(n) ** 1.6 * k).astype(np.int32)
+    return np.asarray(rng.random(n) ** 1.6 * k, dtype=np.int32)
 
 
 def _occupations(rng: np.random.Generator, age: Array) -> Array:
     drawn = rng.integers(0, 8, len(age))
     drawn = np.where(age >= 62, OCCUPATIONS.index("RETIRED"), np.where(age < 22, OCCUPATIONS.index("STUDENT"), drawn))
-    return np.where(rng.random(len(age)) < 0.1, -1, drawn).astype(np.int8)
+    return np.asarray(np.where(rng.random(len(age)) < 0.1, -1, drawn), dtype=np.int8)
 
 
 def customer_columns(people: Population, rng: np.random.Generator) -> dict[str, pa.Array]:

@@ -30,14 +30,14 @@ FACT = {name: i for i, name in enumerate(FACTS)}
 INVESTORS = ("ORDINARY", "QUALIFIED", "PROFESSIONAL")
 TOPICS = ("FEE", "APP", "TRANSFER", "CARD", "BRANCH_SERVICE", "PRODUCT", "CREDIT")
 CONTACT_CHANNELS = ("APP", "SMS", "WECHAT", "CALL", "RM")
-_COLUMN = {CHANNEL[name]: i for i, name in enumerate(CONTACT_CHANNELS)}
+CHANNEL_COLUMN = np.array([CONTACT_CHANNELS.index(name) if name in CONTACT_CHANNELS else -1 for name in EVENT_CHANNELS])
 _YEAR = 365
 _INCIDENT_RATE = 0.006
 _DNC_DAYS = 180
 
 
 class Records:
-    """The bank's notes. `may_contact` (n, channels) is what consents allow; `risk_level` (n,) is 0 without a valid one."""
+    """The bank's notes. `may_contact` (n, channels) is what consents allow, `risk_level` (n,) the last one assessed."""
 
     def __init__(self, people: Population, life: Life, first_on: int, rng: np.random.Generator) -> None:
         n = people.n
@@ -82,7 +82,7 @@ class Records:
 
     def _consent(self, who: Array, channel: int, granted: bool, at: Array, on: Array) -> None:
         self._consents.add(who=who, channel=channel, granted=np.full(len(who), granted), at=at, on=on)
-        columns = slice(None) if channel < 0 else _COLUMN[channel]
+        columns = slice(None) if channel < 0 else CHANNEL_COLUMN[channel]
         self.may_contact[who, columns] = granted
 
     def _withdraw(self, people: Population, life: Life, month: Month, rng: np.random.Generator) -> None:
@@ -96,10 +96,10 @@ class Records:
 
     def refuse_calls(self, who: Array, channel: int, on: Array) -> None:
         """Do-not-call entries from day `on`, some of which end after half a year."""
-        fresh = self.may_contact[who, _COLUMN[channel]]
+        fresh = self.may_contact[who, CHANNEL_COLUMN[channel]]
         who, on = who[fresh], np.asarray(on)[fresh]
         self._dnc.add(who=who, channel=channel, on=on, until=np.where(who % 3 == 0, on + _DNC_DAYS, NEVER))
-        self.may_contact[who, _COLUMN[channel]] = False
+        self.may_contact[who, CHANNEL_COLUMN[channel]] = False
 
     def assess(self, people: Population, who: Array, on: Array, rng: np.random.Generator) -> None:
         """Risk assessments of distinct customers on days `on`; a day not after the last assessment adds nothing."""
@@ -152,6 +152,7 @@ class Records:
         return who
 
     def note_complaints(self, who: Array, on: Array, rng: np.random.Generator) -> None:
+        """Complaints of days `on`, settled after days or weeks."""
         at = at_times(on, hours(rng, len(who), 9, 20))
         lasted = (rng.gamma(1.5, 8.0, len(who)) * 86_400e6).astype(np.int64) + 3_600_000_000
         self._complaints.add(who=who, at=at, on=on, closed=at + lasted, topic=pick(rng, (1,) * len(TOPICS), len(who)),

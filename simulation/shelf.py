@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -113,7 +114,7 @@ class Shelf:
         self.product_ids = list(known)
         self._arrays(known, [self.product_ids.index(product_id) for product_id in of_offer], rows)
 
-    def _arrays(self, known: dict[str, Product], of_offer: list[int], rows: list[dict[str, object]]) -> None:
+    def _arrays(self, known: dict[str, Product], of_offer: list[int], rows: list[dict[str, Any]]) -> None:
         products = list(known.values())
         self.form = np.array([p.form for p in products], np.int8)
         self.slot = np.array([SLOT[p.asset] if p.asset else NO_SLOT for p in products], np.int8)
@@ -124,8 +125,8 @@ class Shelf:
         self.is_care = np.array([row["kind"] == "service" or row["role"] == "care" for row in rows])
         self.is_ranked = np.array([row["is_ranked"] for row in rows], dtype=bool)
         self.is_hooked = np.array([row["hook_id"] is not None for row in rows])
-        self.min_minor = np.array([int(row["min_amount"] * 100) for row in rows], np.int64)  # type: ignore[operator]
-        self.has_reward = np.array([row["reward_amount"] > 0 for row in rows])  # type: ignore[operator]
+        self.min_minor = np.array([int(row["min_amount"] * 100) for row in rows], np.int64)
+        self.has_reward = np.array([row["reward_amount"] > 0 for row in rows])
         self.risk = np.array([row["risk_level"] for row in rows], np.int8)
         self.outcome_days = np.array([row["outcome_days"] for row in rows], np.int32)
         self.plain = np.full(len(products), -1, np.int16)
@@ -133,6 +134,7 @@ class Shelf:
             self.plain[of_offer[offer]] = offer
 
     def product_number(self, product_id: str) -> int:
+        """The product's number."""
         return self.product_ids.index(product_id)
 
     def offer_number(self, offer_id: str) -> int:

@@ -44,7 +44,7 @@ _MOOD = np.array([0.4, 0.0, -0.6, -2.2, -1.2, -9.0, -9.0, -1.5], np.float32)
 _DIGITAL_CHANNEL = np.array([c in ("APP", "WEB", "WECHAT", "SMS", "EMAIL") for c in EVENT_CHANNELS])
 # by need: mean p1 of the contacted, and what a contact adds to the logit
 _TARGETS = {
-    Need.DEPOSIT: (0.060, 0.45), Need.WEALTH: (0.055, 0.50), Need.FUND: (0.045, 0.60), Need.INSURANCE: (0.035, 0.50),
+    Need.DEPOSIT: (0.060, 0.60), Need.WEALTH: (0.055, 0.65), Need.FUND: (0.045, 0.60), Need.INSURANCE: (0.035, 0.50),
     Need.CREDIT: (0.040, 0.35), Need.PAYMENT: (0.080, 0.70), Need.SCENE: (0.075, 0.80), Need.TOOL: (0.060, 0.80),
     Need.CARE: (0.120, 0.60),
 }  # fmt: skip
@@ -84,7 +84,8 @@ class Truth:
         base = self.logit_without(at.who, at.offer, at.state)
         return expit(base), expit(base + self._added(at))
 
-    def logit_without(self, who: Array, offer: Array, state: Array) -> Array:
+    def logit_without(self, who: Array, offer: Array | int, state: Array) -> Array:
+        """logit p0, shape (k,)."""
         need = self.latents.need[who, self.offers.need[offer]]
         return np.asarray(self.offers.intercept[offer] + NEED_SLOPE * need + _MOOD[state])
 
@@ -96,7 +97,7 @@ class Truth:
             + offers.cash_slope[at.offer] * mine.cash[at.who]
             + offers.price_slope[at.offer] * mine.price[at.who]
         )
-        irritated = np.maximum(mine.irritation[at.who] - 0.7, 0) * np.where(is_digital, 0.9, 1.3)
+        irritated = np.maximum(mine.irritation[at.who] - 0.9, 0) * np.where(is_digital, 0.9, 1.3)
         return np.asarray(offers.lift[at.offer] + tastes - irritated - FATIGUE * np.minimum(at.recent, 6))
 
     def save(self, folder: Path, offer_ids: list[str]) -> None:
@@ -155,7 +156,8 @@ def _solved(logit: Array, target: float) -> float:
     return (low + high) / 2
 
 
-def leaving_hazard(loyalty: Array, state: Array, *, incident: Array, money_left: Array, moved: Array, cared: Array) -> Array:
+def leaving_hazard(loyalty: Array, state: Array, *, incident: Array, money_left: Array, moved: Array, cared: Array
+                   ) -> Array:  # fmt: skip
     """Probability of beginning to leave this month; the last four are flags of the months before."""
     logit = (
         -5.1 - 0.45 * loyalty + 1.5 * (state == State.FADING)

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 
+ORDER_SHARE = 0.02  # moves p by at most a fiftieth of what calibration moved it, and keeps the order of equals
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """A piecewise linear, never falling map of [0, 1] into [0, 1]; `x` ascends strictly, `y` never falls.
 
-    >>> Calibration((0.0, 0.5, 1.0), (0.0, 0.2, 1.0)).apply(np.array([0.25, 0.75])).tolist()
-    [0.1, 0.6]
+    >>> Calibration((0.0, 0.5, 1.0), (0.0, 0.25, 1.0)).apply(np.array([0.25, 0.75])).tolist()
+    [0.125, 0.625]
     """
 
     x: tuple[float, ...]
@@ -34,36 +36,27 @@ class Calibration:
 
     @classmethod
     def fit(cls, scores: Vector, outcomes: Vector) -> Calibration:
-        """Centred isotonic regression of `outcomes` (n,), 0 or 1, on `scores` (n,) that the fit has not seen.
+        """Isotonic regression of `outcomes` (n,), 0 or 1, on `scores` (n,) that the fit has not seen.
 
-        The blocks of the pooled-adjacent-violators fit become knots at their mean score and mean outcome, with
-        straight lines between and to the corners (0, 0) and (1, 1). A step function would tie all customers of a block
-        and lose their order; through the centres the order stays. A block without any outcome, or with nothing but,
-        is moved by one pseudo-observation, so that no probability is exactly 0 or 1. Fails to help when the slice is
-        small (a block of few outcomes is followed to the letter) or is not like the time that comes.
+        A block of the pooled-adjacent-violators fit is level at its rate from its lowest to its highest score, with
+        straight lines between blocks. A level would tie all its customers and lose their order, so ORDER_SHARE of the
+        raw score is mixed in. The lowest block may be without outcomes and the highest without their absence: they move
+        off 0 and 1 by one pseudo-observation, at most half-way to the next. Fails to help when the rows are few (a
+        block of few outcomes is followed to the letter) or are not like the time that comes.
 
-        Oron & Flournoy (2017), Centered isotonic regression, Statistics in Biopharmaceutical Research 9(3).
+        Barlow et al. (1972), Statistical Inference under Order Restrictions; Zadrozny & Elkan (2002), KDD.
         """
         from scipy.optimize import isotonic_regression  # a fit needs SciPy, serving does not
 
         order = np.argsort(scores, kind="stable")
         levels, starts, sizes = np.unique(scores[order], return_index=True, return_counts=True)
         means = np.add.reduceat(outcomes[order], starts) / sizes
-        fitted = isotonic_regression(means, weights=sizes.astype(float))
-        edges = fitted.blocks[:-1]
-        mass = np.add.reduceat(sizes, edges).astype(float)
-        centres = np.add.reduceat(levels * sizes, edges) / mass
-        rates = np.add.reduceat(means * sizes, edges) / mass
-        rates = np.clip(rates, 1 / (mass + 2), 1 - 1 / (mass + 2))
-        return cls._through(centres, np.maximum.accumulate(rates))
-
-    @classmethod
-    def _through(cls, centres: Vector, rates: Vector) -> Calibration:
-        """Knots through the centres, strictly inside (0, 1), and on to the corners."""
-        inner = (centres > 0) & (centres < 1)
-        x = np.concatenate([[0.0], centres[inner], [1.0]])
-        low, high = float(rates[0]), float(rates[-1])
-        y = np.concatenate([[min(low, EDGE)], rates[inner], [max(high, 1 - EDGE)]])
+        blocks = isotonic_regression(means, weights=sizes.astype(float)).blocks
+        mass = np.add.reduceat(sizes, blocks[:-1]).astype(float)
+        rates = _uncertain(np.add.reduceat(means * sizes, blocks[:-1]) / mass, mass)
+        ends = np.concatenate([[0.0], levels[blocks[:-1]], levels[blocks[1:] - 1], [1.0]])
+        x, places = np.unique(ends, return_index=True)
+        y = (1 - ORDER_SHARE) * np.concatenate([rates[:1], rates, rates, rates[-1:]])[places] + ORDER_SHARE * x
         return cls(tuple(map(float, x)), tuple(map(float, y)))
 
     def to_json(self) -> dict[str, Any]:
@@ -74,4 +67,11 @@ class Calibration:
         return cls(tuple(data["x"]), tuple(data["y"]))
 
 
-EDGE = 1e-6  # log loss of a certainty that turns out wrong would be infinite
+def _uncertain(rates: Vector, mass: Vector) -> Vector:
+    """Rising `rates` of blocks of `mass` rows, the first moved off 0 and the last off 1."""
+    moved = rates.copy()
+    if rates[0] == 0:
+        moved[0] = min(1 / (mass[0] + 2), rates[1] / 2) if len(rates) > 1 else 1 / (mass[0] + 2)
+    if rates[-1] == 1:
+        moved[-1] = max(1 - 1 / (mass[-1] + 2), (1 + moved[-2]) / 2) if len(rates) > 1 else 1 - 1 / (mass[-1] + 2)
+    return moved

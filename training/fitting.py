@@ -83,6 +83,6 @@ def refuse_too_little(name: str, examples: Examples, split: Split, *, least_posi
     for part, least in (("training", least_positives), ("test", _LEAST_TEST_POSITIVES)):
         if counts[part] < least:
             raise MissingModel(
-                f"too few {event} in the {part} rows of model {name}", value=int(counts[part]), allowed=f"{least} or more",
-                todo="go on with rules until more windows have closed",
+                f"too few {event} in the {part} rows of model {name}", value=int(counts[part]),
+                allowed=f"{least} or more", todo="go on with rules until more windows have closed",
             )  # fmt: skip

@@ -12,6 +12,7 @@ import logging
 import os
 import sqlite3
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,13 @@ from training.judging.judgement import Judgement
 
 _LOADER = Path(__file__).parent / "pyfunc_model.py"
 _PINNED = ("lightgbm", "mlflow", "numpy", "pandas")
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # a server that is down stalled each call for 249 s with the defaults
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
+}
 MODEL_ARTEFACT = "model"
 
 
@@ -56,12 +64,12 @@ class Recorded:
 
 def library(home: Path) -> Any:
     """The mlflow module, silent, without telemetry, and pointed at the store of `home`, which exists afterwards."""
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    os.environ["DO_NOT_TRACK"] = "true"
-    import mlflow
+    os.environ.update(_QUIET)
+    import mlflow  # after the line above: it looks for these names while it is imported
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*noload.*", category=DeprecationWarning)  # MLflow's use of SQLAlchemy
     uri = prepare(home)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
@@ -116,13 +124,15 @@ def _log_report(mlflow: Any, training: Training, folder: Path) -> None:
 
 
 def _log_model(mlflow: Any, recipe: Recipe, folder: Path) -> str:
-    logged = mlflow.pyfunc.log_model(
-        name=MODEL_ARTEFACT,
-        python_model=str(_LOADER),
-        artifacts={Path(name).stem: str(folder / name) for name in FILES},
-        signature=signature_of(recipe),
-        pip_requirements=[f"{package}=={version(package)}" for package in _PINNED],
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example was not provided")  # golden.json is the example
+        logged = mlflow.pyfunc.log_model(
+            name=MODEL_ARTEFACT,
+            python_model=str(_LOADER),
+            artifacts={Path(name).stem: str(folder / name) for name in FILES},
+            signature=signature_of(recipe),
+            pip_requirements=[f"{package}=={version(package)}" for package in _PINNED],
+        )
     return str(logged.model_uri)
 
 

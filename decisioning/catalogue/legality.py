@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import Field
+
 from decisioning.catalogue.hooks import Reward, RewardKind, Trigger
 from features.policy import Frozen
 
@@ -16,9 +18,13 @@ _SEVERITY: Mapping[Verdict, int] = {"pass": 0, "sign_off": 1, "reject": 2}
 
 
 class TriggerLaw(Frozen):
-    """What a reward of each kind is when it hangs on this trigger; `with_task` where a task stands beside it."""
+    """What a reward of each kind is when it hangs on this trigger; `with_task` where a task stands beside it.
+
+    `rule` is the law behind the row; `rules` names another one for some kinds.
+    """
 
     rule: str
+    rules: dict[RewardKind, str] = Field(default_factory=dict)
     verdicts: dict[RewardKind, Verdict]
     with_task: Verdict | None = None
 
@@ -49,4 +55,4 @@ def _ruling(trigger: Trigger, reward: Reward, law: TriggerLaw) -> Ruling:
     verdict = law.verdicts[reward.kind]
     if law.with_task is not None and "TASK" in reward.trigger and trigger != "TASK":
         verdict = min(verdict, law.with_task, key=_SEVERITY.__getitem__)
-    return Ruling(verdict, law.rule)
+    return Ruling(verdict, law.rules.get(reward.kind, law.rule))

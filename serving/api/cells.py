@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 
@@ -14,14 +14,13 @@ from serving.api.openapi import READING, problems
 from serving.deciding import Desk
 from serving.errors import UnknownCell
 from serving.ground import Rulebook
-from serving.security import Actor, asking
+from serving.security import asking
 
-router = APIRouter(prefix="/v1/cells", tags=["cells"])
-Reader = Annotated[Actor, Depends(asking("read_catalogue"))]
+router = APIRouter(prefix="/v1/cells", tags=["cells"], dependencies=[Depends(asking("read_catalogue"))])
 
 
 @router.get("", response_model=None, responses={200: {"model": Cells}, **problems(*READING)})
-async def list_cells(request: Request, reader: Reader) -> Any:
+async def list_cells(request: Request) -> Any:
     """Every cell with its goal, products and hook; classes in order of the matrix, stages in order of life."""
     desk: Desk = request.app.state.desk
     rules, segments = desk.rulebook(), desk.ground().segments
@@ -37,7 +36,7 @@ async def list_cells(request: Request, reader: Reader) -> Any:
 @router.get(
     "/{customer_class}/{stage}", response_model=None, responses={200: {"model": CellCard}, **problems(404, *READING)}
 )
-async def show_cell(request: Request, reader: Reader, customer_class: str, stage: str) -> Any:
+async def show_cell(request: Request, customer_class: str, stage: str) -> Any:
     """One cell in full: products, hook with its follow-up steps, and the offers they make."""
     desk: Desk = request.app.state.desk
     rules, segments = desk.rulebook(), desk.ground().segments

@@ -110,9 +110,11 @@ class Placement(Document):
     product_id: str | None
     hook_id: str | None
     treatment_id: str
+    channel: str
     name: Name
     score: float
     components: dict[str, Any]
+    p_channel: float | None
     propensity: float | None
     reasons: list[Reason]
     playbook: dict[str, Any] | None
@@ -130,7 +132,11 @@ class Suppressed(Document):
 
 
 class DecisionAnswer(Document):
-    """One decision. `decision_id` is null for a dry run: nothing was written that it could name."""
+    """One decision. `decision_id` is null for a dry run: nothing was written that it could name.
+
+    `marks` says what was assumed; `end_propensity` is the probability with which the list ended where it did. A
+    decision read back has no `took_ms`.
+    """
 
     decision_id: str | None
     decided_at: datetime
@@ -145,11 +151,14 @@ class DecisionAnswer(Document):
     repeat_of: str | None
     offers: list[Placement]
     no_action: bool
+    no_action_reason: Reason | None
+    end_propensity: float | None
+    marks: list[Reason]
     degraded: bool
     stale: bool
     fallback: bool
     suppressed: list[Suppressed] | None = None
-    took_ms: float
+    took_ms: float | None = None
 
 
 class CustomerProblem(Document):
@@ -187,9 +196,13 @@ class Explanation(Document):
 
     decision_id: str
     customer_id: str
+    decided_at: datetime
     release_id: str
     segments_digest: str
     decisions_digest: str
+    no_action: bool
+    no_action_reason: Reason | None
+    marks: list[Reason]
     offers: list[dict[str, Any]]
     suppressed: list[Suppressed]
     facts: dict[str, Any]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 
 from serving.api.answers import answer
 from serving.api.documents import DataHealth, Health, Ready
 from serving.api.openapi import READING, problems
+from serving.customer_reader import MONTH_VIEW
 from serving.deciding import Desk
-from serving.security import Actor, asking
+from serving.security import asking
 from serving.settings import home_facts
 
 router = APIRouter(tags=["health"])
@@ -29,14 +30,20 @@ async def ready(request: Request) -> Any:
     return answer({"status": "ready", "release_id": desk.ground().id})
 
 
-@router.get("/v1/health/data", response_model=None, responses={200: {"model": DataHealth}, **problems(*READING)})
-async def data(request: Request, reader: Annotated[Actor, Depends(asking("read_health"))]) -> Any:
+@router.get(
+    "/v1/health/data",
+    response_model=None,
+    dependencies=[Depends(asking("read_health"))],
+    responses={200: {"model": DataHealth}, **problems(*READING)},
+)
+async def data(request: Request) -> Any:
     """Release, build, policies and models that answers stand on, and how old the data are."""
     desk: Desk = request.app.state.desk
     ground = desk.ground()
     release, now = ground.release, desk.clock.now()
     age_days = (ground.business_day(now) - release.as_of).days
-    views = [{"name": name, "lifetime_days": days} for name, days in sorted(ground.reader.views.items())]
+    lifetimes = ground.reader.views
+    views = [{"name": name, "lifetime_days": days} for name, days in sorted(lifetimes.items())]
     champions = list(release.manifest["champions"])
     return answer(
         {
@@ -44,7 +51,7 @@ async def data(request: Request, reader: Annotated[Actor, Depends(asking("read_h
             "lineage": release.lineage,
             "as_of": release.as_of.isoformat(),
             "age_days": age_days,
-            "stale": any(age_days > view["lifetime_days"] for view in views if view["name"] == "profile"),
+            "stale": age_days > lifetimes.get(MONTH_VIEW, age_days),
             "segments_digest": release.manifest["segments_digest"],
             "decisions_digest": release.manifest["decisions_digest"],
             "code_version": release.manifest["code_version"],

@@ -12,16 +12,14 @@ from serving.api.cursors import after, cursor_after
 from serving.api.documents import OfferPage
 from serving.api.openapi import READING, problems
 from serving.deciding import Desk
-from serving.security import Actor, asking
+from serving.security import asking
 
-router = APIRouter(prefix="/v1/offers", tags=["offers"])
-Reader = Annotated[Actor, Depends(asking("read_catalogue"))]
+router = APIRouter(prefix="/v1/offers", tags=["offers"], dependencies=[Depends(asking("read_catalogue"))])
 
 
 @router.get("", response_model=None, responses={200: {"model": OfferPage}, **problems(*READING)})
 async def list_offers(
     request: Request,
-    reader: Reader,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Any:

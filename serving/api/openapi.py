@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from serving.api.documents import Problem
 from serving.errors import PROBLEM_JSON
@@ -31,7 +32,7 @@ def body_of(model: str, *, is_list: bool = False) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def describe(app: FastAPI, *bodies: type[Any]) -> None:
+def describe(app: FastAPI, *bodies: type[BaseModel]) -> None:
     """Let the document of `app` name its problems, the bodies that routes read themselves, and the key."""
     plain = app.openapi
 
@@ -40,7 +41,8 @@ def describe(app: FastAPI, *bodies: type[Any]) -> None:
             found = plain()
             components = found.setdefault("components", {})
             schemas = components.setdefault("schemas", {})
-            for model in (Problem, *bodies):
+            models: tuple[type[BaseModel], ...] = (Problem, *bodies)
+            for model in models:
                 shape = model.model_json_schema(ref_template="#/components/schemas/{model}")
                 schemas.update(shape.pop("$defs", {}))
                 schemas[model.__name__] = shape

@@ -5,6 +5,7 @@ from serving.ledger.chain import ChainFault, ChainReport, Head, WrongKey
 from serving.ledger.engine import LedgerTooNew
 from serving.ledger.idempotency import Claim, Finish, OtherBody, StillRunning, StoredAnswer
 from serving.ledger.recent import RecentRows
+from serving.ledger.recording import AlreadyRecorded
 from serving.ledger.rows import (
     BadRow,
     BadRows,
@@ -20,7 +21,7 @@ from serving.ledger.rows import (
     StoredDecision,
     StoredPlacement,
 )
-from serving.ledger.writer import AlreadyRecorded, Closed, Overloaded, Unwritable
+from serving.ledger.writer import Closed, Overloaded, Unwritable
 
 __all__ = [
     "AlreadyRecorded",

@@ -48,6 +48,7 @@ class Ledger:
         self._engines = engines
         self._chain = chain
         self._scope = scope
+        self._day = reading.DayReader(engines.reader.dialect)
         self._recent = RecentReader(engines.reader.dialect)
         self._recorder = Recorder(chain, engines.writer.dialect)
         self._writer = Writer(engines.writer, self._recorder.record, queue_max=queue_max)
@@ -158,7 +159,7 @@ class Ledger:
     ) -> dict[str, FirstDecision]:
         """Each customer's first decision in start ≤ decided_at < before: what later ones of the day repeat."""
         with self._reading() as connection:
-            return reading.read_first_decisions(connection, customer_ids, start, before)
+            return self._day.first_decisions(connection, customer_ids, start, before)
 
     def placements(self, placement_ids: Sequence[str]) -> dict[str, StoredPlacement]:
         """The placements of these ids by id; unknown ids are left out."""
@@ -168,7 +169,7 @@ class Ledger:
     def do_not_call(self, customer_ids: Sequence[str], on: date) -> dict[str, frozenset[str]]:
         """The channels that responses closed and no consent reopened, of each customer who has any on this day."""
         with self._reading() as connection:
-            return reading.read_do_not_call(connection, customer_ids, on)
+            return self._day.do_not_call(connection, customer_ids, on)
 
     def latest_at(self) -> datetime | None:
         """The last instant at which the ledger itself wrote something; None if it never did."""

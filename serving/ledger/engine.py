@@ -59,8 +59,10 @@ def open_engines(url: str) -> Engines:
     if backend == "sqlite":
         return Engines(_sqlite(url, "BEGIN IMMEDIATE", 1), _sqlite(url, "BEGIN", 8))
     if backend == "postgresql":
-        reader = create_engine(url, isolation_level="REPEATABLE READ", pool_size=8, max_overflow=32)
-        return Engines(create_engine(url, pool_size=1), reader)
+        reader = create_engine(
+            url, isolation_level="REPEATABLE READ", pool_size=8, max_overflow=32, hide_parameters=True
+        )
+        return Engines(create_engine(url, pool_size=1, hide_parameters=True), reader)
     raise UserMistake("the ledger cannot stand on this database", value=backend, allowed=["sqlite", "postgresql"])
 
 
@@ -106,7 +108,8 @@ def insert_or_keep(table: Table, dialect: Dialect, refresh: Sequence[str] = ()) 
 
 
 def _sqlite(url: str, begin: str, pool_size: int) -> Engine:
-    engine = create_engine(url, pool_size=pool_size, max_overflow=0 if pool_size == 1 else 32)
+    overflow = 0 if pool_size == 1 else 32
+    engine = create_engine(url, pool_size=pool_size, max_overflow=overflow, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: object) -> None:

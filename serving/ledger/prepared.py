@@ -1,18 +1,24 @@
-"""Statements of the hot path, compiled once: SQLAlchemy compiles and binds anew at each call, twelve µs a row."""
+"""Statements of the hot path, compiled once.
+
+SQLAlchemy looks up, binds and wraps anew at each call, which costs a read of one customer 0.25 ms where SQLite itself
+takes 0.03, and an insert twelve microseconds a row.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Dialect
+from sqlalchemy import Connection, CursorResult, Dialect, String, bindparam
+
+from serving.ledger.scope import chunks
 
 
 class Prepared:
     """A statement as its dialect writes it, with the names of its parameters in the order the driver wants them.
 
-    Values go to the driver as they are: dates go through `processed` first.
+    `run` hands values to the driver as they are; `fetch` and `run_columns` write dates as the dialect does.
     """
 
     def __init__(self, statement: Any, dialect: Dialect, names: Sequence[str] | None = None) -> None:
@@ -33,12 +39,13 @@ class Prepared:
         values = [pick(row) for row in rows]
         return connection.exec_driver_sql(self._sql, values if len(values) > 1 else values[0])
 
-    def fetch(self, connection: Connection, row: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """The plain rows of a query, straight from the driver: half the time of SQLAlchemy's for a single customer."""
+    def fetch(self, connection: Connection, row: Mapping[str, Any]) -> list[Any]:
+        """The plain rows of a query, straight from the driver."""
+        values = {name: self._processed(name, [value])[0] for name, value in row.items()}
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(self._sql, [row[name] for name in self._order] if self._order else row)
-            return cursor.fetchall()
+            cursor.execute(self._sql, [values[name] for name in self._order] if self._order else values)
+            return list(cursor.fetchall())
         finally:
             cursor.close()
 
@@ -54,3 +61,24 @@ class Prepared:
     def _processed(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
         processor = self._processors.get(name)
         return values if processor is None else [processor(value) for value in values]
+
+
+class OfCustomers:
+    """A query about customers: prepared for one of them, in chunks for many.
+
+    `query` makes it from the condition on its customer column: `query(lambda column: column == "C1")`.
+    """
+
+    def __init__(self, query: Callable[[Callable[[Any], Any]], Any], dialect: Dialect) -> None:
+        one, many = bindparam("customer_id", type_=String), bindparam("customer_ids", type_=String, expanding=True)
+        self._of_one = Prepared(query(lambda column: column == one), dialect)
+        self._of_many = query(lambda column: column.in_(many))
+
+    def rows(self, connection: Connection, customer_ids: Sequence[str], **values: Any) -> list[Any]:
+        """The rows of these customers, as tuples; `values` are the query's other parameters."""
+        if len(customer_ids) == 1:
+            return self._of_one.fetch(connection, {"customer_id": customer_ids[0]} | values)
+        rows: list[Any] = []
+        for chunk in chunks(customer_ids):
+            rows += connection.execute(self._of_many, {"customer_ids": chunk} | values).all()
+        return rows

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, tuple_
+from sqlalchemy import BigInteger, Connection, Date, Dialect, Row, and_, bindparam, func, or_, select, tuple_
 
 from features.errors import BadRequest, NotFound
+from serving.ledger.prepared import OfCustomers
 from serving.ledger.rows import DecisionPage, DecisionRow, FirstDecision, PlacementRow, StoredDecision, StoredPlacement
 from serving.ledger.scope import chunks, keyed
 from serving.ledger.tables import contact, decision, do_not_call, instant, micros, placement, response
@@ -46,30 +47,45 @@ def read_placements(connection: Connection, placement_ids: Sequence[str]) -> dic
     return {key: StoredPlacement(_placement(row), row.decision_id, row.customer_id) for key, row in found.items()}
 
 
-def read_first_decisions(
-    connection: Connection, customer_ids: Sequence[str], start: datetime, before: datetime
-) -> dict[str, FirstDecision]:
-    """Each customer's first decision from `start` on and before `before`, which later ones of the day repeat."""
-    found: dict[str, FirstDecision] = {}
-    span = and_(decision.c.decided_at >= micros(start), decision.c.decided_at < micros(before))
-    columns = (decision.c.customer_id, decision.c.decision_id, decision.c.release_id, decision.c.decided_at)
-    for chunk in chunks(customer_ids):
-        mine = select(*columns).where(decision.c.customer_id.in_(chunk), span, decision.c.repeat_of.is_(None))
-        for row in connection.execute(mine.order_by(decision.c.customer_id, decision.c.decided_at, decision.c.seq)):
-            first = FirstDecision(row.decision_id, row.release_id, instant(row.decided_at))
-            found.setdefault(row.customer_id, first)
-    return found
+class DayReader:
+    """What a decision has to know of the day: which decision it repeats, which channels are closed."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._firsts = OfCustomers(_firsts, dialect)
+        self._closed = OfCustomers(_closed, dialect)
+
+    def first_decisions(
+        self, connection: Connection, customer_ids: Sequence[str], start: datetime, before: datetime
+    ) -> dict[str, FirstDecision]:
+        """Each customer's first decision from `start` on and before `before`, which later ones of the day repeat."""
+        found: dict[str, FirstDecision] = {}
+        for row in self._firsts.rows(connection, customer_ids, start=micros(start), before=micros(before)):
+            customer_id, decision_id, release_id, decided_at = row
+            found.setdefault(customer_id, FirstDecision(decision_id, release_id, instant(decided_at)))
+        return found
+
+    def do_not_call(self, connection: Connection, customer_ids: Sequence[str], on: date) -> dict[str, frozenset[str]]:
+        """The channels closed on a day, of each customer who has any."""
+        found: dict[str, set[str]] = {}
+        for customer_id, channel in self._closed.rows(connection, customer_ids, on=on):
+            found.setdefault(customer_id, set()).add(channel)
+        return {customer_id: frozenset(channels) for customer_id, channels in found.items()}
 
 
-def read_do_not_call(connection: Connection, customer_ids: Sequence[str], on: date) -> dict[str, frozenset[str]]:
-    """The channels closed on a day, of each customer who has any."""
+def _firsts(of_customers: Callable[[Any], Any]) -> Any:
+    start, before = bindparam("start", type_=BigInteger), bindparam("before", type_=BigInteger)
+    query = select(decision.c.customer_id, decision.c.decision_id, decision.c.release_id, decision.c.decided_at)
+    query = query.where(of_customers(decision.c.customer_id), decision.c.repeat_of.is_(None))
+    query = query.where(decision.c.decided_at >= start, decision.c.decided_at < before)
+    return query.order_by(decision.c.customer_id, decision.c.decided_at, decision.c.seq)
+
+
+def _closed(of_customers: Callable[[Any], Any]) -> Any:
+    on = bindparam("on", type_=Date)
     holds = and_(do_not_call.c.from_on <= on, or_(do_not_call.c.to_on.is_(None), do_not_call.c.to_on > on))
-    found: dict[str, set[str]] = {}
-    for chunk in chunks(customer_ids):
-        query = select(do_not_call.c.customer_id, do_not_call.c.channel)
-        for row in connection.execute(query.where(do_not_call.c.customer_id.in_(chunk), holds)):
-            found.setdefault(row.customer_id, set()).add(row.channel)
-    return {customer_id: frozenset(channels) for customer_id, channels in found.items()}
+    return select(do_not_call.c.customer_id, do_not_call.c.channel).where(
+        of_customers(do_not_call.c.customer_id), holds
+    )
 
 
 def read_latest_at(connection: Connection) -> datetime | None:

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Dialect, Select, bindparam, func, literal_column, null, or_, select, union_all
 from sqlalchemy.types import BigInteger, String
 
-from serving.ledger.prepared import Prepared
-from serving.ledger.scope import chunks
+from serving.ledger.prepared import OfCustomers
 from serving.ledger.tables import complaint, contact, micros, response
 
 DAYS = 180
@@ -47,21 +46,15 @@ class RecentRows:
 
 
 class RecentReader:
-    """Reads the recent rows of one customer, by a statement compiled once, or of many."""
+    """Reads the recent rows of one customer or of many."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._of_one = Prepared(_query(lambda column: column == bindparam("customer_id", type_=String)), dialect)
-        self._of_many = _query(lambda column: column.in_(bindparam("customer_ids", expanding=True, type_=String)))
+        self._query = OfCustomers(_query, dialect)
 
     def read(self, connection: Connection, customer_ids: Sequence[str], before: datetime, days: int) -> RecentRows:
         """The recent rows of `customer_ids` (distinct) at the instant `before`, known by then."""
         limits = {"before": micros(before), "since": micros(before - timedelta(days=days))}
-        rows: list[Any] = []
-        if len(customer_ids) == 1:
-            rows = self._of_one.fetch(connection, {"customer_id": customer_ids[0]} | limits)
-        else:
-            for chunk in chunks(customer_ids):
-                rows += connection.execute(self._of_many, {"customer_ids": chunk} | limits).all()
+        rows = self._query.rows(connection, customer_ids, **limits)
         return _arrays(rows, {customer_id: i for i, customer_id in enumerate(customer_ids)}, limits["before"])
 
 

@@ -7,11 +7,19 @@ from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Dialect
+from sqlalchemy.exc import IntegrityError
 
+from features.errors import BadRequest
 from serving.ledger.chain import CHAIN, HEAD, WRITE_HEAD, Chain, Head
 from serving.ledger.prepared import Prepared
 from serving.ledger.rows import DecisionRow, PlacementRow
 from serving.ledger.tables import decision, micros, minor, placement
+
+
+class AlreadyRecorded(BadRequest):
+    """A decision or placement of this id is in the ledger."""
+
+    slug = "already-recorded"
 
 
 class Recorder:
@@ -25,7 +33,7 @@ class Recorder:
         self._write_head = Prepared(WRITE_HEAD, dialect)
 
     def record(self, connection: Connection, rows: Sequence[DecisionRow]) -> None:
-        """Append `rows` in their order; the transaction decides for all of them together."""
+        """Append `rows` in their order; the transaction decides for all of them together; raises AlreadyRecorded."""
         if not rows:
             return
         stored = self._head.run(connection, [{"of_chain": CHAIN}]).mappings().one()
@@ -39,9 +47,13 @@ class Recorder:
             last = Head(values["seq"], values["row_hash"])
             decisions.append(values)
             placements += slots
-        self._decision.run(connection, decisions)
-        if placements:
-            self._placement.run(connection, placements)
+        try:
+            self._decision.run(connection, decisions)
+            if placements:
+                self._placement.run(connection, placements)
+        except IntegrityError as error:
+            raise AlreadyRecorded("a decision or placement of this id is recorded already", value=rows[0].decision_id,
+                                  todo="make a new id for every decision") from error  # fmt: skip
         self._write_head.run(connection, [{"of_chain": CHAIN, "new_seq": last.seq, "new_hash": last.row_hash}])
 
 

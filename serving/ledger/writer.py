@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import OperationalError
 
-from features.errors import BadRequest, NotReady
+from features.errors import NotReady
 from serving.ledger.rows import DecisionRow
 
 T = TypeVar("T")
@@ -43,12 +43,6 @@ class Closed(NotReady):
     """The ledger is closed."""
 
     slug = "ledger-closed"
-
-
-class AlreadyRecorded(BadRequest):
-    """A decision or placement of this id is in the ledger."""
-
-    slug = "already-recorded"
 
 
 @dataclass(slots=True)
@@ -170,20 +164,11 @@ class Writer:
             raise
         except Exception as error:  # handed to the one who asked, whatever it is
             savepoint.rollback()
-            return _Done(job, error=_told(error, job))
+            return _Done(job, error=error)
         return _Done(job, result)
 
 
 def _unwritable(error: Exception) -> Unwritable:
     told = Unwritable("the ledger could not be written and nothing was recorded", todo="look at disk and locks")
-    told.__cause__ = error
-    return told
-
-
-def _told(error: Exception, job: _Job) -> Exception:
-    if job.work is not None or not isinstance(error, IntegrityError):
-        return error
-    told = AlreadyRecorded("a decision or placement of this id is recorded already", value=job.rows[0].decision_id,
-                           todo="make a new id for every decision")  # fmt: skip
     told.__cause__ = error
     return told

@@ -151,7 +151,7 @@ def test_a_task_beside_a_purchase_does_not_make_the_reward_lawful() -> None:
 
 def test_a_draw_without_a_recorded_sign_off_is_found() -> None:
     found = findings(decide=lambda s: s["hooks"]["H11"]["reward"].pop("sign_off"))
-    assert told(found) == [("hook H11", "reward needs a recorded sign-off", "R35")]
+    assert told(found) == [("hook H11", "reward needs a recorded sign-off", "R56")]
 
 
 def test_a_reward_paid_on_buying_a_deposit_under_a_task_hook_is_found() -> None:

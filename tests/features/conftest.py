@@ -18,7 +18,11 @@ from features.vocabulary import Kind
 
 Rows = list[dict[str, Any]]
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "customer": {"registered_on": date(2024, 1, 1), "first_product_on": date(2024, 1, 1), "birth_on": date(1980, 6, 15)},
+    "customer": {
+        "registered_on": date(2024, 1, 1),
+        "first_product_on": date(2024, 1, 1),
+        "birth_on": date(1980, 6, 15),
+    },
     "balance": {"account_id": "a", "asset_class": "DEMAND", "from_on": date(2024, 1, 1), "amount": 0},
     "txn": {"txn_type": "CONSUME", "by_customer": True, "amount": 10, "channel": "APP"},
     "channel_event": {"channel": "APP", "event": "LOGIN"},
@@ -46,13 +50,17 @@ def row(table: str, given: dict[str, Any]) -> dict[str, Any]:
                 value = f"{table}{next(_counter)}"
             else:
                 value = _EMPTY[column.kind]
-        filled[column.name] = Decimal(str(value)).quantize(Decimal("0.01")) if column.kind is Kind.AMOUNT and value is not None else value
+        filled[column.name] = (
+            Decimal(str(value)).quantize(Decimal("0.01")) if column.kind is Kind.AMOUNT and value is not None else value
+        )
     return filled
 
 
 def tables_of(**rows: Rows) -> dict[str, pa.Table]:
     """Arrow tables of a bank from rows by table name."""
-    return {name: pa.Table.from_pylist([row(name, r) for r in given], schema=_loose(name)) for name, given in rows.items()}
+    return {
+        name: pa.Table.from_pylist([row(name, r) for r in given], schema=_loose(name)) for name, given in rows.items()
+    }
 
 
 def _loose(name: str) -> pa.Schema:

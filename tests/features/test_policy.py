@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -135,6 +136,12 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
         segments(tmp_path)
 
 
+def test_a_mapping_may_be_written_once_and_merged_into_others(tmp_path: Path) -> None:
+    text = "profile: &since {unit: days, source: R51, since: {1990-01-01: 62}}\ntoday: {<<: *since}\n"
+    (tmp_path / "lifetimes.yaml").write_text(text, "utf-8")
+    assert segments(tmp_path).view(TODAY).lifetimes == {"profile": 62, "today": 62}
+
+
 def test_words_that_other_readers_take_for_truth_values_stay_words(tmp_path: Path) -> None:
     (tmp_path / "lifetimes.yaml").write_text("profile: no\n", "utf-8")
     with pytest.raises(BadPolicy, match=r"lifetimes\.profile: .*got 'no'"):
@@ -170,7 +177,7 @@ def test_classes_need_one_that_takes_everybody_who_is_left() -> None:
 def test_shipped_values_state_unit_and_source() -> None:
     for path, value in every_dated_value(dict(segments().sections)):
         assert value.get("unit"), path
-        assert value.get("source"), path
+        assert re.fullmatch(r"(R\d\d|practice|assumption)(, (R\d\d|practice))*", value["source"]), path
         assert min(value["since"]) == BEGAN, path
 
 

@@ -16,7 +16,16 @@ from features import profiles
 from features.policy import Grace, SegmentsPolicy, segments
 
 BOOK = segments()
-FLOORS = {"V0": 0, "V1": 10_000, "V2": 50_000, "V3": 200_000, "V4": 500_000, "V5": 1_000_000, "VIP": 3_000_000, "VVIP": 6_000_000}
+FLOORS = {
+    "V0": 0,
+    "V1": 10_000,
+    "V2": 50_000,
+    "V3": 200_000,
+    "V4": 500_000,
+    "V5": 1_000_000,
+    "VIP": 3_000_000,
+    "VVIP": 6_000_000,
+}
 
 
 def month_ends(n: int, first: date = date(2024, 1, 31)) -> list[date]:
@@ -31,7 +40,9 @@ def balances(customer: str, levels: list[float]) -> list[dict[str, Any]]:
     """One level balance a month, so that mda is that level."""
     rows = []
     for end, level in zip(month_ends(len(levels)), levels, strict=True):
-        rows.append({"customer_id": customer, "from_on": end.replace(day=1), "to_on": end + timedelta(days=1), "amount": level})
+        rows.append(
+            {"customer_id": customer, "from_on": end.replace(day=1), "to_on": end + timedelta(days=1), "amount": level}
+        )
     return rows
 
 
@@ -103,7 +114,9 @@ def test_the_vectorised_way_equals_a_plain_loop_on_random_histories(bank_of: Cal
     histories = {}
     for i in range(400):
         level = chance.choice(levels)
-        histories[f"c{i:03}"] = [level := chance.choice([level, level, level, chance.choice(levels)]) for _ in range(months)]
+        histories[f"c{i:03}"] = [
+            level := chance.choice([level, level, level, chance.choice(levels)]) for _ in range(months)
+        ]
     home = bank_of(
         customer=[{"customer_id": c} for c in histories],
         balance=[r for c, path in histories.items() for r in balances(c, path)],

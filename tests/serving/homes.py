@@ -68,9 +68,9 @@ CUSTOMERS: dict[str, dict[str, Any]] = {
 }
 _LEARNT = ("age", "mda", "tier", "stage", "n_contacts_30d", "days_to_maturity")
 _OFFER = (
-    Column("category", Kind.CODE, "category", "none"),
-    Column("role", Kind.CODE, "role"),
-    Column("reward_amount", Kind.AMOUNT, "reward"),
+    Column("offer_category", Kind.CODE, "category", "none"),
+    Column("offer_role", Kind.CODE, "role"),
+    Column("offer_reward_amount", Kind.AMOUNT, "reward"),
     Column("channel", Kind.CODE, "channel"),
 )
 
@@ -147,9 +147,9 @@ def _examples(chance: np.random.Generator, n: int) -> pd.DataFrame:
             "stage": chance.choice(["NEW", "GROWTH", "MATURE"], n),
             "n_contacts_30d": chance.integers(0, 5, n).astype(float),
             "days_to_maturity": np.where(chance.random(n) < 0.5, np.nan, chance.integers(0, 60, n).astype(float)),
-            "category": offers["category"],
-            "role": offers["role"],
-            "reward_amount": offers["reward_amount"].astype(float),
+            "offer_category": offers["category"],
+            "offer_role": offers["role"],
+            "offer_reward_amount": offers["reward_amount"].astype(float),
             "channel": chance.choice(sorted(policy.channels), n),
         }
     )
@@ -177,7 +177,9 @@ def arrays_for(customer_id: str, *, on: date, now: datetime) -> dict[str, Any]:
             facts[column.name] = np.array([value], dtype=object)
         else:
             facts[column.name] = np.array([np.nan if value is None else float(value)])
-    nothing = Happenings(np.array([], dtype=np.int64), np.array([], dtype="datetime64[us]"), np.array([], dtype=np.int8))
+    nothing = Happenings(
+        np.array([], dtype=np.int64), np.array([], dtype="datetime64[us]"), np.array([], dtype=np.int8)
+    )
     return facts | standing(facts, on) | recent_facts(1, now, nothing)
 
 

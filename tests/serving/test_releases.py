@@ -16,8 +16,19 @@ from decisioning.policy import decisions
 from features.errors import MissingRelease, NotFound
 from features.policy import segments
 from serving.policy_files import dump_sections, load_sections
-from serving.releases import CURRENT, DamagedRelease, OtherPolicy, Release, current, cut, release_of, releases
-from serving.releases import rollback, switch, verify
+from serving.releases import (
+    CURRENT,
+    DamagedRelease,
+    OtherPolicy,
+    Release,
+    current,
+    cut,
+    release_of,
+    releases,
+    rollback,
+    switch,
+    verify,
+)
 from tests.serving.homes import AS_OF, INSTANT, build, publish_rows
 from training.fitted import DamagedModel
 
@@ -31,7 +42,11 @@ def cut_again(home: Path, **changes: object) -> Release:
 def test_a_release_names_lineage_build_both_digests_and_the_hash_of_each_file(written_home: Path) -> None:
     release = current(written_home)
     manifest = release.manifest
-    assert (manifest["lineage"], manifest["as_of"], manifest["champions"]) == ("ltest", "2025-12-31", ["churn", "response"])
+    assert (manifest["lineage"], manifest["as_of"], manifest["champions"]) == (
+        "ltest",
+        "2025-12-31",
+        ["churn", "response"],
+    )
     assert manifest["segments_digest"] == segments().view(AS_OF).digest
     assert manifest["decisions_digest"] == decisions().view(INSTANT.date()).digest
     on_disk = {str(p.relative_to(release.folder)) for p in release.folder.rglob("*") if p.is_file()}

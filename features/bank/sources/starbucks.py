@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import yaml
 
 from features.bank.engines import STORED, arrow_schema
 from features.bank.quarantine import receive
@@ -32,6 +33,7 @@ POLICY = Path(__file__).parent / "starbucks"
 _FILES = ("portfolio.json", "profile.json", "transcript.json.gz")
 _AGE_NOT_GIVEN = 118
 _CHANNEL = "APP"
+_CHANNELS = {"web": "WEB", "email": "EMAIL", "mobile": "APP", "social": "SOCIAL"}
 
 
 def read(folder: Path) -> dict[str, pa.Table]:
@@ -62,6 +64,8 @@ def bring_in(folder: Path, home: Path) -> dict[str, int]:
     tables = read(folder)
     counts = receive(home, tables)
     shutil.copytree(POLICY, home / "policy", dirs_exist_ok=True)
+    offers = _offer_cards(_lines(folder / _FILES[0]))
+    (home / "policy" / "decisions" / "offers.yaml").write_text(yaml.safe_dump(offers, allow_unicode=True), "utf-8")
     at = HOUR_ZERO + timedelta(hours=TEST_HOUR)
     about = {
         "source": "starbucks_offers",
@@ -207,6 +211,24 @@ def _offers(portfolio: list[dict[str, Any]]) -> pa.Table:
         "known_at": HOUR_ZERO - timedelta(days=1),
     }
     return _arrow("offer", columns, len(p))
+
+
+def _offer_cards(portfolio: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The offers as the decisions policy takes them: what each asks, gives, how long and by which channels."""
+    cards = {}
+    for row in portfolio:
+        days, ask, reward = int(row["duration"]), row["difficulty"], row["reward"]
+        card: dict[str, Any] = {"outcome_days": days, "channels": [_CHANNELS[name] for name in row["channels"]]}
+        if row["offer_type"] == "informational":
+            card |= {"is_information": True, "en": f"news for {days} days", "zh": f"{days}天资讯"}
+            card |= {"copy_en": "What is new this week. Reply T to opt out.", "copy_zh": "本周新品。退订回T。"}
+        else:
+            en, zh = f"spend {ask} within {days} days, get {reward}", f"{days}天内消费满{ask}得{reward}"
+            card |= {"hook": row["offer_type"].upper(), "en": en, "zh": zh, "needs_view": True}
+            card |= {"reward_amount": reward, "min_amount": ask}
+            card |= {"copy_en": f"{en.capitalize()}. Reply T to opt out.", "copy_zh": f"{zh}。退订回T。"}
+        cards[row["id"]] = card
+    return cards
 
 
 def _money(values: Any) -> pa.Array:

@@ -1,0 +1,1 @@
+"""See what happened: tables that people read; nothing here scores."""

@@ -1,0 +1,156 @@
+"""POST /v1/decisions, one decision by its id, why it came out so, and whether it would again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from features.errors import NotAllowed, NotFound
+from serving.api.answers import answer, text_of
+from serving.api.documents import (
+    MOST_CUSTOMERS,
+    DecisionAnswer,
+    DecisionAnswers,
+    DecisionRequest,
+    Explanation,
+    Replay,
+)
+from serving.api.openapi import READING, WRITING, body_of, problems
+from serving.deciding import Decided, Desk, unknown_customer
+from serving.errors import TooManyCustomers, UnknownDecision, invalid_fields, problem
+from serving.explaining import explanation
+from serving.ledger import Claim, Finish, StoredAnswer, StoredDecision
+from serving.records import Kept, public_of, told
+from serving.replay import replay
+from serving.security import Actor, asking, can, require
+
+router = APIRouter(prefix="/v1/decisions", tags=["decisions"])
+_INLINE_MOST = 8  # customers decided on the event loop itself; more would keep other requests waiting
+Decider = Annotated[Actor, Depends(asking("decide"))]
+Reader = Annotated[Actor, Depends(asking("read_decision"))]
+Replayer = Annotated[Actor, Depends(asking("replay"))]
+_FOUND = problems(404, *READING)
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
+
+
+@router.post(
+    "",
+    response_model=None,
+    responses={200: {"model": DecisionAnswer | DecisionAnswers}, **problems(404, 409, *WRITING)},
+    openapi_extra=body_of("DecisionRequest"),
+)
+async def make_decisions(request: Request, actor: Decider, idempotency_key: Key = None) -> Response:
+    """The next best offers of one customer, or of up to 500, kept before they are told.
+
+    With `dry_run` nothing is written and nothing has an id. The same Idempotency-Key and body give the same answer.
+    """
+    started = time.perf_counter()
+    body = await request.body()
+    asked = _read(body)
+    desk: Desk = request.app.state.desk
+    if idempotency_key is None or asked.dry_run:
+        return _as_json((await _decided(desk, actor, asked, started))[1])
+    digest = hashlib.sha256(body).hexdigest()
+    claim = await asyncio.to_thread(desk.ledger.begin, actor.role, "POST /v1/decisions", idempotency_key, digest)
+    if isinstance(claim, StoredAnswer):
+        return _as_json(claim.answer, claim.status)
+    try:
+        return _as_json((await _decided(desk, actor, asked, started, claim))[1])
+    except BaseException:
+        await asyncio.to_thread(desk.ledger.abandon, claim)
+        raise
+
+
+@router.get("/{decision_id}", response_model=None, responses={200: {"model": DecisionAnswer}, **_FOUND})
+async def show_decision(request: Request, actor: Reader, decision_id: str) -> Response:
+    """A decision as it was told, without the time it took."""
+    stored = await _stored(request, actor, decision_id)
+    return answer(public_of(stored.row.answer))
+
+
+@router.get("/{decision_id}/explanation", response_model=None, responses={200: {"model": Explanation}, **_FOUND})
+async def explain_decision(request: Request, actor: Reader, decision_id: str) -> Response:
+    """Every offer with its reason for or against, what would allow it, and the facts it rests on, as cleared for."""
+    return answer(explanation((await _stored(request, actor, decision_id)).row, actor))
+
+
+@router.post("/{decision_id}/replay", response_model=None, responses={200: {"model": Replay}, **_FOUND})
+async def replay_decision(request: Request, actor: Replayer, decision_id: str) -> Response:
+    """Decide again from the stored inputs, under the policy of the release that decided; nothing is written."""
+    stored = await _stored(request, actor, decision_id)
+    desk: Desk = request.app.state.desk
+    return answer((await asyncio.to_thread(replay, desk.home, stored.row)).to_json())
+
+
+def _read(body: bytes) -> DecisionRequest:
+    try:
+        asked = DecisionRequest.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid_fields(error.errors(include_url=False, include_context=False, include_input=False)) from None
+    if asked.customer_ids is not None and len(asked.customer_ids) > MOST_CUSTOMERS:
+        raise TooManyCustomers("too many customers in one request", value=len(asked.customer_ids),
+                               allowed=f"up to {MOST_CUSTOMERS}", todo="send several requests")  # fmt: skip
+    return asked
+
+
+async def _decided(
+    desk: Desk, actor: Actor, asked: DecisionRequest, started: float, claim: Claim | None = None
+) -> tuple[Decided, str]:
+    """The decisions, kept, and the answer's text; a claimed key is finished in the transaction that keeps them."""
+    if asked.customer_ids is None:
+        require(actor, "decide", asked.customer_id)
+        ids: Sequence[str] = [str(asked.customer_id)]
+    else:
+        ids = [customer for customer in asked.customer_ids if can(actor, "decide", customer)]
+    if len(ids) <= _INLINE_MOST:
+        decided = desk.decide(asked, ids)
+    else:
+        decided = await asyncio.to_thread(desk.decide, asked, ids)
+    text = _told(asked, decided, started)
+    await desk.keep(decided, None if claim is None else Finish(claim, 200, text))
+    if claim is not None and not decided.rows:
+        await asyncio.to_thread(desk.ledger.finish, claim, 200, text)
+    return decided, text
+
+
+def _told(asked: DecisionRequest, decided: Decided, started: float) -> str:
+    if asked.customer_ids is None:
+        if decided.unknown:
+            raise unknown_customer(decided.unknown[0])
+        return _timed(decided.kept[str(asked.customer_id)], asked.explain, started)
+    found = [_timed(decided.kept[c], asked.explain, started) for c in asked.customer_ids if c in decided.kept]
+    errors = [_refusal(c, decided) for c in asked.customer_ids if c not in decided.kept]
+    return f'{{"decisions":[{",".join(found)}],"errors":{text_of(errors)}}}'
+
+
+def _timed(kept: Kept, explain: str, started: float) -> str:
+    """The answer's text with the milliseconds up to here; spliced, so that the rest is written once."""
+    took_ms = (time.perf_counter() - started) * 1_000
+    return f'{text_of(told(kept, explain))[:-1]},"took_ms":{took_ms:.3f}}}'
+
+
+def _refusal(customer_id: str, decided: Decided) -> dict[str, Any]:
+    known = customer_id in decided.unknown
+    why = unknown_customer(customer_id) if known else NotAllowed("the customer is not in the caller's book")
+    return {"customer_id": customer_id, "problem": problem(why)}
+
+
+def _as_json(text: str, status: int = 200) -> Response:
+    return Response(text.encode(), status, media_type="application/json")
+
+
+async def _stored(request: Request, actor: Actor, decision_id: str) -> StoredDecision:
+    desk: Desk = request.app.state.desk
+    try:
+        stored = await asyncio.to_thread(desk.ledger.decision, decision_id)
+    except NotFound:
+        raise UnknownDecision("no decision of this id", value=decision_id) from None
+    require(actor, "read_decision", stored.row.customer_id)
+    return stored

@@ -1,0 +1,219 @@
+"""The jobs behind the commands: build, publish, train, release, decide for everybody. Each may be run again.
+
+A job reads the home and writes to the home; what stands already is left as it is and said so.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from decisioning.catalogue.catalogue import Catalogue
+from decisioning.catalogue.checks import check
+from decisioning.catalogue.findings import Finding
+from decisioning.policy import DecisionsPolicy, decisions
+from features import profiles, views
+from features.bank.engines import Bank, arrow_schema, open_bank
+from features.bank.tables import TABLES
+from features.facts import FACTS
+from features.policy import SegmentsPolicy, segments
+from features.policy_book import PolicyBook
+from features.profiles import Build
+from features.recent import KEPT_DAYS
+from features.vocabulary import Kind
+from serving import releases
+from serving.api.documents import DecisionRequest
+from serving.deciding import Desk
+from serving.ledger import Ledger
+from serving.records import public_of
+from serving.releases import Release
+from serving.settings import Clock, zone_of
+
+if TYPE_CHECKING:
+    from simulation.world import Summary
+
+Progress = Callable[[str, float], None]
+POLICY_OF_SIMULATION = Path(__file__).parent.parent / "simulation" / "policy"
+LAST_SIMULATED = date(2025, 12, 31)
+CHAMPIONS = ("response", "churn")
+DECIDE_BATCH = 1000
+_HUNDREDTH = Decimal("0.01")
+
+
+def segments_book(home: Path) -> PolicyBook[SegmentsPolicy]:
+    """The segments policy of a home: the shipped one with the home's own sections."""
+    return segments(home / "policy" / "segments")
+
+
+def decisions_book(home: Path) -> PolicyBook[DecisionsPolicy]:
+    """The decisions policy of a home: the shipped one with the home's own sections."""
+    return decisions(home / "policy" / "decisions")
+
+
+def offer_rows(book: PolicyBook[DecisionsPolicy], from_on: date) -> pa.Table:
+    """The catalogue as the bank table `offer`, in force from `from_on`."""
+    amounts = [column.name for column in TABLES["offer"].columns if column.kind is Kind.AMOUNT]
+    rows = [
+        row | {name: Decimal(str(row[name])).quantize(_HUNDREDTH) for name in amounts}
+        for row in Catalogue.of(book.view(from_on)).rows(from_on)
+    ]
+    return pa.Table.from_pylist(rows, schema=arrow_schema(TABLES["offer"]))
+
+
+def simulate(home: Path, *, customers: int, months: int, seed: int, last_on: date, progress: Progress) -> Summary:
+    """A simulated bank in `home`, with a clock that stands a few days after its last month; what was made."""
+    from simulation import world
+
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(POLICY_OF_SIMULATION, home / "policy", dirs_exist_ok=True)
+    first_on = date(last_on.year - (months + 11) // 12 - 1, 1, 1)
+    offers = offer_rows(decisions_book(home), first_on)
+    made = world.simulate(
+        home, customers=customers, months=months, seed=seed, last_month_end=last_on, offers=offers, progress=progress
+    )
+    at = datetime.combine(last_on + timedelta(days=5), datetime.min.time(), zone_of(_zone(home, last_on)))
+    about = {"source": "simulated", "instant": (at + timedelta(hours=10)).isoformat(), "seed": seed, "months": months}
+    (home / "home.json").write_text(json.dumps(about, indent=1))
+    return made
+
+
+def build(home: Path, clock: Clock, *, as_of: date | None = None, progress: Progress = profiles.silent) -> list[Build]:
+    """Every closed month of the home, built where it was not."""
+    return profiles.build(home, segments_book(home), instant=clock.now(), as_of=as_of, progress=progress)
+
+
+def standing_builds(home: Path) -> list[Build]:
+    """Builds that stand already, oldest first."""
+    return list(profiles.builds(home))
+
+
+def check_policy(home: Path, as_of: date | None = None) -> list[Finding]:
+    """What a check of both policies complains about on `as_of`, or on every day on which either changes."""
+    who, what = segments_book(home), decisions_book(home)
+    days = [as_of] if as_of else sorted({*who.dates(), *what.dates()})
+    found = [finding for day in days for finding in check(who.view(day), what.view(day), FACTS)]
+    return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the online store now holds."""
+
+    build: Build
+    today: Path
+    n_customers: int
+    size_bytes: int
+
+
+def publish(home: Path, clock: Clock, *, progress: Progress = profiles.silent) -> Published:
+    """This morning's day view written, the online store filled with it and the newest month, the views applied.
+
+    The bank's own contacts, answers and complaints of the last half year go into the ledger, where the moment of a
+    decision looks for them. Raises MissingBuild.
+    """
+    from features import feast_views
+    from features.publishing import ViewRows
+    from features.publishing import publish as fill
+
+    now = clock.now()
+    policy = segments_book(home).view(now.date())
+    build = profiles.latest(home, now)
+    with open_bank(home) as bank:
+        progress("day view", 0.1)
+        today = views.write_today(bank, build.lineage, now, policy.bank)
+        progress("history into the ledger", 0.3)
+        _seed_ledger(bank, home, clock, now, policy)
+    progress("online store", 0.6)
+    specs = feast_views.view_specs(build.lineage, policy.lifetimes)
+    feast_views.apply(home, build.lineage, specs)
+    files = {feast_views.MONTH: build.path, feast_views.DAY: today}
+    rows = [
+        ViewRows(spec.name, spec.columns, spec.lifetime, pq.read_table(files[spec.name]))
+        for spec in specs
+        if spec.is_online
+    ]
+    size = fill(feast_views.online_path(home, build.lineage), *rows)
+    progress("published", 1.0)
+    return Published(build, today, rows[-1].table.num_rows, size)
+
+
+def cut_release(home: Path, clock: Clock) -> tuple[Release, bool]:
+    """A release of the newest build, the champions and both policies, switched to; whether it is a new one."""
+    from training import registry
+
+    standing = {release.id for release in releases.releases(home)}
+    champions = {
+        name: found.folder
+        for name in CHAMPIONS
+        if (found := registry.with_alias(home, name, registry.CHAMPION)) is not None
+    }
+    release = releases.cut(
+        home, segments=segments_book(home), decisions=decisions_book(home), champions=champions, now=clock.now()
+    )
+    releases.switch(home, release)
+    return release, release.id not in standing
+
+
+@contextmanager
+def desk(home: Path, clock: Clock) -> Iterator[Desk]:
+    """The desk of a home, closed at the end."""
+    opened = Desk.open(home.resolve(), clock)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def decided_before(at: Desk) -> Iterator[dict[str, Any]]:
+    """Decisions of the current release that the ledger holds already, as they were told."""
+    release_id, cursor = at.ground().id, None
+    start = at.clock.now() - timedelta(days=1)
+    while True:
+        page = at.ledger.decisions(start, at.clock.now() + timedelta(days=1), cursor)
+        yield from (public_of(stored.row.answer) for stored in page.rows if stored.row.release_id == release_id)
+        if (cursor := page.next_cursor) is None:
+            return
+
+
+def decide_everybody(at: Desk, *, channel: str, limit: int, progress: Progress) -> Iterator[dict[str, Any]]:
+    """A decision for every customer of the release, each batch on the disk before its decisions are given."""
+    ids = at.ground().reader.customer_ids()
+    for start in range(0, len(ids), DECIDE_BATCH):
+        batch = ids[start : start + DECIDE_BATCH]
+        decided = at.decide(DecisionRequest.model_construct(channel=channel, limit=limit), batch)
+        if decided.rows:
+            at.ledger.record(decided.rows).result()
+        progress("decisions", (start + len(batch)) / len(ids))
+        yield from (kept.public for kept in decided.kept.values())
+
+
+def _seed_ledger(bank: Bank, home: Path, clock: Clock, now: datetime, policy: SegmentsPolicy) -> None:
+    since = now - timedelta(days=KEPT_DAYS)
+    happened = {"contact": "sent_at", "response": "occurred_at", "complaint": "opened_at"}
+    rows: dict[str, pa.Table] = {}
+    for name, column in happened.items():
+        if bank.has(name):
+            known = bank.known_by(now)[name]
+            told = known.mutate(**{column: ibis.greatest(known[column], known.known_at)})
+            is_open = told.closed_at.isnull() if name == "complaint" else ibis.literal(False)
+            rows[name] = told.filter((told[column] >= ibis.literal(since)) | is_open).to_pyarrow()
+    url = f"sqlite:///{home.resolve() / 'ledger.db'}"
+    with Ledger.open(url, home.resolve(), zone=zone_of(policy.bank.zone), clock=clock.now) as ledger:
+        ledger.seed_history(
+            contacts=rows.get("contact"), responses=rows.get("response"), complaints=rows.get("complaint")
+        )
+
+
+def _zone(home: Path, on: date) -> str:
+    return segments_book(home).view(on).bank.zone

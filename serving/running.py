@@ -1,0 +1,41 @@
+"""Runs the server on the port asked for, or on the next free one, and says where."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+from rich.console import Console
+
+from features.errors import UserMistake
+from serving.app import create_app
+from serving.settings import Settings
+
+_TRIED_PORTS = 50
+
+
+def run(settings: Settings) -> None:
+    """Serve until interrupted; raises UserMistake where no port is free."""
+    listening = _listening(settings.host, settings.port)
+    host, port = listening.getsockname()[:2]
+    key = settings.home / "keys" / "service.key"
+    told = Console(soft_wrap=True)
+    told.print(
+        f"API at http://{host}:{port}  (documentation at /docs; the service role's key stands in {key})", markup=False
+    )
+    config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A bound socket on the first free port from `port` on."""
+    for tried in range(port, port + _TRIED_PORTS if port else 1):
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((host, tried))
+        except OSError:
+            bound.close()
+            continue
+        return bound
+    raise UserMistake("no free port", value=f"{port} to {port + _TRIED_PORTS - 1}", todo="name another with --port")

@@ -1,0 +1,50 @@
+"""The two journals of daily life as bank tables: `txn` and `channel_event`, a month at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from features.bank.tables import EVENT_CHANNELS, EVENTS, TXN_TYPES
+from simulation.bank_files import amounts, at_times, codes, dates, hours, ids, instants, known_after
+from simulation.behaviour import COUNTERPARTY, Month, Txns, Visits
+from simulation.chance import Array
+
+
+def txn_columns(txns: Txns, month: Month, rng: np.random.Generator) -> dict[str, pa.Array]:
+    """The bank table `txn` of a month."""
+    on = month.first_on + txns.day.astype(np.int32) - 1
+    at = at_times(on, hours(rng, len(on), 6, 23.5))
+    return {
+        "txn_id": ids("T", _numbers(month, len(on)), 12),
+        "customer_id": ids("C", txns.who),
+        "occurred_at": instants(at),
+        "business_on": dates(on),
+        "txn_type": codes(TXN_TYPES, txns.kind),
+        "amount": amounts(txns.minor),
+        "counterparty": codes(tuple(COUNTERPARTY), txns.counterparty),
+        "channel": codes(EVENT_CHANNELS, txns.channel),
+        "by_customer": pa.array(txns.by_customer),
+        "known_at": instants(known_after(rng, at)),
+    }
+
+
+def event_columns(seen: Visits, month: Month, services: list[str], rng: np.random.Generator) -> dict[str, pa.Array]:
+    """The bank table `channel_event` of a month; `services` names the services by their number."""
+    on = month.first_on + seen.day - 1
+    at = at_times(on, hours(rng, len(on), 7, 23))
+    return {
+        "event_id": ids("V", _numbers(month, len(on)), 12),
+        "customer_id": ids("C", seen.who),
+        "occurred_at": instants(at),
+        "business_on": dates(on),
+        "channel": codes(EVENT_CHANNELS, seen.channel),
+        "event": codes(EVENTS, seen.event),
+        "service_id": codes(services, seen.service),
+        "known_at": instants(known_after(rng, at)),
+    }
+
+
+def _numbers(month: Month, n: int) -> Array:
+    """Numbers of a month's rows: year, month, running number."""
+    return np.arange(n) + month.code * 10**8

@@ -1,0 +1,327 @@
+"""The filters and the score once more, for one customer in plain loops over the policy: what the arrays must equal.
+
+Written from the rules, not from the arrays: it reads policy objects and plain values, and asks each predicate itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from decisioning.policy import DecisionsPolicy
+from features.predicates import Predicate
+from tests.decisioning.builders import column
+
+
+@dataclass
+class Customer:
+    """One customer's facts, recent rows and requests, as plain values."""
+
+    facts: dict[str, Any]
+    recent: list[Mapping[str, Any]]
+    now: datetime
+    consent_basis: str
+    channel: str
+    asked: tuple[str, ...]
+    policy: DecisionsPolicy
+
+    def __post_init__(self) -> None:
+        matrix = self.policy.matrix
+        if self.facts.get("customer_class") not in matrix:
+            self.facts["customer_class"] = list(matrix)[-1]
+        if self.facts.get("stage") is None:
+            self.facts["stage"] = "NEW" if self.facts.get("first_product_on") else "PROSPECT"
+
+    def number(self, name: str) -> float | None:
+        value = self.facts.get(name)
+        return None if value is None else float(value)
+
+    def says(self, rule: Predicate | None) -> bool | None:
+        """True, False, or None where it cannot be told."""
+        if rule is None:
+            return True
+        arrays = {name: column(name, [self.facts.get(name)]) for name in rule.columns()}
+        truth = rule.truth(arrays)
+        return bool(truth.true[0]) if truth.known[0] else None
+
+    def has(self, name: str, code: str) -> bool:
+        return f"|{code}|" in (self.facts.get(name) or "")
+
+    def times(self, kind: str, *, product: str | None = None, **wanted: Any) -> list[datetime]:
+        """Instants of recent rows of this kind that have all wanted values, latest first."""
+        rows = (row for row in self.recent if row["kind"] == kind)
+        return sorted(
+            (row["at"].replace(tzinfo=None) for row in rows if all(row.get(k) in v for k, v in wanted.items())),
+            reverse=True,
+        )
+
+    def within(self, times: Iterable[datetime], days: int) -> int:
+        now = self.now.replace(tzinfo=None)
+        return sum(at + timedelta(days=days) > now for at in times)
+
+
+def channels_of(offer_id: str, policy: DecisionsPolicy) -> list[str]:
+    offer = policy.offers[offer_id]
+    if offer.channels is not None:
+        return list(offer.channels)
+    if offer.product:
+        return list(policy.products[offer.product].channels)
+    if offer.service:
+        return list(policy.services[offer.service].channels)
+    return list(dict.fromkeys(name for step in policy.hooks[offer.hook or ""].steps for name in step.channels))
+
+
+def is_care(offer_id: str, policy: DecisionsPolicy) -> bool:
+    offer = policy.offers[offer_id]
+    return bool(offer.service or (offer.hook and not offer.product and policy.hooks[offer.hook].is_care))
+
+
+def verdict(offer_id: str, customer: Customer) -> tuple[str, str] | list[str]:
+    """Filter and code of the offer, or the channels by which it may go, cheapest first."""
+    policy = customer.policy
+    left = sorted(channels_of(offer_id, policy), key=lambda name: (policy.channels[name].unit_cost_amount, name))
+    for name, whole, single in (
+        ("exclusion", _exclusion, None),
+        ("consent", None, _consent),
+        ("eligibility", _eligibility, None),
+        ("applicability", _applicability, None),
+        ("suitability", _suitability, None),
+        ("contact_policy", _contact_policy, _contact_channel),
+    ):
+        code = whole(offer_id, customer) if whole else None
+        if code:
+            return name, code
+        barred = {channel: single(offer_id, channel, customer) if single else None for channel in left}
+        if left and all(barred.values()):
+            return name, str(barred[left[0]])
+        if customer.channel in barred and barred[customer.channel]:
+            customer.facts.setdefault("_closed", {})[offer_id] = (name, barred[customer.channel])
+        left = [channel for channel in left if not barred[channel]]
+    return left or ("treatment", "NOT_IN_CHANNEL")
+
+
+def outcome(offer_id: str, customer: Customer) -> tuple[str, str] | list[str]:
+    """As `verdict`, once the requested channel has had its say."""
+    found = verdict(offer_id, customer)
+    if isinstance(found, list) and customer.channel and customer.channel not in found:
+        return customer.facts.get("_closed", {}).get(offer_id, ("treatment", "NOT_IN_CHANNEL"))  # type: ignore[no-any-return]  # facts are of any kind
+    return found
+
+
+def _exclusion(offer_id: str, customer: Customer) -> str | None:
+    for rule in customer.policy.exclusions:
+        if customer.says(rule.when) is True and not (rule.keeps_care and is_care(offer_id, customer.policy)):
+            return rule.code
+    return None
+
+
+def _consent(offer_id: str, channel: str, customer: Customer) -> str | None:
+    if customer.has("do_not_call", channel) or customer.has("do_not_call", "ALL"):
+        return "DO_NOT_CALL"
+    if customer.policy.channels[channel].mode != "outbound" or customer.consent_basis == "bank_attests":
+        return None
+    opened = customer.has("consented_channels", channel) or customer.has("consented_channels", "ALL")
+    return None if customer.consent_basis == "opt_in" and opened else "NO_CONSENT"
+
+
+def _eligibility(offer_id: str, customer: Customer) -> str | None:
+    policy, offer = customer.policy, customer.policy.offers[offer_id]
+    rules = [
+        policy.products[offer.product].gate if offer.product else None,
+        policy.hooks[offer.hook].entry if offer.hook else None,
+        policy.services[offer.service].when if offer.service else None,
+    ]
+    answers = [customer.says(rule) for rule in rules]
+    if False not in answers and None in answers:
+        return "DATA_MISSING"
+    if False in answers:
+        return "GATE"
+    if offer.product is None:
+        return None
+    product, asked = policy.products[offer.product], offer_id in customer.asked
+    if product.role == "core" and not asked:
+        if customer.facts["stage"] in policy.arbitration.core_barred_stages:
+            return "CELL_BARRED"
+        if product.readiness_min > 0 and not _is_ready(product.readiness_min, customer):
+            return "NOT_READY"
+    floor = offer.min_amount if offer.min_amount is not None else product.min_amount
+    money = customer.number("aum_now")
+    if product.role == "core" and product.category != "贷款" and money is not None and money < floor:
+        return "BELOW_MINIMUM"
+    return None
+
+
+def _is_ready(least: float, customer: Customer) -> bool:
+    figures = customer.policy.readiness
+    days = customer.number("days_with_product") or 0
+    share = {
+        "days": min(days / figures.full_days, 1),
+        "services": min((customer.number("n_services_3m") or 0) / figures.full_services, 1),
+        "active_days": min((customer.number("active_days_3m") or 0) / figures.full_active_days, 1),
+        "hook_done": float((customer.number("n_conversions_12m") or 0) >= 1),
+    }
+    total = 0.0
+    for name, weight in figures.weights.items():
+        total += weight * share[name]
+    return days >= figures.stranger_days and total >= least
+
+
+def _applicability(offer_id: str, customer: Customer) -> str | None:
+    policy, offer = customer.policy, customer.policy.offers[offer_id]
+    product = policy.products[offer.product] if offer.product else None
+    held = product and (customer.has("held_products", offer.product) or customer.has("active_services", offer.product))  # type: ignore[arg-type]  # a product has an id
+    if product and held and not product.is_repeatable:
+        return "HELD"
+    alike = [
+        other for other, o in policy.offers.items() if other == offer_id or (o.product and o.product == offer.product)
+    ]
+    refused = customer.times("response", offer_id=alike, outcome=["refused", "dnc_requested"])
+    if customer.within(refused, policy.contact.refusal_days) and offer_id not in customer.asked:
+        return "REFUSED"
+    service = policy.services[offer.service] if offer.service else None
+    thing = product or service
+    window = offer.outcome_days or (thing.outcome_days if thing else 30)
+    return (
+        "CONVERTED"
+        if customer.within(customer.times("response", offer_id=alike, outcome=["converted"]), window)
+        else None
+    )
+
+
+def _suitability(offer_id: str, customer: Customer) -> str | None:
+    offer = customer.policy.offers[offer_id]
+    if offer.product is None:
+        return None
+    product = customer.policy.products[offer.product]
+    risk, level, valid = product.risk_level, customer.number("risk_level"), customer.number("is_risk_valid")
+    if risk >= 1:
+        if level is None or valid is None:
+            return "DATA_MISSING"
+        if valid == 0:
+            return "ASSESSMENT_EXPIRED"
+        if level < risk:
+            return "RISK_TOO_HIGH"
+    age, caps = customer.number("age"), customer.policy.suitability.age_caps
+    if age is None and any(risk > cap for cap in caps.values()):
+        return "DATA_MISSING"
+    if age is not None and any(age >= start and risk > cap for start, cap in caps.items()):
+        return "AGE_CAP"
+    investor = customer.facts.get("investor_type")
+    if product.is_private_placement and investor not in ("QUALIFIED", "PROFESSIONAL"):
+        return "DATA_MISSING" if investor is None else "NOT_QUALIFIED"
+    return None
+
+
+def _is_sold(offer_id: str, customer: Customer) -> bool:
+    return not is_care(offer_id, customer.policy) and offer_id not in customer.asked
+
+
+def _contact_policy(offer_id: str, customer: Customer) -> str | None:
+    contact = customer.policy.contact
+    if not _is_sold(offer_id, customer):
+        return None
+    if (customer.number("n_open_complaints") or 0) > 0:
+        return "OPEN_COMPLAINT"
+    sold = customer.within(customer.times("contact", purpose=["SALES"]), contact.sales_window_days)
+    return "SALES_CAP" if sold >= contact.sales_max else None
+
+
+def _contact_channel(offer_id: str, channel: str, customer: Customer) -> str | None:
+    place, contact = customer.policy.channels[channel], customer.policy.contact
+    if customer.says(place.allowed_for) is not True:
+        return "CHANNEL_NOT_FOR_CUSTOMER"
+    hour = customer.now.astimezone(ZoneInfo("Asia/Shanghai")).hour
+    if place.has_quiet_hours and (hour >= contact.quiet_from_hour or hour < contact.quiet_to_hour):
+        return "QUIET_HOURS"
+    told = customer.times("contact", purpose=["SALES", "SERVICE", "RELATION", "SURVEY"])
+    if place.mode == "outbound" and customer.within(told, contact.all_window_days) >= contact.all_max:
+        return "MESSAGE_CAP"
+    sold = customer.within(customer.times("contact", purpose=["SALES"], channel=[channel]), place.sales_window_days)
+    if _is_sold(offer_id, customer) and place.sales_max is not None and sold >= place.sales_max:
+        return "CHANNEL_CAP"
+    return None
+
+
+def score(offer_id: str, customer: Customer, *, p: float, share: float, channels: list[str]) -> float:
+    """The score of an offer that may go out by `channels`, straight from its formula."""
+    policy, offer = customer.policy, customer.policy.offers[offer_id]
+    figures, generic = policy.arbitration, customer.number("has_marketing_optout") == 1
+    cost = policy.channels[channels[0]].unit_cost_amount
+    p = figures.prior_p if generic else p
+    if offer.service:
+        service = policy.services[offer.service]
+        churn = 0.0 if generic else customer.number("p_churn") or 0.0
+        p, uplift, value = 1.0, 1.0, service.value_amount + churn * service.retention_amount
+    else:
+        uplift, value = p * share, _value(offer_id, policy)
+    hook = policy.hooks[offer.hook] if offer.hook else None
+    reward = offer.reward_amount if offer.reward_amount is not None else (hook.reward.amount if hook else 0.0)
+    category = policy.products[offer.product].category if offer.product else ("service" if offer.service else "hook")
+    lever = min(max(figures.levers.get(category, 1.0), figures.lever_min), figures.lever_max)
+    gross = uplift * value
+    weight = 1.0 if generic else context(offer_id, customer)
+    return lever * weight * max(gross, 0.0) + min(gross, 0.0) - p * reward - cost
+
+
+def _value(offer_id: str, policy: DecisionsPolicy) -> float:
+    offer = policy.offers[offer_id]
+    own = policy.products[offer.product].margin.over_horizon() if offer.product else 0.0
+    follow = (policy.products[offer.product].follow_on_amount if offer.product else 0.0) + (
+        policy.hooks[offer.hook].follow_on_amount if offer.hook else 0.0
+    )
+    return own + (offer.follow_on_amount if offer.follow_on_amount is not None else follow)
+
+
+def context(offer_id: str, customer: Customer) -> float:
+    policy, figures = customer.policy, customer.policy.arbitration
+    others = [code for code in (customer.facts.get("other_classes") or "").split("|") if code]
+    weight = figures.weight_unlisted
+    if any(_lists(name, offer_id, customer) for name in others):
+        weight = figures.weight_secondary
+    if _lists(customer.facts["customer_class"], offer_id, customer):
+        weight = figures.weight_listed
+    factor = 1.0
+    for overlay in policy.overlays:
+        named = offer_id in overlay.offers or policy.offers[offer_id].hook == overlay.hook
+        if named and customer.says(overlay.when) is True:
+            weight, factor = figures.weight_listed, max(factor, overlay.factor)
+    return weight * factor
+
+
+def _lists(name: str, offer_id: str, customer: Customer) -> bool:
+    offer = customer.policy.offers[offer_id]
+    if offer.service:
+        return True
+    cell = customer.policy.matrix.get(name, {}).get(customer.facts["stage"])
+    if cell is None:
+        return False
+    return (offer.product is None or offer.product in cell.products) and offer.hook in (None, cell.hook)
+
+
+def greedy_list(scores: Mapping[str, float], policy: DecisionsPolicy, limit: int) -> list[str]:
+    """The best list without chance: highest score above the floor that the list's rules let in, slot by slot."""
+    figures, left, chosen = policy.arbitration, dict(scores), []
+    while len(chosen) < limit:
+        fits = [name for name in left if _fits(name, chosen, policy, is_short=len(scores) < figures.diversity_top)]
+        best = max(fits, key=lambda name: (left[name], [-ord(c) for c in name]), default=None)
+        if best is None or left[best] <= figures.relevance_floor_amount:
+            break
+        chosen.append(best)
+        del left[best]
+    return chosen
+
+
+def _fits(name: str, chosen: list[str], policy: DecisionsPolicy, *, is_short: bool) -> bool:
+    product = policy.offers[name].product
+    others = [policy.offers[other].product for other in chosen]
+    if product is None:
+        return True
+    if product in others or (policy.products[product].kind == "tool" and not chosen):
+        return False
+    group = policy.products[product].subcategory
+    alike = sum(other is not None and policy.products[other].subcategory == group for other in others)
+    is_top = len(chosen) < policy.arbitration.diversity_top
+    return is_short or not is_top or alike < policy.arbitration.diversity_max

@@ -1,0 +1,156 @@
+"""The vectorised pipeline against the rules in plain loops, and against itself in other batches and after storage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from decisioning.catalogue.catalogue import Catalogue
+from decisioning.decide import decide
+from decisioning.inputs import Inputs, Recent
+from decisioning.policy import DecisionsPolicy
+from tests.decisioning import oracle
+from tests.decisioning.builders import USUAL, inputs, shipped_policy, small_policy
+from tests.decisioning.strategies import SMALL_CHANNELS, SMALL_OFFERS, customers, moments, recent_rows
+
+SMALL = small_policy()
+NOISY = small_policy(arbitration={"exploration_amount": 3.0, "holdout_share": 0.3})
+RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+SHIPPED = shipped_policy()
+SHIPPED_CUSTOMERS = customers(tuple(SHIPPED.matrix), ("P03", "P06", "P22", "P24"), tuple(SHIPPED.channels))
+
+
+@st.composite
+def batches(draw: st.DrawFn, policy: DecisionsPolicy, who: st.SearchStrategy[dict[str, Any]], most: int = 5) -> Inputs:
+    """Inputs of some random customers at one moment."""
+    catalogue = Catalogue.of(policy)
+    crowd = draw(st.lists(who, min_size=1, max_size=most))
+    now, n = draw(moments()), len(crowd)
+    ranked = list(catalogue.offer_ids)
+    offers = SMALL_OFFERS if policy is not SHIPPED else ranked[:8]
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    return inputs(
+        *crowd,
+        catalogue=catalogue,
+        now=now,
+        recent=draw(recent_rows(now, n, offers, SMALL_CHANNELS if policy is not SHIPPED else tuple(policy.channels))),
+        p=draw(st.sampled_from([None, rng.random((n, catalogue.m)) ** 3])),
+        p_channel=rng.random((n, catalogue.m)),
+        channel=draw(st.sampled_from(["", *policy.channels])),
+        consent_basis=draw(st.sampled_from(["none", "opt_in", "bank_attests"])),
+        asked=tuple(draw(st.lists(st.sampled_from(ranked), max_size=2))),
+        limit=draw(st.integers(1, 5)),
+    )
+
+
+def recent_of(stored: Inputs, rows: Sequence[int]) -> Recent:
+    """The recent rows of these customers, who are renumbered in this order."""
+    recent = stored.recent
+    kept = [k for row in rows for k in np.flatnonzero(recent.customer == row)]
+    place = {row: i for i, row in enumerate(rows)}
+    parts = {name: getattr(recent, name)[kept] for name in Recent.__slots__}
+    return Recent(**parts | {"customer": np.array([place[int(c)] for c in parts["customer"]], dtype=np.int64)})
+
+
+def part_of(stored: Inputs, rows: Sequence[int]) -> Inputs:
+    """The same inputs for some of the customers, in this order."""
+    picked = list(rows)
+    given_fields = {name: getattr(stored, name) for name in Inputs.__slots__}
+    return Inputs(
+        **given_fields
+        | {
+            "customer_ids": tuple(stored.customer_ids[row] for row in picked),
+            "facts": {name: values[picked] for name, values in stored.facts.items()},
+            "recent": recent_of(stored, picked),
+            "p": None if stored.p is None else stored.p[picked],
+            "p_channel": None if stored.p_channel is None else stored.p_channel[picked],
+        }
+    )
+
+
+def plain_customer(stored: Inputs, row: int, policy: DecisionsPolicy) -> oracle.Customer:
+    facts: dict[str, Any] = dict(USUAL)
+    for name, values in stored.facts.items():
+        value = values[row].item() if hasattr(values[row], "item") else values[row]
+        facts[name] = None if value is None or value != value else (str(value) if name.endswith("_on") else value)
+    mine = stored.recent.to_json()
+    rows = [
+        {"kind": mine["kind"][k], "at": stored.recent.at[k].item(), "offer_id": mine["offer_id"][k],
+         "channel": mine["channel"][k], "purpose": mine["purpose"][k], "outcome": mine["outcome"][k]}
+        for k in np.flatnonzero(stored.recent.customer == row)
+    ]  # fmt: skip
+    return oracle.Customer(facts, rows, stored.now, stored.consent_basis, stored.channel, stored.asked, policy)
+
+
+def check_against_oracle(stored: Inputs, policy: DecisionsPolicy) -> None:
+    catalogue = Catalogue.of(policy)
+    for row, decision in enumerate(decide(stored, catalogue, policy)):
+        customer = plain_customer(stored, row, policy)
+        verdicts = {name: oracle.outcome(name, customer) for name in catalogue.offer_ids}
+        scores = {}
+        for j, (name, found) in enumerate(verdicts.items()):
+            if isinstance(found, list):
+                p = policy.arbitration.prior_p if stored.p is None else float(stored.p[row, j])
+                scores[name] = oracle.score(name, customer, p=p, share=0.3, channels=found)
+        tools = {name for name in scores if catalogue.cards[catalogue.index[name]].is_tool}
+        if tools and tools == set(scores):
+            verdicts |= dict.fromkeys(tools, ("applicability", "TOOL_ALONE"))
+            scores = {}
+        expected = {name: found for name, found in verdicts.items() if isinstance(found, tuple)}
+        assert {out.offer_id: (out.filter, out.code) for out in decision.suppressed} == expected
+        assert {slot.offer_id: slot.score for slot in decision.offers} == pytest.approx(
+            {slot.offer_id: scores[slot.offer_id] for slot in decision.offers}, abs=1e-9
+        )
+        assert [slot.offer_id for slot in decision.offers] == oracle.greedy_list(scores, policy, stored.limit)
+
+
+@RELAXED
+@given(batches(SMALL, customers()))
+def test_every_offers_fate_is_that_of_the_plain_rules(stored: Inputs) -> None:
+    check_against_oracle(stored, SMALL)
+
+
+@settings(RELAXED, max_examples=30)
+@given(batches(SHIPPED, SHIPPED_CUSTOMERS, most=3))
+def test_the_shipped_policys_fates_are_those_of_the_plain_rules(stored: Inputs) -> None:
+    greedy = SHIPPED.model_copy(
+        update={"arbitration": SHIPPED.arbitration.model_copy(update={"exploration_amount": 0.0, "holdout_share": 0.0})}
+    )
+    check_against_oracle(stored, greedy)
+
+
+@RELAXED
+@given(batches(NOISY, customers()))
+def test_deciding_from_stored_inputs_is_identical_to_the_bit(stored: Inputs) -> None:
+    catalogue = Catalogue.of(NOISY)
+    again = Inputs.from_json(json.loads(json.dumps(stored.to_json(), allow_nan=False)))
+    assert decide(again, catalogue, NOISY) == decide(stored, catalogue, NOISY)
+    assert again.to_json() == stored.to_json()
+
+
+@RELAXED
+@given(batches(NOISY, customers(), most=6), st.randoms(use_true_random=False))
+def test_neither_batch_nor_order_changes_a_decision(stored: Inputs, random: Any) -> None:
+    catalogue = Catalogue.of(NOISY)
+    together = decide(stored, catalogue, NOISY)
+    one_by_one = [decide(part_of(stored, [row]), catalogue, NOISY)[0] for row in range(stored.n)]
+    assert one_by_one == together
+    order = random.sample(range(stored.n), stored.n)
+    assert decide(part_of(stored, order), catalogue, NOISY) == [together[row] for row in order]
+
+
+@settings(RELAXED, max_examples=20)
+@given(batches(SHIPPED, SHIPPED_CUSTOMERS, most=4))
+def test_a_shipped_decision_survives_storage_and_splitting(stored: Inputs) -> None:
+    catalogue = Catalogue.of(SHIPPED)
+    together = decide(stored, catalogue, SHIPPED)
+    for row in range(stored.n):
+        alone = part_of(stored, [row])
+        kept = Inputs.from_json(json.loads(json.dumps(alone.to_json())))
+        assert decide(kept, catalogue, SHIPPED) == decide(alone, catalogue, SHIPPED) == [together[row]]

@@ -35,10 +35,10 @@ class Bench:
     """Collects a filter's rejections; the first reason given to an offer stays.
 
     >>> bench = Bench(("PASSES", "HELD", "REFUSED"), (1, 3))
-    >>> bench.reject(np.array([[True, False, False]]), "HELD")
-    >>> bench.reject(np.array([[True, True, False]]), "REFUSED")
-    >>> bench.codes.tolist()
-    [[1, 2, 0]]
+    >>> held = bench.reject(np.array([[True, False, False]]), "HELD")
+    >>> refused = bench.reject(np.array([[True, True, False]]), "REFUSED")
+    >>> bench.codes.tolist(), refused.tolist()
+    ([[1, 2, 0]], [[False, True, False]])
     """
 
     def __init__(self, table: tuple[str, ...], shape: tuple[int, ...]) -> None:

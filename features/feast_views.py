@@ -10,6 +10,7 @@ Everything that is written lies under the home: `feast/registry.db` and `feast/o
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,16 +21,19 @@ from typing import Any
 import ibis
 import pandas as pd
 import pyarrow as pa
-from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
-from feast.errors import FeastObjectNotFoundException
-from feast.types import String
 
 from features.bank.engines import connect
 from features.errors import MissingBuild, NotFound, UserMistake
 from features.facts import PROFILE, RECENT, TODAY
-from features.feast_online import columns_of, fields_of
 from features.online_rows import microseconds
 from features.vocabulary import AS_OF_AT, AVAILABLE_AT, CUSTOMER_ID, Column, Kind
+
+with warnings.catch_warnings():  # Feast switches deprecation warnings on for the whole process when it is imported
+    from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+    from feast.errors import FeastObjectNotFoundException
+    from feast.types import String
+
+    from features.feast_online import columns_of, fields_of
 
 PROJECT = "tiercel"
 MONTH, DAY, MOMENT = "profile_month", "today_day", "recent_moment"

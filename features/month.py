@@ -72,7 +72,7 @@ def select(
     return table.select(*keys, **chosen)
 
 
-@ibis.udf.scalar.builtin(name="bit_count")
+@ibis.udf.scalar.builtin(name="bit_count")  # type: ignore[untyped-decorator]  # Ibis leaves its decorators untyped
 def bit_count(mask: int) -> int:  # type: ignore[empty-body]  # the engine's own function; Ibis has no name for it
     """Number of set bits of an integer mask."""
 

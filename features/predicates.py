@@ -243,7 +243,7 @@ class Predicate:
 
     def expr(self, table: ir.Table) -> ir.BooleanValue:
         """The rule over `table`, null where it cannot be told."""
-        return self.node.expr(table)  # type: ignore[no-any-return]  # Ibis builds its value types dynamically
+        return self.node.expr(table)
 
     def truth(self, arrays: Arrays) -> Truth:
         """The rule over arrays of equal length: numbers and flags float64 with NaN, codes object with None."""
@@ -258,8 +258,8 @@ def _missing(values: NDArray[Any]) -> NDArray[np.bool_]:
     if values.dtype == object:
         return np.array([v is None for v in values], dtype=bool)
     if values.dtype.kind == "M":
-        return np.isnat(values)
-    return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), dtype=bool)
+        return np.asarray(np.isnat(values))
+    return np.asarray(np.isnan(values)) if values.dtype.kind == "f" else np.zeros(len(values), dtype=bool)
 
 
 def _ibis_literal(value: Literal) -> Any:

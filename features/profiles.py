@@ -97,7 +97,7 @@ def history_began(bank: Bank) -> date:
         if bank.has(name) and (first := bank.tables[name][column].min().execute()) is not None
     ]
     if not firsts:
-        return bank.tables["customer"].registered_on.max().execute()
+        return _day(bank.tables["customer"].registered_on.max().execute())
     return min(_day(first) for first in firsts)
 
 
@@ -161,6 +161,10 @@ def _build(
     return _write_manifest(bank, closing, path, policy, lineage)
 
 
+# Ibis takes a second to compile a profile; its statements depend on policy and tables there are, not on the bank
+_COMPILED: dict[tuple[str, bool, frozenset[str], frozenset[str]], tuple[tuple[str, str], ...]] = {}
+
+
 class Plans:
     """The statements that make a month's profile, compiled once for each policy and run for every month.
 
@@ -170,7 +174,6 @@ class Plans:
 
     def __init__(self, bank: Bank) -> None:
         self._began = history_began(bank)
-        self._compiled: dict[tuple[str, bool, frozenset[str]], list[tuple[str, str]]] = {}
         self._has: frozenset[str] = frozenset()
 
     def lay_out(self, bank: Bank, closing: Closing, before: Build | None) -> None:
@@ -189,11 +192,11 @@ class Plans:
 
     def profile(self, bank: Bank, policy: SegmentsPolicy, *, is_first: bool) -> ir.Table:
         """This month's profile: one row a customer, in the order of their ids."""
-        key = (policy.digest, is_first, self._has)
-        if key not in self._compiled:
-            self._compiled[key] = list(_statements(bank, policy, self._has, is_first=is_first))
+        key = (policy.digest, is_first, self._has, frozenset(bank.tables))
+        if key not in _COMPILED:
+            _COMPILED[key] = tuple(_statements(bank, policy, self._has, is_first=is_first))
             return bank.con.table("month_profile")
-        for name, sql in self._compiled[key]:
+        for name, sql in _COMPILED[key]:
             bank.keep_sql(name, sql)
         return bank.con.table("month_profile")
 

@@ -89,4 +89,4 @@ def _moments(bank: Bank, asked: pd.DataFrame) -> pa.Table:
 
 
 def _utc(instants: pd.Series[Any]) -> np.ndarray[Any, Any]:
-    return pd.to_datetime(instants, utc=True).dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+    return np.asarray(pd.to_datetime(instants, utc=True).dt.tz_localize(None), dtype="datetime64[us]")

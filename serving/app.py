@@ -42,10 +42,15 @@ def create_app(settings: Settings) -> FastAPI:
                 await watching
             app.state.desk.close()
 
-    app = FastAPI(title="Tiercel", version=code_version(), lifespan=lifespan, redirect_slashes=False)
-    app.add_middleware(
-        Doorway, body_limit_bytes=settings.body_limit_bytes, max_in_flight=settings.max_in_flight
-    )  # fmt: skip
+    app = FastAPI(
+        title="Tiercel",
+        version=code_version(),
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,  # its pages fetch their scripts from outside, which a bank's network does not allow
+        redoc_url=None,
+    )
+    app.add_middleware(Doorway, body_limit_bytes=settings.body_limit_bytes, max_in_flight=settings.max_in_flight)
     for router in _ROUTERS:
         app.include_router(router)
     tell_errors(app)

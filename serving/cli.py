@@ -108,14 +108,14 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Make a bank whose truth is known."""
-    from serving import jobs
+    from serving import jobs, summary
 
     place = out or home
     with progress("simulate", as_json=as_json) as moved:
         made = jobs.simulate(
             place, customers=customers, months=months, seed=seed, last_on=jobs.LAST_SIMULATED, progress=moved
         )
-    say(f"{place}: {made.sentence()}", made.to_json(), as_json=as_json)
+    say(f"{place}: {summary.simulated(made)}", made.to_json(), as_json=as_json)
 
 
 @app.command("import", epilog="example: tiercel import starbucks ../shared/data/starbucks_offers --out .starbucks")
@@ -190,7 +190,8 @@ def train(
         answers.append(done.to_json())
         if not as_json:
             Console(width=120).print(report.table(done.judgement, f"{name}, version {done.version}"))
-            say(f"{done.sentence()}\n{done.counts()}", None, as_json=False)
+            left_out = ", ".join(f"{n:,} {rule}" for rule, n in done.excluded.items()) or "none"
+            say(f"{done.sentence()}\nrows {dict(done.sizes)}; left out by rule: {left_out}", None, as_json=False)
     if as_json:
         say("", answers, as_json=True)
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
-from functools import lru_cache
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from decisioning.decide import decide
 from decisioning.inputs import Inputs
-from features.errors import MissingRelease, NotFound, TiercelError
+from features.errors import MissingRelease, TiercelError
 from features.policy import segments
 from serving.api.answers import text_of
 from serving.api.documents import DecisionRequest
@@ -30,7 +29,8 @@ from serving.ledger import DecisionRow, Finish, FirstDecision, Ledger, RecentRow
 from serving.moment import closed_channels, moment_facts, recent_of
 from serving.portraits import Known
 from serving.records import Kept, kept_of, new_decision_id, placements_of
-from serving.releases import current, release_of
+from serving.releases import current
+from serving.repeats import FirstDecisions, epoch_of
 from serving.settings import Clock, zone_of
 
 NO_PRICES = "none"  # until an allocation publishes shadow prices
@@ -52,6 +52,7 @@ class Desk:
         self.home = home
         self.clock = clock
         self.ledger = ledger
+        self._firsts = FirstDecisions(ledger)
         self._ground: Ground | None = None
         self._retired: Ground | None = None
         self._trouble: TiercelError = MissingRelease("nothing has been released", todo="run `tiercel release cut`")
@@ -111,7 +112,7 @@ class Desk:
         rules = ground.rulebook(day)
         _check(asked, rules)
         customers = ground.reader.read(customer_ids, at=now, day=day)
-        firsts = self._firsts(customers.ids, ground, day, now)
+        firsts = self._firsts.of(customers.ids, day=day, zone=ground.zone, before=now)
         kept: dict[str, Kept] = {}
         rows: list[DecisionRow] = []
         epochs = [self._epoch(firsts.get(customer), ground) for customer in customers.ids]
@@ -144,16 +145,10 @@ class Desk:
         if decided.rows:
             await asyncio.wrap_future(self.ledger.record(decided.rows, finish=finish))
 
-    def _firsts(
-        self, customer_ids: Sequence[str], ground: Ground, day: date, now: datetime
-    ) -> dict[str, FirstDecision]:
-        start = datetime.combine(day, time(), ground.zone).astimezone(UTC)
-        return self.ledger.first_decisions(customer_ids, start, now) if customer_ids else {}
-
     def _epoch(self, first: FirstDecision | None, ground: Ground) -> str:
         if first is None or first.release_id == ground.id:
             return ground.release.epoch
-        return _epoch_of(self.home, first.release_id) or ground.release.epoch
+        return epoch_of(self.home, first.release_id) or ground.release.epoch
 
     def _facts(
         self, ids: tuple[str, ...], rows: Facts, ground: Ground, rules: Rulebook, now: datetime
@@ -204,15 +199,6 @@ def _check(asked: DecisionRequest, rules: Rulebook) -> None:
 def unknown_customer(customer_id: str) -> UnknownCustomer:
     """What is told of a customer whom the release does not know."""
     return UnknownCustomer("no customer of this id in the release", value=customer_id)
-
-
-@lru_cache(maxsize=32)
-def _epoch_of(home: Path, release_id: str) -> str | None:
-    """The epoch of an earlier release; None where its folder is gone."""
-    try:
-        return release_of(home, release_id).epoch
-    except NotFound:
-        return None
 
 
 def _row(one: Kept, inputs: Inputs, ground: Ground, rules: Rulebook) -> DecisionRow:

@@ -65,7 +65,7 @@ def _bank(home: Path, out: Console, customers: int, months: int, moved: Callable
     made = jobs.simulate(
         home, customers=customers, months=months, seed=SEED, last_on=jobs.LAST_SIMULATED, progress=moved
     )
-    out.print(made.sentence())
+    out.print(summary.simulated(made))
 
 
 def _models(home: Path, out: Console) -> None:

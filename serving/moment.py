@@ -4,7 +4,8 @@ called. The same functions that training uses turn it into facts."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,15 @@ def happenings_of(rows: RecentRows) -> Happenings:
 
 def moment_facts(n: int, now: datetime, rows: RecentRows) -> Facts:
     """The RECENT columns of the n customers whose rows these are."""
-    return recent_facts(n, now, happenings_of(rows))
+    return recent_facts(n, now, happenings_of(rows)) if len(rows.at) else dict(_silence(n))
+
+
+@lru_cache(maxsize=8)
+def _silence(n: int) -> Facts:
+    """The RECENT columns of n customers to whom nothing happened, which are the same at every instant."""
+    none = np.empty(0, dtype=np.int64)
+    nothing = Happenings(none, none.astype("datetime64[us]"), none.astype(np.int8))
+    return recent_facts(n, datetime(2000, 1, 1, tzinfo=UTC), nothing)
 
 
 def closed_channels(

@@ -35,10 +35,11 @@ class Kept:
     decision: Decision
     public: Plain
     private: Plain
+    public_text: str
 
     def stored_text(self) -> str:
         """The record as the ledger keeps it."""
-        return f"{text_of(self.public)[:-1]},{text_of(self.private)[1:]}"
+        return f"{self.public_text[:-1]},{text_of(self.private)[1:]}"
 
 
 def new_decision_id(now: datetime) -> str:
@@ -66,7 +67,7 @@ def kept_of(decision: Decision, decision_id: str | None, repeat_of: str | None) 
         for slot in body["offers"]
     ]
     public = {"decision_id": decision_id, **body, "repeat_of": repeat_of}
-    return Kept(decision, public, private)
+    return Kept(decision, public, private, text_of(public))
 
 
 def plain(decision: Decision) -> Plain:
@@ -90,14 +91,14 @@ def public_of(stored_text: str) -> Plain:
     return {name: value for name, value in json.loads(stored_text).items() if name not in _PRIVATE}
 
 
-def told(kept: Kept, explain: str) -> Plain:
-    """What a caller who asked for `explain` (none, reasons, full) is told."""
+def told(kept: Kept, explain: str) -> str:
+    """What a caller who asked for `explain` (none, reasons, full) is told, as JSON text."""
     if explain == "reasons":
-        return kept.public
+        return kept.public_text
     if explain == "full":
-        return kept.public | {"suppressed": suppressed_in_words(kept.private["suppressed"])}
+        return text_of(kept.public | {"suppressed": suppressed_in_words(kept.private["suppressed"])})
     offers = [slot | {"reasons": [], "playbook": None} for slot in kept.public["offers"]]
-    return kept.public | {"offers": offers}
+    return text_of(kept.public | {"offers": offers})
 
 
 def suppressed_in_words(suppressed: list[list[Any]]) -> list[Plain]:

@@ -32,6 +32,7 @@ from features.policy_book import PolicyBook
 from features.profiles import Build
 from serving.policy_files import book_from, dump_sections
 from serving.provenance import code_version, lightgbm_version
+from serving.settings import zone_of
 from serving.trial import try_models
 
 CURRENT = "CURRENT"
@@ -108,7 +109,8 @@ def cut(
     DamagedModel where a champion does not survive its trial.
     """
     build = build or profiles.latest(home, now)
-    digest = segments.view(build.as_of).digest
+    known = segments.view(build.as_of)
+    digest, day = known.digest, now.astimezone(zone_of(known.bank.zone)).date()
     if digest != build.segments_digest:
         raise OtherPolicy(
             f"build {build.lineage}/{build.as_of} was made under another segments policy",
@@ -120,7 +122,7 @@ def cut(
         raise MissingRelease("the build has no online rows", value=build.lineage, todo="publish the build first")
     facts = {
         "lineage": build.lineage, "as_of": build.as_of.isoformat(), "build_digest": build.digest,
-        "segments_digest": digest, "decisions_digest": decisions.view(now.date()).digest,
+        "segments_digest": digest, "decisions_digest": decisions.view(day).digest,
         "champions": sorted(champions),
         "code_version": code_version(), "lightgbm_version": lightgbm_version(),
     }  # fmt: skip

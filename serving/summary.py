@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
 from features.vocabulary import Stage
 from insight.mix import Mix
+
+if TYPE_CHECKING:
+    from simulation.world import Summary as Simulated
 
 _STAGES = {
     Stage.PROSPECT: "接触 PROSPECT", Stage.NEW: "新客 NEW", Stage.GROWTH: "成长 GROWTH", Stage.MATURE: "成熟 MATURE",
@@ -61,6 +64,15 @@ class Tally:
             "n_decisions": self.n_decisions, "n_fallback": self.n_fallback, "no_action": dict(self.no_action),
             "first_offers": dict(self.first.most_common()),
         }  # fmt: skip
+
+
+def simulated(made: Simulated) -> str:
+    """What was simulated, as a sentence."""
+    return (
+        f"{made.customers:,} customers over {made.months} months, {sum(made.rows.values()):,} rows; the top 2.5 % "
+        f"hold {made.top_aum_share:.0%} of AUM, {made.dormant_share:.0%} sleep, "
+        f"{made.conversion_share:.1%} of the contacted convert"
+    )
 
 
 def cells_table(mix: Mix, classes: Sequence[str]) -> Table:
@@ -134,9 +146,4 @@ def _heated(n: int, most: int) -> Text:
 
 
 def _why_nothing(decision: Mapping[str, Any]) -> str:
-    reason = decision.get("no_action")
-    return (
-        str(reason.get("code", reason))
-        if isinstance(reason, Mapping)
-        else str(decision.get("no_action_reason", reason))
-    )
+    return str(decision["no_action_reason"]["text"]["en"])

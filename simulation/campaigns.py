@@ -46,7 +46,7 @@ class Desk:
         self.is_held_out = np.zeros(people.n, dtype=bool)
         self.busy_until = np.full((people.n, len(shelf.product_ids)), NEVER, np.int32)
         self.recent = np.zeros((3, people.n), np.int8)
-        self.due = Log(who=np.int64, product=np.int16, offer=np.int16, on=np.int32, contact=np.int64)
+        self.due = Log(who=np.int64, product=np.int16, offer=np.int16, on=np.int32, contact=np.int64, minor=np.int64)
         self.arms = Arms()
         self.campaigns = ("MONTHLY", *(test.hook_id for test in tests))
         tested = {shelf.offer_number(test.offer_id) for test in tests}
@@ -82,15 +82,15 @@ class Desk:
                 ) -> Played:  # fmt: skip
         """Everybody at the hook's moment; those who can be told are drawn into arms, the others convert by p0."""
         offer = self.shelf.offer_number(test.offer_id)
-        who, on, rows = self._at_moment(test, offer, gates, month, rng)
+        who, on, maturing = self._at_moment(test, offer, gates, month, rng)
         channel = self._channels(who, rng)
         can = self._may_tell(who, channel) & ~(self.is_held_out[who] & (test.purpose is Purpose.SALES))
         treats = rng.random(len(who)) < test.treat_share
         n = len(who)
         plans = Plans(who, np.full(n, offer, np.int16), on, channel, np.full(n, campaign, np.int8),
                       np.full(n, PURPOSES.index(test.purpose), np.int8), np.full(n, np.nan), can & treats)  # fmt: skip
-        played = self._play(plans, gates.life, month, rng, first, rolls=rows)
-        if rows is not None:
+        played = self._play(plans, gates.life, month, rng, first, rolls=maturing)
+        if maturing is not None:
             gates.portfolio.decide(who, played.converts_on != NEVER, month.last_on + _NOTICE_DAYS)
         self.arms.assign(
             f"{test.hook_id}-{month.label}", who[can], on[can], offer=offer,
@@ -104,7 +104,7 @@ class Desk:
 
     def _at_moment(self, test: HookTest, offer: int, gates: Gates, month: Month, rng: np.random.Generator
                    ) -> tuple[Array, Array, Array | None]:  # fmt: skip
-        """Distinct customers at the moment, the day each is told, and the maturing holding of each."""
+        """Distinct customers at the moment, the day each is told, and the maturing amount of each."""
         life, product = gates.life, int(self.shelf.product[offer])
         if test.moment == "MATURITY":
             held = gates.portfolio.holdings
@@ -114,7 +114,7 @@ class Desk:
             rows = rows[self.shelf.slot[held["product"][rows]] != NO_SLOT]
             rows = rows[self.busy_until[held["who"][rows], product] < month.first_on]
             rows = rows[np.unique(held["who"][rows], return_index=True)[1]]
-            return held["who"][rows], held["matures"][rows] - _NOTICE_DAYS, rows
+            return held["who"][rows], held["matures"][rows] - _NOTICE_DAYS, held["minor"][rows]
         if test.moment == "FIRST_PRODUCT":
             told_on = self.people.first_product_on + _WELCOME_DAYS
             at = (told_on >= month.first_on) & (told_on <= month.last_on) & (life.state <= State.FADING)
@@ -167,7 +167,7 @@ class Desk:
         drawn = (rng.random(len(who))[:, None] * edges[:, -1:] >= edges).sum(axis=1)
         drawn = np.minimum(drawn, len(offers) - 1)
         chosen = np.where(some, offers[drawn], -1).astype(np.int16)
-        return chosen, p[np.arange(len(who)), drawn].astype(np.float64)
+        return chosen, np.minimum(p[np.arange(len(who)), drawn].astype(np.float64), 1)
 
     def _fits(self, who: Array, gates: Gates) -> Array:
         """The desk's own idea of what suits whom, from age and money alone, (k, needs)."""
@@ -194,7 +194,7 @@ class Desk:
 
     def _play(self, plans: Plans, life: Life, month: Month, rng: np.random.Generator, first: int,
               rolls: Array | None = None) -> Played:  # fmt: skip
-        """Draws the outcome of plans from the truth; `rolls` are the maturing holdings that it decides."""
+        """Draws the outcome of plans from the truth; `rolls` are the amounts of maturing contracts that it decides."""
         who, offer = plans.who, plans.offer
         product, window = self.shelf.product[offer], self.shelf.outcome_days[offer]
         state = life.state[who]
@@ -211,7 +211,8 @@ class Desk:
         self.people.first_product_on[who[joins]] = on[joins]
         some = np.flatnonzero(converts)
         self.due.add(who=who[some], offer=offer[some], on=on[some], contact=number[some],
-                     product=product[some] if rolls is None else np.full(len(some), -1))  # fmt: skip
+                     product=product[some] if rolls is None else np.full(len(some), -1),
+                     minor=self.shelf.min_minor[offer[some]] if rolls is None else rolls[some])  # fmt: skip
         return Played(plans, number, state.copy(), p0, p1, np.where(converts, on, NEVER),
                       converts & plans.is_told & (u >= p0))  # fmt: skip
 
@@ -229,7 +230,7 @@ class Desk:
             keen = keen[self.busy_until[keen, product] < month.first_on]
             first = np.maximum(month.first_on, self.people.first_product_on[keen])
             self.due.add(who=keen, product=product, offer=offer, on=days_within(rng, first, month.last_on, len(keen)),
-                         contact=-1)  # fmt: skip
+                         contact=-1, minor=self.shelf.min_minor[offer])  # fmt: skip
 
     def fall_due(self, life: Life, month: Month) -> tuple[Purchases, Array, Array]:
         """The conversions of this month, with the offer and the contact of each; those of closed customers lapse.
@@ -241,7 +242,7 @@ class Desk:
         ripe = due["on"] <= month.last_on
         rows = np.flatnonzero(ripe & (life.state[due["who"]] <= State.LEAVING))
         product, offer = due["product"][rows], due["offer"][rows]
-        bought = Purchases(due["who"][rows], product, due["on"][rows], self.shelf.min_minor[offer])
+        bought = Purchases(due["who"][rows], product, due["on"][rows], due["minor"][rows])
         contact = due["contact"][rows]
         woken = bought.who[life.state[bought.who] == State.ASLEEP]
         life.state[woken] = State.ACTIVE

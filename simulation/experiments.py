@@ -38,7 +38,7 @@ class HookTest:
 
 _STANDING: tuple[tuple[str, tuple[str, ...], Event, Purpose, float], ...] = (
     ("H01", ("H01-P05", "H01", "P05"), "FIRST_PRODUCT", Purpose.SALES, 0.2),
-    ("H06", ("H06-P06", "H06", "P06"), "MATURITY", Purpose.SALES, 0.3),
+    ("H06", ("H06-P06", "H06", "P06"), "MATURITY", Purpose.SALES, 0.45),
     ("H09", ("H09-S03", "H09", "S03", "S07"), "DECLINE", Purpose.SERVICE, 0.25),
 )  # fmt: skip
 

@@ -113,6 +113,9 @@ class Ledger:
 
     def shortfall(self, txns: Txns) -> Array:
         """By how much demand money would fall below zero on some evening of the month, minor units, shape (n,)."""
+        short = np.zeros(len(self.minor), np.int64)
+        if len(txns.who) == 0:
+            return short
         order = np.argsort(txns.who * 32 + txns.day, kind="stable")
         who, day = txns.who[order], txns.day[order]
         running = np.cumsum(signed(txns)[order])
@@ -120,11 +123,18 @@ class Ledger:
         evening = np.r_[(who[1:] != who[:-1]) | (day[1:] != day[:-1]), True]
         before = np.repeat(np.r_[0, running[starts[1:] - 1]], np.diff(np.r_[starts, len(who)]))
         level = np.where(evening, running - before, np.iinfo(np.int64).max)
-        short = np.zeros(len(self.minor), np.int64)
-        if len(starts):
-            lowest = np.minimum.reduceat(level, starts)
-            short[who[starts]] = np.maximum(-(lowest + self.demand[who[starts]]), 0)
+        lowest = np.minimum.reduceat(level, starts)
+        short[who[starts]] = np.maximum(-(lowest + self.demand[who[starts]]), 0)
         return short
+
+    def remains(self, who: Array, flows: Flows) -> Array:
+        """What is left to distinct customers in every slot once the flows are posted, minor units, (k, slots)."""
+        place = np.full(len(self.minor), -1)
+        place[who] = np.arange(len(who))
+        ours = place[flows.who] >= 0
+        left = self.minor[who]
+        np.add.at(left, (place[flows.who[ours]], flows.slot[ours]), flows.delta[ours])
+        return left
 
     def post(self, month: Month, flows: Flows) -> Intervals:
         """Posts a month's flows and returns the intervals that ended in it.

@@ -21,7 +21,7 @@ _LIMITS = (20_000, 200_000)
 
 def buy(portfolio: Portfolio, ledger: Ledger, wanted: Purchases, month: Month, rng: np.random.Generator
         ) -> tuple[list[Txns], list[Flows], Purchases]:  # fmt: skip
-    """Takes products and moves the money: transactions, flows, and the purchases with their amounts."""
+    """Takes products that are possible and moves the money: transactions, flows, the purchases with their amounts."""
     shelf = portfolio.shelf
     slot, form = shelf.slot[wanted.product], shelf.form[wanted.product]
     has_slot = slot != NO_SLOT
@@ -51,20 +51,25 @@ def buy(portfolio: Portfolio, ledger: Ledger, wanted: Purchases, month: Month, r
     return txns, flows, bought
 
 
-def mature(portfolio: Portfolio, life: Life, month: Month, rng: np.random.Generator) -> tuple[list[Txns], list[Flows]]:
-    """Contracts that end: rolled into a time deposit, renewed, parked on demand, or carried to another bank."""
+def mature(portfolio: Portfolio, life: Life, month: Month, rng: np.random.Generator, *, busy_until: Array
+           ) -> tuple[list[Txns], list[Flows]]:  # fmt: skip
+    """Contracts that end: rolled into a time deposit, renewed, parked on demand, or carried to another bank.
+
+    Until the day `busy_until` (n,) the truth alone decides who takes a time deposit, so none is renewed by habit.
+    """
     held, shelf = portfolio.holdings, portfolio.shelf
     rows = portfolio.maturing(month.first_on, month.last_on)
     rows = rows[life.state[held["who"][rows]] < State.CLOSING]
     who, product, minor, on = (held[name][rows] for name in ("who", "product", "minor", "matures"))
     slot, state = shelf.slot[product], life.state[who]
+    deposit = shelf.product_number("P06")
     rolls = held["rolls"][rows] == ROLLS
     u = rng.random(len(rows))
     stays = np.array([0.55, 0.45, 0.2, 0.75, 0.0, 0.0, 0.0, 0.0])[state]  # by state; sleepers renew by standing order
-    renews = ~rolls & (u < stays)
+    renews = ~rolls & (u < stays) & ((product != deposit) | (busy_until[who] < on))
     leaves = ~rolls & ~renews & (u > np.array([0.85, 0.8, 0.6, 0.999, 0.1, 1, 1, 1])[state])
     portfolio.end(rows, on)
-    into = np.where(rolls, shelf.product_number("P06"), product)
+    into = np.where(rolls, deposit, product)
     again = np.flatnonzero(rolls | renews)
     portfolio.take(Purchases(who[again], into[again], on[again], minor[again]), rng)
     day = on - month.first_on + 1
@@ -88,8 +93,9 @@ def redeem(portfolio: Portfolio, life: Life, month: Month, rng: np.random.Genera
            ) -> tuple[list[Txns], list[Flows]]:  # fmt: skip
     """Early ends: a few of anybody's open-ended holdings, many of a leaver's, all of one who closes."""
     held, slot = portfolio.holdings, portfolio.shelf.slot
-    is_open = (held["closed"] == NEVER) & (slot[held["product"]] != NO_SLOT)
     state = life.state[held["who"]]
+    is_open = (held["closed"] == NEVER) & (slot[held["product"]] != NO_SLOT)
+    is_open &= (held["rolls"] != ROLLS) | (state == State.CLOSING)
     rate = np.array([0.012, 0.012, 0.02, 0, 0.5, 1, 0, 0])[state]
     rate = np.where((state <= State.FADING) & (held["matures"] != NEVER), 0.001, rate)
     rows = np.flatnonzero(is_open & (rng.random(len(held), dtype=np.float32) < rate))
@@ -172,11 +178,26 @@ def leave(ledger: Ledger, life: Life, rng: np.random.Generator) -> list[Txns]:
     ]
 
 
-def revalue(portfolio: Portfolio, ledger: Ledger, month: Month, rng: np.random.Generator) -> Flows:
+def close_out(ledger: Ledger, who: Array, day: Array, flows: Flows) -> tuple[list[Txns], list[Flows]]:
+    """Empties the accounts of `who` on their closing days, after the flows: all is sold and carried off.
+
+    Third-party custody is moved to another bank without touching demand money.
+    """
+    left = ledger.remains(who, flows)
+    row, slot = np.nonzero(left * (np.arange(left.shape[1]) != DEMAND) > 0)
+    minor, sold = left[row, slot], slot != SLOT["CUSTODY_3P"]
+    money = left[:, DEMAND] + np.bincount(row[sold], minor[sold], len(who)).astype(np.int64)
+    return [
+        Txns.of("REDEEM", who[row[sold]], day[row[sold]], minor[sold], across="OWN", channel="BRANCH"),
+        Txns.of("OUT", who, day, money, across="OTHER_BANK", channel="BRANCH"),
+    ], [Flows.of(who[row], slot, day[row], -minor)]
+
+
+def revalue(portfolio: Portfolio, ledger: Ledger, life: Life, month: Month, rng: np.random.Generator) -> Flows:
     """Month-end prices of funds, gold and third-party custody, as flows on what was there when the month began."""
     slots = np.array([SLOT["FUND"], SLOT["GOLD"], SLOT["CUSTODY_3P"]])
     change = rng.normal([0.004, 0.006, 0.003], [0.025, 0.03, 0.05])
     portfolio.price[slots] *= 1 + change
-    who, column = np.nonzero(ledger.minor[:, slots] > 0)
+    who, column = np.nonzero((ledger.minor[:, slots] > 0) & (life.state != State.CLOSING)[:, None])
     delta = (ledger.minor[who, slots[column]] * change[column]).astype(np.int64)
     return Flows.of(who, slots[column], np.full(len(who), month.n_days), delta)

@@ -103,7 +103,8 @@ def _switch_on(people: Population, life: Life, portfolio: Portfolio, who: Array,
 
 def _take(portfolio: Portfolio, who: Array, name: str, on: Array, minor: Array, rng: np.random.Generator) -> None:
     product = np.full(len(who), portfolio.shelf.product_number(name), np.int16)
-    portfolio.take(Purchases(who, product, np.asarray(on, np.int32), minor), rng)
+    bought = Purchases(who, product, np.asarray(on, np.int32), minor)
+    portfolio.take(bought.at(portfolio.possible(bought)), rng)
 
 
 def arrivals(people: Population, portfolio: Portfolio, month: Month, habit: Array, rng: np.random.Generator

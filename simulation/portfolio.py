@@ -50,6 +50,10 @@ class Purchases:
     on: Array
     minor: Array
 
+    def at(self, rows: Array) -> Purchases:
+        """Some of them."""
+        return Purchases(self.who[rows], self.product[rows], self.on[rows], self.minor[rows])
+
 
 class Portfolio:
     """Everything held, by everybody. `held` (n, products) tells what is held now."""
@@ -74,16 +78,20 @@ class Portfolio:
         due = self.holdings["matures"]
         return np.flatnonzero((self.holdings["closed"] == NEVER) & (due >= first_on) & (due <= last_on))
 
+    def possible(self, wanted: Purchases) -> Array:
+        """Rows of `wanted` that can be had: of what is held once only, not a second time, nor twice in one go."""
+        again = self.shelf.is_repeatable[wanted.product]
+        pair = wanted.who.astype(np.int64) * self.held.shape[1] + wanted.product
+        is_first = np.zeros(len(pair), dtype=bool)
+        is_first[np.unique(pair, return_index=True)[1]] = True
+        return np.flatnonzero(again | (is_first & ~self.held[wanted.who, wanted.product]))
+
     def take(self, bought: Purchases, rng: np.random.Generator) -> None:
-        """Puts products into holdings, loans and services, without moving money."""
+        """Puts products that are possible into holdings, loans and services, without moving money."""
         form = self.shelf.form[bought.product]
-        repeated = self.held[bought.who, bought.product] & ~self.shelf.is_repeatable[bought.product]
         for which in Form:
-            some = np.flatnonzero((form == which) & ~repeated)
-            pair = bought.who[some].astype(np.int64) * self.held.shape[1] + bought.product[some]
-            some = some[np.unique(pair, return_index=True)[1]]
-            if len(some):
-                chosen = Purchases(bought.who[some], bought.product[some], bought.on[some], bought.minor[some])
+            chosen = bought.at(np.flatnonzero(form == which))
+            if len(chosen.who):
                 self._put(which, chosen, self._ends(chosen, rng))
                 self.held[chosen.who, chosen.product] = True
 

@@ -35,7 +35,7 @@ from simulation.contacts import (
 from simulation.eligibility import asks_to_reassess
 from simulation.experiments import HookTest, standing_tests
 from simulation.journals import event_columns, txn_columns
-from simulation.ledger import Flows, Ledger, joined, joined_flows, signed
+from simulation.ledger import Flows, Ledger, joined, joined_flows
 from simulation.population import account_columns, customer_columns, populate
 from simulation.portfolio import Portfolio, Purchases
 from simulation.records import Records
@@ -182,27 +182,30 @@ class World:
         """All that moves money in a month; returns the answers of contacts that bore fruit."""
         m, rng = month.number, self.chance.of("money", month.number)
         closing_day = rng.integers(22, month.n_days + 1, self.people.n)
-        txns, flows = money.mature(self.portfolio, self.life, month, rng)
+        busy = self.desk.busy_until[:, self.shelf.product_number("P06")]
+        txns, flows = money.mature(self.portfolio, self.life, month, rng, busy_until=busy)
         redeemed, sold = money.redeem(self.portfolio, self.life, month, rng, closing_day)
         funding, first_bought = opening.arrivals(self.people, self.portfolio, month, self.habit, rng)
         bought, offer, contact = self.desk.fall_due(self.life, month)
-        is_new = bought.product >= 0
-        wanted = Purchases(*(np.concatenate([getattr(first_bought, x), getattr(bought, x)[is_new]])
+        has_happened = bought.product < 0
+        wanted = Purchases(*(np.concatenate([getattr(bought, x)[~has_happened], getattr(first_bought, x)])
                              for x in Purchases.__slots__))  # fmt: skip
-        paid, placed, taken = money.buy(self.portfolio, self.ledger, wanted, month, rng)
+        can = self.portfolio.possible(wanted)
+        paid, placed, taken = money.buy(self.portfolio, self.ledger, wanted.at(can), month, rng)
         self._assess(taken, rng)
         txns += [*redeemed, *paid, funding, *money.leave(self.ledger, self.life, rng)]
         txns += money.repay(self.portfolio, self.ledger, self.life, month, rng)
         txns += money.bookings(self.ledger, self.people, self.life, month, rng)
         txns += everyday(self.people, self.life, month, self.chance.of("everyday", m), demand=self.ledger.demand,
                          habit=self.habit)  # fmt: skip
-        flows += [*sold, *placed, money.revalue(self.portfolio, self.ledger, month, rng)]
+        flows += [*sold, *placed, money.revalue(self.portfolio, self.ledger, self.life, month, rng)]
         self._settle(month, joined(txns), flows, closing_day)
-        minor = np.zeros(len(bought.who), np.int64)
-        minor[is_new] = taken.minor[len(first_bought.who) :]
-        by_contact = contact >= 0
-        return conversions(bought.who[by_contact], contact[by_contact], offer[by_contact], bought.on[by_contact],
-                           minor[by_contact], rng)  # fmt: skip
+        minor = np.where(has_happened, bought.minor, NEVER)
+        of_wanted = np.flatnonzero(~has_happened)
+        ours = can < len(of_wanted)  # the others are what new customers open of themselves
+        minor[of_wanted[can[ours]]] = taken.minor[ours]
+        told = (contact >= 0) & (minor != NEVER)
+        return conversions(bought.who[told], contact[told], offer[told], bought.on[told], minor[told], rng)
 
     def _settle(self, month: Month, txns: Txns, flows: list[Flows], closing_day: Array) -> None:
         """Fills shortfalls from other banks, empties the accounts of those who close, posts and writes."""
@@ -213,10 +216,10 @@ class World:
         top_up = replace(top_up, by_customer=self.life.state[who] != State.ASLEEP)
         txns = joined([txns, top_up])
         closing = np.flatnonzero(self.life.state == State.CLOSING)
-        left = self.ledger.demand + np.bincount(txns.who, signed(txns), self.people.n).astype(np.int64)
-        out = Txns.of("OUT", closing, closing_day[closing], left[closing], across="OTHER_BANK", channel="BRANCH")
-        txns = joined([txns, out])
-        intervals = self.ledger.post(month, joined_flows([*flows, Flows.demand(txns)]))
+        posted = joined_flows([*flows, Flows.demand(txns)])
+        last, emptied = money.close_out(self.ledger, closing, closing_day[closing], posted)
+        txns = joined([txns, *last])
+        intervals = self.ledger.post(month, joined_flows([posted, *emptied, *map(Flows.demand, last)]))
         self.people.closed_on[closing] = month.first_on + closing_day[closing] - 1
         self._write("balance", intervals.columns(self.chance.of("balance", month.number)), month)
         self.ledger.close(closing)

@@ -64,13 +64,9 @@ class Recorded:
 
 def library(home: Path) -> Any:
     """The mlflow module, silent, without telemetry, and pointed at the store of `home`, which exists afterwards."""
-    os.environ.update(_QUIET)
-    import mlflow  # after the line above: it looks for these names while it is imported
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*noload.*", category=DeprecationWarning)  # MLflow's use of SQLAlchemy
     uri = prepare(home)
+    import mlflow
+
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     return mlflow
@@ -78,6 +74,10 @@ def library(home: Path) -> Any:
 
 def prepare(home: Path) -> str:
     """The URI of the store of `home`, made if it was not there."""
+    os.environ.update(_QUIET)  # MLflow looks for these names while it is imported
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*noload.*", category=DeprecationWarning)  # MLflow's use of SQLAlchemy
     folder = (home / "mlflow").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / "mlflow.db"

@@ -19,7 +19,8 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from features.bank.tables import TABLES, Table
+from features.bank.contract import Table
+from features.bank.tables import TABLES
 from features.errors import BadBank
 from features.vocabulary import Kind
 

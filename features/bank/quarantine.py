@@ -16,8 +16,9 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.bank.contract import Table
 from features.bank.engines import arrow_schema, connect
-from features.bank.tables import TABLES, Table
+from features.bank.tables import TABLES
 from features.errors import BadBank
 from features.vocabulary import Kind
 

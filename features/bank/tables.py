@@ -9,9 +9,9 @@ bank does not have is absent, never invented.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from features.bank.contract import Table, amount_of, codes_of, id_of
 from features.vocabulary import Column, Kind, Outcome, Purpose, Sensitivity
 
 FLAG, INTEGER, NUMBER, AMOUNT = Kind.FLAG, Kind.INTEGER, Kind.NUMBER, Kind.AMOUNT
@@ -25,38 +25,7 @@ EVENT_CHANNELS = ("APP", "WEB", "WECHAT", "BRANCH", "ATM", "CALL", "RM", "PAD", 
 EVENTS = ("LOGIN", "VIEW", "CLICK", "SEARCH", "SHARE", "STEP", "SUBMIT", "DONE", "VISIT", "TRANSFER_OUT_PAGE")
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The contract of one bank table.
-
-    `key` is unique. `foreign` maps a column to the table whose key it must be found in; a row that breaks a contract
-    goes to quarantine. `happened` names the column that places a fact in time, None for reference data.
-    """
-
-    name: str
-    grain: str
-    key: tuple[str, ...]
-    columns: tuple[Column, ...]
-    foreign: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    happened: str | None = None
-
-    def column(self, name: str) -> Column:
-        return next(column for column in self.columns if column.name == name)
-
-
-def _id(name: str, meaning: str, null: str | None = None) -> Column:
-    return Column(name, CODE, meaning, null)
-
-
-def _codes(name: str, meaning: str, allowed: tuple[str, ...], null: str | None = None) -> Column:
-    return Column(name, CODE, meaning, null, allowed=allowed)
-
-
-def _amount(name: str, meaning: str, null: str | None = None, at_least: float | None = 0) -> Column:
-    return Column(name, AMOUNT, meaning, null, C2, at_least=at_least)
-
-
-_CUSTOMER = _id("customer_id", "the customer")
+_CUSTOMER = id_of("customer_id", "the customer")
 _BUSINESS_ON = Column("business_on", DATE, "day of business in the bank's zone")
 _KNOWN_AT = Column("known_at", INSTANT, "when the bank's systems knew the row")
 _OF_CUSTOMER = MappingProxyType({"customer_id": "customer"})
@@ -68,18 +37,18 @@ customer = Table(
     (
         _CUSTOMER,
         Column("birth_on", DATE, "birth date", "not given", C2),
-        _codes("gender", "gender", ("F", "M", "O"), "not given"),
-        _codes("id_doc_type", "identity document", ("MAINLAND", "HK_MO_TW", "FOREIGN"), "not known"),
+        codes_of("gender", "gender", ("F", "M", "O"), "not given"),
+        codes_of("id_doc_type", "identity document", ("MAINLAND", "HK_MO_TW", "FOREIGN"), "not known"),
         Column("occupation", CODE, "occupation code", "not given", C2),
         Column("employer_id", CODE, "employer", "none or not known", C2),
-        _amount("declared_income_amount", "declared yearly income", "not declared"),
-        _id("region", "region code", "not known"),
-        _id("branch_id", "home branch", "no branch"),
-        _id("rm_id", "relationship manager", "no manager"),
+        amount_of("declared_income_amount", "declared yearly income", "not declared"),
+        id_of("region", "region code", "not known"),
+        id_of("branch_id", "home branch", "no branch"),
+        id_of("rm_id", "relationship manager", "no manager"),
         Column("registered_on", DATE, "first registered as a user"),
         Column("first_product_on", DATE, "first funded account or product", "still a user only"),
         Column("closed_on", DATE, "all relations closed", "still open"),
-        _id("acquisition_source", "where the customer came from", "not known"),
+        id_of("acquisition_source", "where the customer came from", "not known"),
         Column("is_staff", FLAG, "employee of the bank"),
         Column("is_restricted", FLAG, "frozen, deceased or blocked for money laundering"),
         Column("is_student", FLAG, "student", "not known"),
@@ -92,10 +61,10 @@ account = Table(
     "one row an account",
     ("account_id",),
     (
-        _id("account_id", "the account"),
+        id_of("account_id", "the account"),
         _CUSTOMER,
-        _codes("account_class", "account class", ("I", "II", "III"), "not classed"),
-        _id("product_id", "product the account belongs to", "plain account"),
+        codes_of("account_class", "account class", ("I", "II", "III"), "not classed"),
+        id_of("product_id", "product the account belongs to", "plain account"),
         Column("opened_on", DATE, "opened"),
         Column("closed_on", DATE, "closed", "still open"),
         _KNOWN_AT,
@@ -109,13 +78,13 @@ balance = Table(
     ("customer_id", "account_id", "asset_class", "from_on"),
     (
         _CUSTOMER,
-        _id("account_id", "the account"),
-        _codes("asset_class", "what the money is in", ASSET_CLASSES),
+        id_of("account_id", "the account"),
+        codes_of("asset_class", "what the money is in", ASSET_CLASSES),
         Column("from_on", DATE, "first day of the balance"),
         Column("to_on", DATE, "first day on which it no longer holds", "still holds"),
-        _amount("amount", "end-of-day balance", at_least=None),
-        _amount("in_transit_amount", "unconfirmed or clearing money within the balance (R08)"),
-        _amount("loan_proceeds_amount", "loan proceeds within the balance (R08)"),
+        amount_of("amount", "end-of-day balance", at_least=None),
+        amount_of("in_transit_amount", "unconfirmed or clearing money within the balance (R08)"),
+        amount_of("loan_proceeds_amount", "loan proceeds within the balance (R08)"),
         _KNOWN_AT,
     ),
     _OF_CUSTOMER,
@@ -126,14 +95,14 @@ txn = Table(
     "one row a booked transaction",
     ("txn_id",),
     (
-        _id("txn_id", "the transaction"),
+        id_of("txn_id", "the transaction"),
         _CUSTOMER,
         Column("occurred_at", INSTANT, "when it happened"),
         _BUSINESS_ON,
-        _codes("txn_type", "kind of transaction", TXN_TYPES),
-        _amount("amount", "amount, positive"),
-        _codes("counterparty", "who stands across", ("OWN", "OTHER_BANK", "MERCHANT", "WALLET"), "not known"),
-        _codes("channel", "channel used", EVENT_CHANNELS, "not known"),
+        codes_of("txn_type", "kind of transaction", TXN_TYPES),
+        amount_of("amount", "amount, positive"),
+        codes_of("counterparty", "who stands across", ("OWN", "OTHER_BANK", "MERCHANT", "WALLET"), "not known"),
+        codes_of("channel", "channel used", EVENT_CHANNELS, "not known"),
         Column("by_customer", FLAG, "made by the customer; interest and fees are not (R17)"),
         _KNOWN_AT,
     ),
@@ -145,13 +114,13 @@ holding = Table(
     "one row a product held or once held",
     ("holding_id",),
     (
-        _id("holding_id", "the holding"),
+        id_of("holding_id", "the holding"),
         _CUSTOMER,
-        _id("product_id", "the product"),
+        id_of("product_id", "the product"),
         Column("opened_on", DATE, "bought or opened"),
         Column("matures_on", DATE, "contract end", "no maturity"),
         Column("closed_on", DATE, "sold, repaid or closed", "still held"),
-        _amount("amount", "amount at opening"),
+        amount_of("amount", "amount at opening"),
         _KNOWN_AT,
     ),
     _OF_CUSTOMER,
@@ -162,13 +131,13 @@ loan = Table(
     "one row a loan or card line",
     ("loan_id",),
     (
-        _id("loan_id", "the loan"),
+        id_of("loan_id", "the loan"),
         _CUSTOMER,
-        _id("product_id", "the product"),
+        id_of("product_id", "the product"),
         Column("opened_on", DATE, "drawn or opened"),
         Column("ends_on", DATE, "contract end", "revolving"),
         Column("closed_on", DATE, "repaid or closed", "still running"),
-        _amount("amount", "amount or limit at opening"),
+        amount_of("amount", "amount or limit at opening"),
         Column("overdue_from_on", DATE, "first day overdue", "never overdue"),
         Column("overdue_to_on", DATE, "first day no longer overdue", "still overdue, or never was"),
         _KNOWN_AT,
@@ -182,7 +151,7 @@ service_activation = Table(
     ("customer_id", "service_id"),
     (
         _CUSTOMER,
-        _id("service_id", "the service; a product id where the catalogue has one"),
+        id_of("service_id", "the service; a product id where the catalogue has one"),
         Column("activated_on", DATE, "switched on"),
         Column("closed_on", DATE, "switched off", "still on"),
         _KNOWN_AT,
@@ -195,13 +164,13 @@ channel_event = Table(
     "one row an event in a channel",
     ("event_id",),
     (
-        _id("event_id", "the event"),
+        id_of("event_id", "the event"),
         _CUSTOMER,
         Column("occurred_at", INSTANT, "when it happened"),
         _BUSINESS_ON,
-        _codes("channel", "where", EVENT_CHANNELS),
-        _codes("event", "what", EVENTS),
-        _id("service_id", "service or scene used", "none"),
+        codes_of("channel", "where", EVENT_CHANNELS),
+        codes_of("event", "what", EVENTS),
+        id_of("service_id", "service or scene used", "none"),
         _KNOWN_AT,
     ),
     _OF_CUSTOMER,
@@ -215,7 +184,7 @@ risk_assessment = Table(
         _CUSTOMER,
         Column("assessed_on", DATE, "assessed"),
         Column("risk_level", INTEGER, "risk tolerance C1 to C5", sensitivity=C2, at_least=1),
-        _codes("investor_type", "investor type", ("ORDINARY", "QUALIFIED", "PROFESSIONAL")),
+        codes_of("investor_type", "investor type", ("ORDINARY", "QUALIFIED", "PROFESSIONAL")),
         Column("expires_on", DATE, "valid until, not included"),
         _KNOWN_AT,
     ),
@@ -227,12 +196,12 @@ consent = Table(
     "one row a change of consent",
     ("consent_id",),
     (
-        _id("consent_id", "the change"),
+        id_of("consent_id", "the change"),
         _CUSTOMER,
-        _codes("purpose", "what for", ("MARKETING", "PROFILING", "RESEARCH", "SHARING")),
-        _codes("channel", "which channel", EVENT_CHANNELS, "all channels"),
+        codes_of("purpose", "what for", ("MARKETING", "PROFILING", "RESEARCH", "SHARING")),
+        codes_of("channel", "which channel", EVENT_CHANNELS, "all channels"),
         Column("is_granted", FLAG, "granted or withdrawn"),
-        _id("proof_id", "proof of the customer's will", "none kept"),
+        id_of("proof_id", "proof of the customer's will", "none kept"),
         Column("occurred_at", INSTANT, "when the customer said so"),
         _BUSINESS_ON,
         _KNOWN_AT,
@@ -246,7 +215,7 @@ do_not_call = Table(
     ("customer_id", "channel", "from_on"),
     (
         _CUSTOMER,
-        _codes("channel", "which channel", EVENT_CHANNELS),
+        codes_of("channel", "which channel", EVENT_CHANNELS),
         Column("from_on", DATE, "holds from"),
         Column("to_on", DATE, "holds until, not included", "until renewed consent (R40)"),
         _KNOWN_AT,
@@ -259,12 +228,12 @@ complaint = Table(
     "one row a complaint",
     ("complaint_id",),
     (
-        _id("complaint_id", "the complaint"),
+        id_of("complaint_id", "the complaint"),
         _CUSTOMER,
         Column("opened_at", INSTANT, "received"),
         _BUSINESS_ON,
         Column("closed_at", INSTANT, "settled", "still open"),
-        _id("topic", "what about"),
+        id_of("topic", "what about"),
         Column("severity", INTEGER, "1 low to 5 high", at_least=1),
         _KNOWN_AT,
     ),
@@ -277,10 +246,10 @@ preapproval = Table(
     ("customer_id", "product_id", "from_on"),
     (
         _CUSTOMER,
-        _id("product_id", "the product"),
+        id_of("product_id", "the product"),
         Column("from_on", DATE, "valid from"),
         Column("expires_on", DATE, "valid until, not included"),
-        _amount("limit_amount", "approved limit"),
+        amount_of("limit_amount", "approved limit"),
         _KNOWN_AT,
     ),
     _OF_CUSTOMER,
@@ -292,7 +261,7 @@ customer_fact = Table(
     ("customer_id", "fact", "from_on"),
     (
         _CUSTOMER,
-        _codes(
+        codes_of(
             "fact",
             "which fact",
             (
@@ -307,7 +276,7 @@ customer_fact = Table(
         ),
         Column("from_on", DATE, "holds from"),
         Column("to_on", DATE, "holds until, not included", "still holds"),
-        _amount("amount", "amount where the fact has one", "no amount"),
+        amount_of("amount", "amount where the fact has one", "no amount"),
         _KNOWN_AT,
     ),
     _OF_CUSTOMER,
@@ -318,13 +287,13 @@ contact = Table(
     "one row a contact with a customer, in whatever channel",
     ("contact_id",),
     (
-        _id("contact_id", "the contact"),
+        id_of("contact_id", "the contact"),
         _CUSTOMER,
-        _id("placement_id", "placement it carried", "not from a decision"),
-        _id("campaign_id", "campaign it belongs to", "no campaign"),
-        _id("offer_id", "offer it carried", "no offer"),
-        _codes("channel", "channel", EVENT_CHANNELS),
-        _codes("purpose", "why", tuple(Purpose)),
+        id_of("placement_id", "placement it carried", "not from a decision"),
+        id_of("campaign_id", "campaign it belongs to", "no campaign"),
+        id_of("offer_id", "offer it carried", "no offer"),
+        codes_of("channel", "channel", EVENT_CHANNELS),
+        codes_of("purpose", "why", tuple(Purpose)),
         Column("sent_at", INSTANT, "sent"),
         _BUSINESS_ON,
         Column("delivered_at", INSTANT, "delivered", "not confirmed"),
@@ -333,7 +302,7 @@ contact = Table(
         Column(
             "propensity", NUMBER, "probability with which chance chose this offer", "not chosen by chance", at_least=0
         ),
-        _amount("cost_amount", "cost of the contact", at_least=0),
+        amount_of("cost_amount", "cost of the contact", at_least=0),
         _KNOWN_AT,
     ),
     _OF_CUSTOMER,
@@ -344,15 +313,15 @@ response = Table(
     "one row an answer to a contact",
     ("event_id",),
     (
-        _id("event_id", "the answer"),
+        id_of("event_id", "the answer"),
         _CUSTOMER,
-        _id("contact_id", "the contact answered", "answer to no known contact"),
-        _id("placement_id", "the placement answered", "not from a decision"),
-        _id("offer_id", "the offer", "no offer"),
-        _codes("outcome", "what came of it", tuple(Outcome)),
+        id_of("contact_id", "the contact answered", "answer to no known contact"),
+        id_of("placement_id", "the placement answered", "not from a decision"),
+        id_of("offer_id", "the offer", "no offer"),
+        codes_of("outcome", "what came of it", tuple(Outcome)),
         Column("occurred_at", INSTANT, "when"),
         _BUSINESS_ON,
-        _amount("amount", "amount bought or rewarded", "no amount"),
+        amount_of("amount", "amount bought or rewarded", "no amount"),
         _KNOWN_AT,
     ),
     _OF_CUSTOMER,
@@ -363,10 +332,10 @@ assignment = Table(
     "one row a customer's random assignment in an experiment",
     ("experiment_id", "customer_id"),
     (
-        _id("experiment_id", "the experiment: a campaign, or GLOBAL for the yearly holdout"),
+        id_of("experiment_id", "the experiment: a campaign, or GLOBAL for the yearly holdout"),
         _CUSTOMER,
-        _codes("arm", "arm", ("HOLDOUT", "CONTROL", "TREAT")),
-        _id("offer_id", "offer under test", "the global holdout has none"),
+        codes_of("arm", "arm", ("HOLDOUT", "CONTROL", "TREAT")),
+        id_of("offer_id", "offer under test", "the global holdout has none"),
         Column("propensity", NUMBER, "probability of this arm", at_least=0),
         Column("assigned_at", INSTANT, "assigned"),
         _BUSINESS_ON,
@@ -380,17 +349,17 @@ offer = Table(
     "one row an offer of the catalogue from a day on; written by a release or an importer",
     ("offer_id", "from_on"),
     (
-        _id("offer_id", "the offer; stable, never reused"),
+        id_of("offer_id", "the offer; stable, never reused"),
         Column("from_on", DATE, "in the catalogue from"),
-        _id("product_id", "the product", "a hook or service action alone"),
-        _id("hook_id", "the hook", "no hook"),
-        _id("kind", "financial, platform, user, tool, service, hook or information"),
-        _id("category", "category", "none"),
-        _id("subcategory", "finer category", "none"),
-        _id("role", "hook, core, platform, user, tool, care or information"),
+        id_of("product_id", "the product", "a hook or service action alone"),
+        id_of("hook_id", "the hook", "no hook"),
+        id_of("kind", "financial, platform, user, tool, service, hook or information"),
+        id_of("category", "category", "none"),
+        id_of("subcategory", "finer category", "none"),
+        id_of("role", "hook, core, platform, user, tool, care or information"),
         Column("risk_level", INTEGER, "product risk R0 (none) to R5", at_least=0),
-        _amount("min_amount", "minimum amount or spending asked"),
-        _amount("reward_amount", "reward paid on conversion"),
+        amount_of("min_amount", "minimum amount or spending asked"),
+        amount_of("reward_amount", "reward paid on conversion"),
         Column("outcome_days", INTEGER, "days after contact in which a conversion counts", at_least=1),
         Column("n_channels", INTEGER, "channels it goes out by", at_least=0),
         Column("needs_view", FLAG, "a conversion counts only if the contact was opened before it"),

@@ -190,7 +190,8 @@ def _tests(people: ir.Table, figures: Lifecycle) -> list[tuple[Any, Any, str]]:
 
 def _winback_is_fresh(people: ir.Table, figures: Lifecycle) -> Any:
     """A customer won back counts as NEW for as long as a first customer does."""
-    return _holds((people.held_stage == Stage.NEW) & (_days_in_stage(people) <= figures.new_days))
+    won_back = (people.held_stage == Stage.NEW) & (people.held_previous_stage == Stage.LOST)
+    return _holds(won_back & (_days_in_stage(people) <= figures.new_days))
 
 
 def _is_lost(people: ir.Table, figures: Lifecycle) -> Any:

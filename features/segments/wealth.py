@@ -48,7 +48,7 @@ def family(month: Month, before: ir.Table | None, policy: SegmentsPolicy) -> ir.
     people = beside(month.customers.select("customer_id"), *parts, _contracts(month))
     fill: dict[str, object] = {}
     if "balance" in month.has:
-        fill = dict.fromkeys(_BALANCE_ZEROS, 0) | {"has_deposit": False, "has_wealth": False}
+        fill |= dict.fromkeys(_BALANCE_ZEROS, 0) | {"has_deposit": False, "has_wealth": False}
     return month.everyone(people, COLUMNS, fill)
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from features.policy import SegmentsPolicy
 from features.vocabulary import Stage
 from serving.api.answers import answer
-from serving.api.documents import CellCard, Cells
+from serving.api.listings import CellCard, Cells
 from serving.api.openapi import READING, problems
 from serving.deciding import Desk
 from serving.errors import UnknownCell

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from serving.api.answers import answer
-from serving.api.documents import Portrait
+from serving.api.listings import Portrait
 from serving.api.openapi import READING, problems
 from serving.deciding import Desk, unknown_customer
 from serving.portraits import portrait

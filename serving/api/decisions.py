@@ -133,7 +133,7 @@ def _told(asked: DecisionRequest, decided: Decided, started: float) -> str:
 def _timed(kept: Kept, explain: str, started: float) -> str:
     """The answer's text with the milliseconds up to here; spliced, so that the rest is written once."""
     took_ms = (time.perf_counter() - started) * 1_000
-    return f'{text_of(told(kept, explain))[:-1]},"took_ms":{took_ms:.3f}}}'
+    return f'{told(kept, explain)[:-1]},"took_ms":{took_ms:.3f}}}'
 
 
 def _refusal(customer_id: str, decided: Decided) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 
 from serving.api.answers import answer
-from serving.api.documents import DataHealth, Health, Ready
+from serving.api.listings import DataHealth, Health, Ready
 from serving.api.openapi import READING, problems
 from serving.customer_reader import MONTH_VIEW
 from serving.deciding import Desk

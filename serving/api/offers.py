@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from decisioning.catalogue.cards import OfferCard
 from serving.api.answers import answer
 from serving.api.cursors import after, cursor_after
-from serving.api.documents import OfferPage
+from serving.api.listings import OfferPage
 from serving.api.openapi import READING, problems
 from serving.deciding import Desk
 from serving.security import asking

@@ -2,7 +2,8 @@
 
 SQLite runs in WAL with `synchronous=FULL`, so that a commit is on the disk before it is answered, and readers do not
 wait for the writer. Every transaction of the writer begins with the write lock (BEGIN IMMEDIATE): a transaction that
-read first and asked for the lock later could be refused half-way.
+read first and asked for the lock later could be refused half-way. Errors hide their parameters, which are customers'
+data and would otherwise stand in a log.
 """
 
 from __future__ import annotations

@@ -61,14 +61,16 @@ def small_sections() -> dict[str, Any]:
         "products": {
             "DEP": product(role="core", min_amount=50_000, is_repeatable=True),
             "FUND": product(
-                role="core", category="理财", subcategory="fund", risk_issuer=2, risk_own=3, readiness_min=0.5, yearly=730
+                role="core", category="理财", subcategory="fund", risk_issuer=2, risk_own=3, readiness_min=0.5,
+                yearly=730,
             ),
             "LOAN": product(
                 role="core", category="贷款", subcategory="loan", min_amount=10_000, yearly=1460,
                 gate="overdue_days == 0 and age < 60",
             ),
             "PRIVATE": product(
-                category="理财", subcategory="fund", risk_issuer=5, risk_own=4, is_private_placement=True, channels=["RM"]
+                category="理财", subcategory="fund", risk_issuer=5, risk_own=4, is_private_placement=True,
+                channels=["RM"],
             ),
             "SCENE": product(kind="platform", category="场景", subcategory="bills", role="platform", yearly=-36.5,
                              follow_on_amount=30.0),

@@ -97,7 +97,7 @@ def verdict(offer_id: str, customer: Customer) -> tuple[str, str] | list[str]:
         barred = {channel: single(offer_id, channel, customer) if single else None for channel in left}
         if left and all(barred.values()):
             return name, str(barred[left[0]])
-        if customer.channel in barred and barred[customer.channel]:
+        if barred.get(customer.channel):
             customer.facts.setdefault("_closed", {})[offer_id] = (name, barred[customer.channel])
         left = [channel for channel in left if not barred[channel]]
     return left or ("treatment", "NOT_IN_CHANNEL")

@@ -90,13 +90,14 @@ def test_a_decision_that_was_told_survives_the_killing_of_the_server_ten_times(h
     key = make_keys(home)["service"]
     told = []
     waiting = deque(Server(home) for _ in range(2))
-    for n in range(N_KILLS):
-        if n + 2 < N_KILLS:
-            waiting.append(Server(home))
-        server = waiting.popleft()
-        try:
-            told.append(decide(server.begin(), key))
-        finally:
+    try:
+        for n in range(N_KILLS):
+            if n + 2 < N_KILLS:
+                waiting.append(Server(home))
+            told.append(decide(waiting[0].begin(), key))
+            waiting.popleft().kill()
+    finally:
+        for server in waiting:
             server.kill()
     zone = ZoneInfo("Asia/Shanghai")
     with Ledger.open(f"sqlite:///{home / 'ledger.db'}", home, zone=zone, clock=lambda: INSTANT) as ledger:

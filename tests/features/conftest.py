@@ -67,7 +67,7 @@ def _loose(name: str) -> pa.Schema:
     return pa.schema([field.with_nullable(True) for field in arrow_schema(TABLES[name])])
 
 
-@pytest.fixture()
+@pytest.fixture
 def bank_of(tmp_path: Path) -> Callable[..., Path]:
     """`bank_of(customer=[…], balance=[…])` gives the home of a bank with these rows."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import itertools
 import random
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -128,7 +129,7 @@ def test_the_vectorised_way_equals_a_plain_loop_on_random_histories(bank_of: Cal
         told = in_a_loop(path, policy)
         rows = frame.loc[customer]
         assert list(zip(rows.tier, rows.tier_state, strict=True)) == told, (customer, path)
-        moved += sum(a[0] != b[0] for a, b in zip(told, told[1:], strict=False))
+        moved += sum(a[0] != b[0] for a, b in itertools.pairwise(told))
     assert moved > 400
 
 

@@ -19,7 +19,7 @@ from decisioning.policy import decisions
 from features.policy import segments
 from serving.api.documents import DecisionAnswer, DecisionAnswers, Explanation
 from serving.ground import catalogue_of
-from serving.releases import cut, current, switch
+from serving.releases import current, cut, switch
 from tests.serving.conftest import Bank, open_bank
 from tests.serving.homes import CUSTOMERS, INSTANT, arrays_for, build, publish_rows, write_models
 from training.fitted import FittedModel
@@ -53,7 +53,7 @@ def test_a_decision_states_its_instant_release_cell_tier_and_what_each_offer_is_
 
 
 def test_the_answer_is_what_the_rules_and_the_champions_give_when_asked_directly(bank: Bank) -> None:
-    """The oracle reads no row, no ledger and no cache: facts are written down here, models are read from their files."""
+    """The oracle reads no row, ledger or cache: facts are written down here, models are read from their files."""
     answer = bank.decide("C-WEALTHY", limit=3)
     now = datetime.fromisoformat(answer["decided_at"])
     policy, known = decisions().view(now.date()), segments().view(build(bank.home).as_of)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
@@ -133,6 +134,7 @@ def test_a_decision_of_a_known_id_fails_alone_and_the_chain_has_no_gap(tmp_path:
                 ledger.record([decided("D6")]),
             ]
         errors = [future.exception(10) for future in futures]
+        assert "C1" not in "".join(traceback.format_exception(errors[1]))  # no customer's data on its way to a log
         assert [type(error) for error in errors] == [
             type(None), AlreadyRecorded, AlreadyRecorded, UnicodeEncodeError, type(None)
         ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from serving.api import documents
+from serving.api import documents, listings
 from serving.errors import PROBLEM_JSON
 from tests.serving.conftest import Bank
 from tests.serving.homes import AS_OF, CUSTOMERS
@@ -15,7 +15,7 @@ from tests.serving.homes import AS_OF, CUSTOMERS
 
 def test_a_portrait_says_tier_grade_class_stage_holdings_contacts_standing_and_scores(bank: Bank) -> None:
     body = bank.ask("GET", "/v1/customers/C-WEALTHY").json()
-    documents.Portrait.model_validate(body)
+    listings.Portrait.model_validate(body)
     thresholds = bank.desk.ground().segments.tiers.thresholds
     assert body["as_of"] == AS_OF.isoformat()
     assert body["cell"] == {"customer_class": "WEALTH", "stage": "GROWTH"}
@@ -30,7 +30,7 @@ def test_a_portrait_says_tier_grade_class_stage_holdings_contacts_standing_and_s
 
 @pytest.mark.parametrize("customer_id", CUSTOMERS)
 def test_every_portrait_fits_its_document(bank: Bank, customer_id: str) -> None:
-    documents.Portrait.model_validate(bank.ask("GET", f"/v1/customers/{customer_id}").json())
+    listings.Portrait.model_validate(bank.ask("GET", f"/v1/customers/{customer_id}").json())
 
 
 def test_the_matrix_lists_every_cell_of_the_policy_and_each_can_be_read_in_full(bank: Bank) -> None:
@@ -40,7 +40,7 @@ def test_the_matrix_lists_every_cell_of_the_policy_and_each_can_be_read_in_full(
     assert sorted(keys) == sorted((name, str(stage)) for name, row in rules.policy.matrix.items() for stage in row)
     for class_id, stage in keys[::7]:
         card = bank.ask("GET", f"/v1/cells/{class_id}/{stage}").json()
-        documents.CellCard.model_validate(card)
+        listings.CellCard.model_validate(card)
         listed = rules.policy.matrix[class_id][stage].products
         assert [product["product_id"] for product in card["products"]] == list(listed)
         assert card["hook"]["steps"] == [] or card["hook"]["steps"][0]["no"] == 1
@@ -51,7 +51,7 @@ def test_pages_of_offers_end_to_end_are_the_whole_catalogue_once(bank: Bank, lim
     found, cursor = [], None
     while True:
         page = bank.ask("GET", "/v1/offers", params={"limit": limit} | ({"cursor": cursor} if cursor else {})).json()
-        documents.OfferPage.model_validate(page)
+        listings.OfferPage.model_validate(page)
         assert len(page["offers"]) <= limit
         found += [offer["offer_id"] for offer in page["offers"]]
         cursor = page["next_cursor"]
@@ -62,7 +62,7 @@ def test_pages_of_offers_end_to_end_are_the_whole_catalogue_once(bank: Bank, lim
 
 def test_health_of_data_names_what_answers_stand_on(bank: Bank) -> None:
     body = bank.ask("GET", "/v1/health/data").json()
-    documents.DataHealth.model_validate(body)
+    listings.DataHealth.model_validate(body)
     release = bank.desk.ground().release
     assert (body["release_id"], body["lineage"], body["age_days"]) == (release.id, "ltest", 2)
     assert (body["stale"], body["degraded"], body["champions"]) == (False, False, ["churn", "response"])
@@ -116,11 +116,11 @@ def test_answers_have_no_field_that_their_document_does_not_name(bank: Bank) -> 
         (documents.DecisionAnswer, decision),
         (documents.Placement, decision["offers"][0]),
         (documents.Suppressed, decision["suppressed"][0]),
-        (documents.Portrait, bank.ask("GET", "/v1/customers/C-USUAL").json()),
-        (documents.DataHealth, bank.ask("GET", "/v1/health/data").json()),
-        (documents.OfferEntry, bank.ask("GET", "/v1/offers").json()["offers"][0]),
-        (documents.CellEntry, bank.ask("GET", "/v1/cells").json()["cells"][0]),
-        (documents.CellCard, bank.ask("GET", "/v1/cells/MASS/GROWTH").json()),
+        (listings.Portrait, bank.ask("GET", "/v1/customers/C-USUAL").json()),
+        (listings.DataHealth, bank.ask("GET", "/v1/health/data").json()),
+        (listings.OfferEntry, bank.ask("GET", "/v1/offers").json()["offers"][0]),
+        (listings.CellEntry, bank.ask("GET", "/v1/cells").json()["cells"][0]),
+        (listings.CellCard, bank.ask("GET", "/v1/cells/MASS/GROWTH").json()),
         (documents.Explanation, bank.ask("GET", f"/v1/decisions/{decision['decision_id']}/explanation").json()),
     ]
     for shape, body in pairs:

@@ -13,6 +13,7 @@ from training.judging.metrics import N_RESAMPLES, Interval, Judged, paired_diffe
 
 OURS, PLAIN, CONSTANT = "ours", "plain", "constant"
 _BLIND_AUC = 0.5
+_STRICTNESS = 3.09 / 1.96  # a bank that trains often would call noise a model one time in forty; so one in a thousand
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,10 @@ def verdict(judgement: Judgement, less_champion: Interval | None) -> Verdict:
     champion it is the plain model.
     """
     auc = judgement.figures[OURS]["auc"]
-    if not auc.low > _BLIND_AUC:
-        return Verdict(False, False, f"not better than a constant: AUC {auc}, whose interval reaches {_BLIND_AUC}")
+    strict = auc.value - (auc.value - auc.low) * _STRICTNESS
+    if not strict > _BLIND_AUC:
+        said = f"not better than a constant: AUC {auc}, whose lower limit at one in a thousand is {strict:.4f}"
+        return Verdict(False, False, said)
     rival, difference = "champion", less_champion
     if difference is None:
         rival, difference = "plain model", judgement.ours_less_plain

@@ -48,7 +48,7 @@ def incremental_shares(
 
     >>> rows = [ArmRow("fund", "TREAT", 10_000, 10_000, 0.04), ArmRow("fund", "CONTROL", 10_000, 10_000, 0.02)]
     >>> [(s.category, round(s.share, 2), s.is_assumed) for s in incremental_shares(rows, ["card", "fund"])]
-    [('card', 0.3, True), ('fund', 0.49, False)]
+    [('card', 0.3, True), ('fund', 0.48, False)]
     """
     found: dict[str, dict[str, ArmRow]] = {}
     for row in arms:

@@ -1,0 +1,43 @@
+"""What a bank table promises: grain, key, columns, owners. The tables themselves stand in `tables.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from features.vocabulary import Column, Kind, Sensitivity
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The contract of one bank table.
+
+    `key` is unique. `foreign` maps a column to the table whose key it must be found in; a row that breaks a contract
+    goes to quarantine. `happened` names the column that places a fact in time, None for reference data.
+    """
+
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    foreign: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    happened: str | None = None
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+
+def id_of(name: str, meaning: str, null: str | None = None) -> Column:
+    """A code that is open: an id, or a list that the bank keeps."""
+    return Column(name, Kind.CODE, meaning, null)
+
+
+def codes_of(name: str, meaning: str, allowed: tuple[str, ...], null: str | None = None) -> Column:
+    """A code of a closed list."""
+    return Column(name, Kind.CODE, meaning, null, allowed=allowed)
+
+
+def amount_of(name: str, meaning: str, null: str | None = None, at_least: float | None = 0) -> Column:
+    """An amount in reporting currency; personal, and not negative unless `at_least` says so."""
+    return Column(name, Kind.AMOUNT, meaning, null, Sensitivity.C2, at_least=at_least)

@@ -1,0 +1,107 @@
+"""Shapes of what is read: catalogue, matrix, portrait, health; for the OpenAPI document, as `documents.py` says."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from features.vocabulary import Stage
+from serving.api.documents import Cell, Document, Name
+
+
+class Page(Document):
+    """One page of a list; `next_cursor` is null on the last."""
+
+    next_cursor: str | None
+
+
+class OfferEntry(Document):
+    offer_id: str
+    name: Name
+    product_id: str | None
+    hook_id: str | None
+    service_id: str | None
+    category: str | None
+    risk_level: int
+    min_amount: float
+    reward_amount: float
+    channels: list[str]
+    copy_text: Annotated[Name, Field(alias="copy")]
+
+
+class OfferPage(Page):
+    offers: list[OfferEntry]
+
+
+class CellEntry(Document):
+    customer_class: str
+    class_name: str
+    stage: Stage
+    goal: str
+    products: list[str]
+    hook: str
+
+
+class Cells(Document):
+    cells: list[CellEntry]
+
+
+class CellCard(Document):
+    """One cell of the matrix in full: its products, its hook with the follow-up steps, the offers that they make."""
+
+    customer_class: str
+    class_name: str
+    stage: Stage
+    goal: str
+    products: list[dict[str, Any]]
+    hook: dict[str, Any]
+    offers: list[str]
+
+
+class Portrait(Document):
+    """A customer as the engine knows him; values above the caller's clearance are null and named in `masked`."""
+
+    customer_id: str
+    release_id: str
+    as_of: date | None
+    stale: bool
+    cell: Cell
+    tier: dict[str, Any]
+    grade: dict[str, Any]
+    customer_class: dict[str, Any]
+    stage: dict[str, Any]
+    tags: list[str]
+    holdings: dict[str, Any]
+    contacts: dict[str, Any]
+    standing: dict[str, Any]
+    scores: dict[str, Any]
+    masked: list[str]
+
+
+class Health(Document):
+    status: Literal["ok"]
+
+
+class Ready(Document):
+    status: Literal["ready"]
+    release_id: str
+
+
+class DataHealth(Document):
+    """What serving stands on, and how old it is."""
+
+    release_id: str
+    lineage: str
+    as_of: date
+    age_days: int
+    stale: bool
+    segments_digest: str
+    decisions_digest: str
+    code_version: str
+    champions: list[str]
+    degraded: bool
+    views: list[dict[str, Any]]
+    clock: dict[str, Any]
+    home: dict[str, Any]

@@ -1,0 +1,96 @@
+"""The tables are made by migrations, forward and back, once, however many processes start."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from features.errors import UserMistake
+from serving.ledger import Ledger, LedgerTooNew
+from serving.ledger.engine import migrate, migrations, open_engines
+from serving.ledger.tables import METADATA
+
+NOON = datetime(2025, 12, 31, 4, tzinfo=UTC)
+OPEN = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+from serving.ledger import Ledger
+home = Path(sys.argv[1])
+clock = lambda: datetime(2025, 12, 31, 4, tzinfo=UTC)
+with Ledger.open(f"sqlite:///{home / 'ledger.db'}", home, zone=ZoneInfo("Asia/Shanghai"), clock=clock) as ledger:
+    print(ledger.pseudonym("C1"))
+"""
+
+
+def url_of(home: Path) -> str:
+    return f"sqlite:///{home / 'ledger.db'}"
+
+
+def test_migrations_make_the_tables_that_the_code_uses(tmp_path: Path) -> None:
+    engines = open_engines(url_of(tmp_path))
+    migrate(engines.writer, tmp_path)
+    with engines.reader.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+        foreign = {key["referred_table"] for key in inspect(connection).get_foreign_keys("placement")}
+    assert foreign == {"decision"}
+    engines.dispose()
+
+
+def test_migrations_go_back_to_nothing_and_forward_again(tmp_path: Path) -> None:
+    engines = open_engines(url_of(tmp_path))
+    for _ in range(2):
+        migrate(engines.writer, tmp_path)
+        with engines.reader.connect() as connection:
+            assert set(inspect(connection).get_table_names()) == {*METADATA.tables, "alembic_version"}
+        with engines.writer.begin() as connection:
+            command.downgrade(migrations(connection), "base")
+        with engines.reader.connect() as connection:
+            assert inspect(connection).get_table_names() == ["alembic_version"]
+    engines.dispose()
+
+
+def test_several_processes_that_start_at_once_make_tables_and_key_once(tmp_path: Path) -> None:
+    started = [
+        subprocess.Popen([sys.executable, "-c", OPEN, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    told = [process.communicate(timeout=60) for process in started]
+    assert [process.returncode for process in started] == [0] * 4, [err for _, err in told]
+    assert len({out for out, _ in told}) == 1
+
+
+def test_tables_of_a_later_version_are_left_alone(tmp_path: Path) -> None:
+    Ledger.open(url_of(tmp_path), tmp_path, zone=ZoneInfo("UTC"), clock=lambda: NOON).close()
+    with sqlite3.connect(tmp_path / "ledger.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(LedgerTooNew, match="upgrade Tiercel"):
+        Ledger.open(url_of(tmp_path), tmp_path, zone=ZoneInfo("UTC"), clock=lambda: NOON)
+
+
+def test_a_database_that_the_ledger_cannot_stand_on_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserMistake, match="sqlite, postgresql"):
+        Ledger.open("mysql://somewhere/ledger", tmp_path, zone=ZoneInfo("UTC"), clock=lambda: NOON)
+
+
+def test_every_connection_syncs_each_commit_and_holds_foreign_keys(tmp_path: Path) -> None:
+    """FULL is 2: with NORMAL (1) a commit of SQLite's WAL may be lost with the power."""
+    engines = open_engines(url_of(tmp_path))
+    for engine in (engines.writer, engines.reader):
+        with engine.connect() as connection:
+            found = {name: connection.execute(text(f"PRAGMA {name}")).scalar_one()
+                     for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")}  # fmt: skip
+        assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
+    engines.dispose()

@@ -1,0 +1,170 @@
+"""From a bank's tables to a champion: a small bank whose customers open, and then buy, by their own habit."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from features.bank.engines import arrow_schema
+from features.bank.quarantine import receive
+from features.bank.tables import TABLES
+from features.errors import MissingModel, UserMistake
+from features.policy import segments
+from features.profiles import build
+from training import registry
+from training.retrain import main, retrain
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+N_CUSTOMERS, N_WAVES = 500, 9
+FIRST = pd.Timestamp("2025-01-06T01:00", tz="UTC")
+AS_OF = date(2025, 4, 15)
+
+
+def bank(home: Path, *, seed: int = 1, is_noise: bool = False) -> Path:
+    """A bank of N_CUSTOMERS spoken to every ten days; the keen half opens and converts, or nobody in particular."""
+    chance = np.random.default_rng(seed)
+    ids = np.array([f"c{place:04d}" for place in range(N_CUSTOMERS)])
+    keen = chance.random(N_CUSTOMERS) < 0.5
+    who = np.tile(np.arange(N_CUSTOMERS), N_WAVES)
+    wave = np.repeat(np.arange(N_WAVES), N_CUSTOMERS)
+    sent = FIRST + pd.to_timedelta(wave * 10, "D")
+    eager = keen[who] & (not is_noise)
+    opened = chance.random(len(who)) < np.where(eager, 0.8, 0.2)
+    converts = chance.random(len(who)) < np.where(eager, 0.35, 0.1)
+    contacts = {
+        "contact_id": [f"k{place:05d}" for place in range(len(who))], "customer_id": ids[who],
+        "offer_id": chance.choice(["A", "B"], len(who)), "channel": "APP", "purpose": "SALES", "sent_at": sent,
+        "business_on": sent.date, "opened_at": (sent + pd.Timedelta(hours=1)).where(opened), "cost_amount": 0,
+        "known_at": sent,
+    }  # fmt: skip
+    answered = sent + pd.Timedelta(days=2)
+    answers = {
+        "event_id": [f"e{place:05d}" for place in range(len(who))], "customer_id": ids[who],
+        "contact_id": contacts["contact_id"], "offer_id": contacts["offer_id"], "outcome": "converted",
+        "occurred_at": answered, "business_on": answered.date, "known_at": answered,
+    }  # fmt: skip
+    registered = FIRST - pd.Timedelta(days=400)
+    people = {
+        "customer_id": ids, "registered_on": registered.date(), "first_product_on": registered.date(),
+        "gender": chance.choice(["F", "M"], N_CUSTOMERS), "is_staff": False, "is_restricted": False,
+        "has_marketing_optout": False, "known_at": registered,
+    }  # fmt: skip
+    offers = {
+        "offer_id": ["A", "B"], "from_on": date(2024, 1, 1), "kind": "financial", "category": "fund", "role": "core",
+        "risk_level": 1, "min_amount": 0, "reward_amount": [0, 5], "outcome_days": 5, "n_channels": 1,
+        "needs_view": False, "is_ranked": True, "known_at": registered,
+    }  # fmt: skip
+    rows = {"customer": pd.DataFrame(people), "contact": pd.DataFrame(contacts), "offer": pd.DataFrame(offers),
+            "response": pd.DataFrame(answers)[converts]}  # fmt: skip
+    receive(home, {name: table_of(name, frame) for name, frame in rows.items()})
+    build(home, segments(), instant=datetime(2025, 4, 16, tzinfo=UTC))
+    return home
+
+
+def table_of(name: str, frame: pd.DataFrame) -> pa.Table:
+    schema = arrow_schema(TABLES[name])
+    arrays: list[Any] = []
+    for field in schema:
+        values = frame.get(field.name, pd.Series([None] * len(frame), dtype=object))
+        if pa.types.is_decimal(field.type) and field.name in frame:
+            arrays.append(pa.array([Decimal(int(value)) for value in values], field.type))
+        elif pa.types.is_timestamp(field.type):
+            stamps = pd.to_datetime(pd.Series(values), utc=True).dt.as_unit("us")
+            arrays.append(pa.Array.from_pandas(stamps, type=field.type))
+        else:
+            arrays.append(pa.Array.from_pandas(values, type=field.type))
+    return pa.Table.from_arrays(arrays, schema=pa.schema([field.with_nullable(True) for field in schema]))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bank(tmp_path_factory.mktemp("bank") / "home")
+
+
+def test_habits_that_only_the_moment_shows_make_a_champion_with_all_its_facts(home: Path) -> None:
+    told: list[str] = []
+    done = retrain(home, "response", AS_OF, 1, lambda what, _share: told.append(what))
+    assert done.is_champion
+    assert done.judgement.ours_less_plain.low > 0
+    assert told == ["examples", "trees", "judgement", "MLflow", "done"]
+    assert sum(done.sizes.values()) == N_CUSTOMERS * N_WAVES - sum(done.excluded.values())
+    found = registry.champion(home, "response")
+    facts = found.facts
+    assert facts["segments_digest"] == segments().view(AS_OF).digest
+    assert facts["horizon"] == "2025-04-15T16:00:00+00:00"  # midnight after the day, in Shanghai
+    assert int(facts["rows.train"]) == done.sizes["train"]
+    (share,) = found.read().shares
+    assert share == {"category": "fund", "share": 0.3, "n_treat": 0, "n_control": 0, "is_assumed": True}
+
+
+def test_the_same_day_and_seed_give_the_same_model_and_the_paired_gate_says_so(home: Path) -> None:
+    before = registry.champion(home, "response")
+    done = retrain(home, "response", AS_OF, 1)
+    assert registry.champion(home, "response").digests == before.digests
+    assert done.verdict.says.startswith("not distinguishable from the champion: difference 0.0000 [0.0000, 0.0000]")
+
+
+def test_contacts_of_an_open_window_are_counted_and_left_out(home: Path) -> None:
+    """The last wave is sent on 27 March: with the horizon two days on, its window of five days is open."""
+    done = retrain(home, "response", date(2025, 3, 29), 1)
+    assert done.excluded == {"IMMATURE": N_CUSTOMERS}
+
+
+def test_mlflow_run_does_the_same_from_the_root_and_leaves_nothing_behind(home: Path) -> None:
+    before = {path.name for path in ROOT.iterdir()} | {f"mlflow/{path.name}" for path in (ROOT / "mlflow").iterdir()}
+    n_versions = len(registry.versions(home, "response"))
+    bin_folder = Path(sys.executable).parent
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow' / 'mlflow.db'}",
+        "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+    }
+    run = subprocess.run(
+        [str(bin_folder / "mlflow"), "run", "mlflow", "-e", "retrain", "--env-manager=local", "-P", f"home={home}",
+         "-P", "model=response", "-P", f"as_of={AS_OF}"], cwd=ROOT, env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert "response version" in run.stdout
+    assert len(registry.versions(home, "response")) == n_versions + 1
+    after = {path.name for path in ROOT.iterdir()} | {f"mlflow/{path.name}" for path in (ROOT / "mlflow").iterdir()}
+    assert {name for name in after - before if "mlflow" in name or "mlruns" in name} == set()
+
+
+def test_noise_is_registered_and_never_champion(tmp_path: Path) -> None:
+    done = retrain(bank(tmp_path / "home", is_noise=True), "response", AS_OF, 1)
+    assert done.alias is None
+    assert done.verdict.says.startswith("not better than a constant")
+    with pytest.raises(MissingModel):
+        registry.champion(tmp_path / "home", "response")
+
+
+def test_what_cannot_be_trained_is_said_in_one_sentence(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserMistake, match="no such model: 'value'; allowed: churn, response"):
+        retrain(home, "value", AS_OF)
+    with pytest.raises(MissingModel, match="no contact has a closed outcome window"):
+        retrain(home, "response", date(2025, 1, 8))
+    assert main(["--home", str(home), "--model", "response", "--as-of", "2025-01-08"]) == 2
+    assert capsys.readouterr().err.startswith("no contact has a closed outcome window")
+
+
+def test_the_homes_own_clock_and_test_window_decide_where_no_day_is_asked_for(home: Path) -> None:
+    stated = {"trains_as_of": "2025-04-10T00:00:00+00:00", "test_from": "2025-03-07T01:00:00+00:00",
+              "test_to": "2025-03-17T01:00:00+00:00"}  # fmt: skip
+    (home / "home.json").write_text(json.dumps(stated))
+    try:
+        done = retrain(home, "response", seed=1)
+    finally:
+        (home / "home.json").unlink()
+    assert done.sizes == {"train": 6 * N_CUSTOMERS, "test": N_CUSTOMERS, "purged": 2 * N_CUSTOMERS}

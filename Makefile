@@ -13,6 +13,10 @@ SERVE ?= 1
 BENCHMARKS := simulate profile publish decision scoring qini audience allocation pacing loop pages night quality
 NAME ?= $(BENCHMARKS)
 SIZE ?=
+# public data sets for the tests that judge on real input; where they are absent, those tests say so and are skipped
+ifneq ($(wildcard ../shared/data),)
+export TIERCEL_SHARED_DATA ?= ../shared/data
+endif
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header $(if $(UPGRADE),--upgrade) pyproject.toml requirements/build.in

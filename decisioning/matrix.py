@@ -60,14 +60,14 @@ def context(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy)
 
 
 def _listed(situation: Situation, catalogue: Catalogue) -> tuple[Bools, Bools]:
-    """Which offers the customer's own cell lists, and which only those of the secondary classes, both (n, m)."""
+    """Which offers the customer's own cell lists, and which those of the secondary classes, both (n, m)."""
     others = situation.inputs.codes("other_classes").tolist()
     keys: dict[tuple[str, str, Any], int] = {}
     triples = zip(situation.classes, situation.stages, others, strict=True)
     ids = [keys.setdefault(key, len(keys)) for key in triples]
     own = np.array([_row(catalogue, [name], stage) for name, stage, _ in keys])
     secondary = np.array([_row(catalogue, _codes(codes), stage) for _, stage, codes in keys])
-    return own[ids], (secondary & ~own)[ids]
+    return own[ids], secondary[ids]
 
 
 def _row(catalogue: Catalogue, classes: list[str], stage: str) -> Bools:

@@ -135,6 +135,8 @@ class Records:
         """Credit is pre-approved for half a year to some with income and to some prospects."""
         fits = (people.age >= 22) & (people.age <= 55) & ~people.is_student & (people.registered_on < month.first_on)
         rate = np.array([0.012, 0.012, 0.008, 0.001, 0.004, 0, 0, 0.02])[life.state]
+        is_new = people.first_product_on >= month.first_on - 60
+        rate = np.where(is_new, np.maximum(rate, 0.06), rate)
         fits &= (self.preapproved_until <= month.first_on) & (people.closed_on == NEVER)
         who = np.flatnonzero(fits & (rng.random(people.n) < rate))
         until = np.full(len(who), month.first_on + 183)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from features.bank.engines import arrow_schema
 from features.bank.tables import ASSET_CLASSES, TABLES
 from features.errors import BadRequest
 from simulation.chance import Array
@@ -94,14 +95,13 @@ _BY_KIND = {
 class Shelf:
     """Products by number, and offers by number with arrays over them; money in minor units.
 
-    `plain` gives for each product the offer that sells it without a hook, or the first that names it, or -1.
+    `rows` are the offers as bank table `offer` holds them. `plain` gives for each product the offer that sells it
+    without a hook, or the first that names it, or -1.
     """
 
     def __init__(self, offers: pa.Table) -> None:
-        missing = {column.name for column in TABLES["offer"].columns} - set(offers.column_names)
-        if missing:
-            raise BadRequest("the offers lack columns", value=sorted(missing), todo="pass rows of bank table `offer`")
-        rows = offers.to_pylist()
+        self.rows = conformed(offers)
+        rows = self.rows.to_pylist()
         self.offer_ids: list[str] = [row["offer_id"] for row in rows]
         if len(set(self.offer_ids)) != len(self.offer_ids):
             raise BadRequest("offers are listed twice", todo="pass the rows of one day of bank table `offer`")
@@ -142,6 +142,18 @@ class Shelf:
         if offer_id not in self.offer_ids:
             raise BadRequest("offer is not on the shelf", value=offer_id, allowed=self.offer_ids)
         return self.offer_ids.index(offer_id)
+
+
+def conformed(offers: pa.Table) -> pa.Table:
+    """The rows in the types of bank table `offer`; raises BadRequest if they do not fit."""
+    schema = arrow_schema(TABLES["offer"])
+    missing = set(schema.names) - set(offers.column_names)
+    if missing:
+        raise BadRequest("the offers lack columns", value=sorted(missing), todo="pass rows of bank table `offer`")
+    try:
+        return offers.select(schema.names).cast(schema).combine_chunks()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise BadRequest("the offers do not fit", value=str(error), todo="pass rows of bank table `offer`") from error
 
 
 def _padded(terms: list[tuple[int, ...]]) -> Array:

@@ -40,6 +40,7 @@ class State(IntEnum):
 
 NEED_SLOPE = 1.15
 FATIGUE = 0.12
+_HOOK_LIFT = 0.4  # a hook comes at the right moment
 _MOOD = np.array([0.4, 0.0, -0.6, -2.2, -1.2, -9.0, -9.0, -1.5], np.float32)
 _DIGITAL_CHANNEL = np.array([c in ("APP", "WEB", "WECHAT", "SMS", "EMAIL") for c in EVENT_CHANNELS])
 # by need: mean p1 of the contacted, and what a contact adds to the logit
@@ -132,7 +133,8 @@ def calibrated(latents: Latents, shelf: Shelf, state: Array, *, targets: dict[in
     is_priced = np.isin(shelf.need, (Need.DEPOSIT, Need.CREDIT))
     offers = Offers(
         intercept=np.zeros(len(wanted)),
-        lift=np.array([_TARGETS[Need(need)][1] for need in shelf.need]),
+        lift=np.array([_TARGETS[Need(need)][1] for need in shelf.need])
+        + _HOOK_LIFT * np.isin(np.arange(len(wanted)), list(targets)),
         need=shelf.need,
         cash_slope=np.where(shelf.has_reward, 0.5, 0.15),
         price_slope=np.where(is_priced, 0.35, 0.0),

@@ -128,7 +128,6 @@ class World:
         self.chance = Chance(seed)
         self.shelf = Shelf(offers)
         tests = standing_tests(self.shelf.offer_ids) if hooks is None else hooks
-        self.offers = offers
         first_on = months[0].first_on
         self.people = populate(self.chance, customers, first_on, months[-1].last_on)
         self.life = Life.begin(self.people, self.chance.of("life"), first_on)
@@ -173,7 +172,11 @@ class World:
         for table, columns in tables.items():
             self._write(table, columns, None)
         self._write("assignment", self.desk.arms.columns(self.shelf.offer_ids, rng), None)
-        self._write("offer", {name: self.offers[name].combine_chunks() for name in self.offers.column_names}, None)
+        self._write(
+            "offer",
+            dict(zip(self.shelf.rows.column_names, self.shelf.rows.combine_chunks().columns, strict=True)),
+            None,
+        )
         self.truth.save(self.truth_folder, self.shelf.offer_ids)
         write_parquet(self.truth_folder / "arms.parquet", self.desk.arms.truth(self.shelf.offer_ids))
         return self._summary()

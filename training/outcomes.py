@@ -121,17 +121,19 @@ def churn_labels(now: ir.Table, later: ir.Table, figures: ChurnFigures) -> ir.Ta
 
     Columns: customer_id, is_churned, excluded. In a balance tier: mda of the later month is at most kept_share of the
     mean of t−2 … t, and the drop at least drop_amount. In the other tiers: no day with customer-made activity in the
-    months between. Excluded: AWAY (prospect, dormant or lost at t: gone already, or never there) and UNKNOWN (a figure
-    that the rule needs is missing).
+    months between. Excluded: AWAY (prospect, dormant or lost at t: gone already, or never there); UNSEEN (judged by
+    activity, and none was ever seen: while the bank's history is short, a long dormant customer has no stage that says
+    so); UNKNOWN (a figure that the rule needs is missing).
     """
     after = later.select("customer_id", mda_later=later.mda, active_later=later.active_days_3m)
-    both = now.select("customer_id", "tier", "stage", "mda_mean_3m").left_join(after, "customer_id")
+    both = now.select("customer_id", "tier", "stage", "mda_mean_3m", "last_active_on").left_join(after, "customer_id")
     by_money = both.tier.isin(figures.balance_tiers)
     drop = both.mda_mean_3m - both.mda_later
     left_with_money = (both.mda_later <= figures.kept_share * both.mda_mean_3m) & (drop >= figures.drop_amount)
     churned = ibis.ifelse(by_money, left_with_money, both.active_later == 0)
     away = both.stage.isin([str(stage) for stage in _GONE])
-    excluded = ibis.cases((away, "AWAY"), (churned.isnull(), "UNKNOWN"), else_=ibis.null("string"))
+    unseen = ~by_money & both.last_active_on.isnull()
+    excluded = ibis.cases((away, "AWAY"), (unseen, "UNSEEN"), (churned.isnull(), "UNKNOWN"), else_=ibis.null("string"))
     return both.select("customer_id", is_churned=churned, excluded=excluded)
 
 

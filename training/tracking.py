@@ -67,6 +67,7 @@ def library(home: Path) -> Any:
     uri = prepare(home)
     import mlflow
 
+    _hush()
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     return mlflow
@@ -75,9 +76,6 @@ def library(home: Path) -> Any:
 def prepare(home: Path) -> str:
     """The URI of the store of `home`, made if it was not there."""
     os.environ.update(_QUIET)  # MLflow looks for these names while it is imported
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*noload.*", category=DeprecationWarning)  # MLflow's use of SQLAlchemy
     folder = (home / "mlflow").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / "mlflow.db"
@@ -149,10 +147,18 @@ def _make(database: Path, artefacts: Path) -> None:
     """An empty store at `database`; a process that dies on the way leaves only a half that the next one replaces."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+    _hush()
     half = database.with_suffix(".half")
     half.unlink(missing_ok=True)
     SqlAlchemyStore(_uri(half), artefacts.as_uri()).engine.dispose()
     half.replace(database)
+
+
+def _hush() -> None:
+    """Only warnings of MLflow reach the console, and not the one about its own use of SQLAlchemy."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*noload.*", category=DeprecationWarning)
 
 
 def _has_schema(database: Path) -> bool:

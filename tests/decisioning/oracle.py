@@ -26,6 +26,7 @@ class Customer:
     consent_basis: str
     channel: str
     asked: tuple[str, ...]
+    moment: tuple[str, ...]
     policy: DecisionsPolicy
 
     def __post_init__(self) -> None:
@@ -245,7 +246,9 @@ def _contact_channel(offer_id: str, channel: str, customer: Customer) -> str | N
     return None
 
 
-def score(offer_id: str, customer: Customer, *, p: float, share: float, channels: list[str]) -> float:
+def score(
+    offer_id: str, customer: Customer, *, p: float, share: float, channels: list[str], price: float = 0.0
+) -> float:
     """The score of an offer that may go out by `channels`, straight from its formula."""
     policy, offer = customer.policy, customer.policy.offers[offer_id]
     figures, generic = policy.arbitration, customer.number("has_marketing_optout") == 1
@@ -263,7 +266,7 @@ def score(offer_id: str, customer: Customer, *, p: float, share: float, channels
     lever = min(max(figures.levers.get(category, 1.0), figures.lever_min), figures.lever_max)
     gross = uplift * value
     weight = 1.0 if generic else context(offer_id, customer)
-    return lever * weight * max(gross, 0.0) + min(gross, 0.0) - p * reward - cost
+    return lever * weight * max(gross, 0.0) + min(gross, 0.0) - p * reward - cost - price
 
 
 def _value(offer_id: str, policy: DecisionsPolicy) -> float:
@@ -283,7 +286,7 @@ def context(offer_id: str, customer: Customer) -> float:
         weight = figures.weight_secondary
     if _lists(customer.facts["customer_class"], offer_id, customer):
         weight = figures.weight_listed
-    factor = 1.0
+    factor = figures.moment_factor if offer_id in customer.moment else 1.0
     for overlay in policy.overlays:
         named = offer_id in overlay.offers or policy.offers[offer_id].hook == overlay.hook
         if named and customer.says(overlay.when) is True:

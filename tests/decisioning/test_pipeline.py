@@ -45,6 +45,10 @@ def batches(draw: st.DrawFn, policy: DecisionsPolicy, who: st.SearchStrategy[dic
         channel=draw(st.sampled_from(["", *policy.channels])),
         consent_basis=draw(st.sampled_from(["none", "opt_in", "bank_attests"])),
         asked=tuple(draw(st.lists(st.sampled_from(ranked), max_size=2))),
+        moment=tuple(draw(st.lists(st.sampled_from(ranked), max_size=2))),
+        shadow_price=draw(st.sampled_from([None, rng.random(catalogue.m)])),
+        degraded=draw(st.booleans()),
+        stale=draw(st.booleans()),
         limit=draw(st.integers(1, 5)),
     )
 
@@ -85,7 +89,9 @@ def plain_customer(stored: Inputs, row: int, policy: DecisionsPolicy) -> oracle.
          "channel": mine["channel"][k], "purpose": mine["purpose"][k], "outcome": mine["outcome"][k]}
         for k in np.flatnonzero(stored.recent.customer == row)
     ]  # fmt: skip
-    return oracle.Customer(facts, rows, stored.now, stored.consent_basis, stored.channel, stored.asked, policy)
+    return oracle.Customer(
+        facts, rows, stored.now, stored.consent_basis, stored.channel, stored.asked, stored.moment, policy
+    )
 
 
 def check_against_oracle(stored: Inputs, policy: DecisionsPolicy) -> None:
@@ -97,7 +103,8 @@ def check_against_oracle(stored: Inputs, policy: DecisionsPolicy) -> None:
         for j, (name, found) in enumerate(verdicts.items()):
             if isinstance(found, list):
                 p = policy.arbitration.prior_p if stored.p is None else float(stored.p[row, j])
-                scores[name] = oracle.score(name, customer, p=p, share=0.3, channels=found)
+                price = 0.0 if stored.shadow_price is None else float(stored.shadow_price[j])
+                scores[name] = oracle.score(name, customer, p=p, share=0.3, channels=found, price=price)
         tools = {name for name in scores if catalogue.cards[catalogue.index[name]].is_tool}
         if tools and tools == set(scores):
             verdicts |= dict.fromkeys(tools, ("applicability", "TOOL_ALONE"))

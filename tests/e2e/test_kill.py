@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,16 +17,25 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from decisioning.policy import decisions
+from features.policy import segments
 from serving.ledger import Ledger
+from serving.releases import current, cut, switch
 from serving.security import make_keys
-from tests.serving.homes import INSTANT, write_home
+from tests.serving.homes import INSTANT, build, publish_rows, write_home
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = (
-    "import sys, uvicorn, serving.app\n"
-    "sys.stdin.readline()\n"
-    "uvicorn.run('serving.app:app_from_environment', factory=True, port=int(sys.argv[1]), log_level='warning')"
-)
+# Imports once, then forks a server for each port it is told: an import takes seconds, opening a home takes none.
+NURSERY = """
+import os, sys, uvicorn, serving.app
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        uvicorn.run("serving.app:app_from_environment", factory=True, port=int(line), log_level="warning")
+        os._exit(0)
+    print(child, flush=True)
+    os.waitpid(child, 0)
+"""
 N_KILLS = 10
 PATIENCE_SECONDS = 60
 
@@ -43,37 +53,50 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Server:
-    """A real uvicorn in a process of its own: it imports at once, and opens the home when told to begin."""
+class Nursery:
+    """Starts real uvicorn servers of one home, each in a process of its own, one after the other."""
 
     def __init__(self, home: Path) -> None:
-        self.address = f"http://127.0.0.1:{(port := free_port())}"
         environment = {**os.environ, "TIERCEL_HOME": str(home), "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-c", PROGRAM, str(port)]
-        self.process = subprocess.Popen(command, env=environment, cwd=home, stdin=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", NURSERY], env=environment, cwd=home, text=True, bufsize=1,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
 
-    def begin(self) -> str:
-        """Its address, once it answers that it is ready."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(b"begin\n")
-        self.process.stdin.flush()
-        wait_until_ready(self.process, self.address)
-        return self.address
+    @contextmanager
+    def server(self) -> Iterator[str]:
+        """The address of a server that is ready; it is killed, without a chance to close anything, at the end."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        port = free_port()
+        print(port, file=self._process.stdin, flush=True)
+        server_id = int(self._process.stdout.readline())
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            os.kill(server_id, signal.SIGKILL)
 
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
 
 
-def wait_until_ready(process: subprocess.Popen[bytes], address: str) -> None:
+@pytest.fixture(scope="module")
+def nursery(home: Path) -> Iterator[Nursery]:
+    nursery = Nursery(home)
+    yield nursery
+    nursery.close()
+
+
+def wait_until_ready(address: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        assert process.poll() is None, "the server ended before it was ready"
         try:
             if httpx.get(f"{address}/readyz").status_code == 200:
                 return
         except httpx.TransportError:
-            time.sleep(0.05)
+            time.sleep(0.02)
     raise AssertionError("the server was not ready in time")
 
 
@@ -85,20 +108,12 @@ def decide(address: str, key: str) -> Any:
 
 
 @pytest.mark.slow
-def test_a_decision_that_was_told_survives_the_killing_of_the_server_ten_times(home: Path) -> None:
-    """While one server is asked and killed the next ones import, since that is most of what a start takes."""
+def test_a_decision_that_was_told_survives_the_killing_of_the_server_ten_times(home: Path, nursery: Nursery) -> None:
     key = make_keys(home)["service"]
     told = []
-    waiting = deque(Server(home) for _ in range(2))
-    try:
-        for n in range(N_KILLS):
-            if n + 2 < N_KILLS:
-                waiting.append(Server(home))
-            told.append(decide(waiting[0].begin(), key))
-            waiting.popleft().kill()
-    finally:
-        for server in waiting:
-            server.kill()
+    for _ in range(N_KILLS):
+        with nursery.server() as address:
+            told.append(decide(address, key))
     zone = ZoneInfo("Asia/Shanghai")
     with Ledger.open(f"sqlite:///{home / 'ledger.db'}", home, zone=zone, clock=lambda: INSTANT) as ledger:
         kept = [ledger.decision(answer["decision_id"]) for answer in told]
@@ -111,17 +126,12 @@ def test_a_decision_that_was_told_survives_the_killing_of_the_server_ten_times(h
 
 
 @pytest.mark.slow
-def test_a_release_switched_under_a_running_server_is_answered_from_within_seconds(home: Path) -> None:
-    """Another process cuts and switches; the server follows the pointer without being told."""
-    from decisioning.policy import decisions
-    from features.policy import segments
-    from serving.releases import current, cut, switch
-    from tests.serving.homes import build, publish_rows
-
+def test_a_release_switched_under_a_running_server_is_answered_from_within_seconds(
+    home: Path, nursery: Nursery
+) -> None:
+    """This process cuts and switches; the server follows the pointer without being told."""
     key = make_keys(home)["service"]
-    server = Server(home)
-    try:
-        address = server.begin()
+    with nursery.server() as address:
         assert decide(address, key)["release_id"] == current(home).id
         publish_rows(home, at=INSTANT, changes={"C-USUAL": {"mda": 7.0}})
         champions = {name: home / "champions" / name for name in ("response", "churn")}
@@ -131,5 +141,3 @@ def test_a_release_switched_under_a_running_server_is_answered_from_within_secon
         while decide(address, key)["release_id"] != new.id:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-    finally:
-        server.kill()

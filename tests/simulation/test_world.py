@@ -6,6 +6,7 @@ import hashlib
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -96,6 +97,8 @@ def test_progress_is_told_month_by_month(tmp_path: Path) -> None:
         ({"months": 0}, "too small a bank"),
         ({"hooks": (HookTest("H99", "H99", "MATURITY"),)}, "not on the shelf: 'H99'"),
         ({"offers": shelf().drop_columns(["is_ranked"])}, "lack columns"),
+        ({"offers": shelf().set_column(0, "offer_id", [[None] * len(shelf())])}, "do not fit"),
+        ({"offers": pa.concat_tables([shelf(), shelf()])}, "listed twice"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused_in_a_sentence(
@@ -109,6 +112,13 @@ def test_what_cannot_be_simulated_is_refused_in_a_sentence(
 def test_standing_hooks_fall_back_to_the_nearest_offer_on_the_shelf() -> None:
     assert [t.offer_id for t in standing_tests(["P05", "H06", "S07"])] == ["P05", "H06", "S07"]
     assert standing_tests(["P24"]) == ()
+
+
+def test_amounts_of_the_catalogue_may_come_as_plain_numbers(tmp_path: Path) -> None:
+    plain = shelf().set_column(9, "min_amount", shelf()["min_amount"].cast(pa.float64()))
+    simulate(tmp_path / "plain", customers=300, months=1, seed=1, offers=plain)
+    simulate(tmp_path / "exact", customers=300, months=1, seed=1, offers=shelf())
+    assert digests(tmp_path / "plain") == digests(tmp_path / "exact")
 
 
 def test_without_hooks_no_arm_is_drawn_but_the_holdout(tmp_path: Path) -> None:

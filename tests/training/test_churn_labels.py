@@ -17,12 +17,12 @@ from training.outcomes import ChurnFigures, churn_labels
 
 FIGURES = ChurnFigures(balance_tiers=("V2", "V3"))
 COLUMNS = {"customer_id": "string", "tier": "string", "stage": "string", "mda": "float64", "mda_mean_3m": "float64",
-           "active_days_3m": "int64"}  # fmt: skip
+           "active_days_3m": "int64", "last_active_on": "date"}  # fmt: skip
 
 
 def month(**given: Any) -> dict[str, Any]:
     return {"customer_id": "a", "tier": "V2", "stage": "MATURE", "mda": 50_000.0, "mda_mean_3m": 50_000.0,
-            "active_days_3m": 9} | given  # fmt: skip
+            "active_days_3m": 9, "last_active_on": date(2025, 1, 20)} | given  # fmt: skip
 
 
 def label(now: dict[str, Any], later: dict[str, Any]) -> tuple[bool | None, str | None]:
@@ -61,6 +61,11 @@ def test_the_tier_at_the_start_decides_how_it_is_judged() -> None:
 @pytest.mark.parametrize("stage", ["PROSPECT", "DORMANT", "LOST"])
 def test_who_is_gone_already_is_left_out(stage: str) -> None:
     assert label(month(stage=stage), month(mda=0.0))[1] == "AWAY"
+
+
+def test_silence_that_began_before_the_banks_history_is_no_departure() -> None:
+    assert label(month(tier="V1", last_active_on=None), month(active_days_3m=0))[1] == "UNSEEN"
+    assert label(month(tier="V2", last_active_on=None), month(mda=0.0)) == (True, None)  # its money was seen
 
 
 def test_a_missing_figure_is_unknown_and_not_a_departure() -> None:

@@ -152,7 +152,7 @@ def conformed(offers: pa.Table) -> pa.Table:
         raise BadRequest("the offers lack columns", value=sorted(missing), todo="pass rows of bank table `offer`")
     try:
         return offers.select(schema.names).cast(schema).combine_chunks()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowException, ValueError) as error:
         raise BadRequest("the offers do not fit", value=str(error), todo="pass rows of bank table `offer`") from error
 
 

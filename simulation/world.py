@@ -172,11 +172,8 @@ class World:
         for table, columns in tables.items():
             self._write(table, columns, None)
         self._write("assignment", self.desk.arms.columns(self.shelf.offer_ids, rng), None)
-        self._write(
-            "offer",
-            dict(zip(self.shelf.rows.column_names, self.shelf.rows.combine_chunks().columns, strict=True)),
-            None,
-        )
+        offers = self.shelf.rows
+        self._write("offer", {name: offers[name].combine_chunks() for name in offers.column_names}, None)
         self.truth.save(self.truth_folder, self.shelf.offer_ids)
         write_parquet(self.truth_folder / "arms.parquet", self.desk.arms.truth(self.shelf.offer_ids))
         return self._summary()

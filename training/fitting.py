@@ -42,8 +42,8 @@ def fit(
 
     The trees are grown on all of `split.train`. The isotonic map comes from training rows scored by trees of the same
     parameters that were grown without their customers. A slice of the last training days did worse: it holds only the
-    offers with short windows, and its map doubled the calibration error of the days after (.034 against .017 on six
-    waves of a retailer's offers). Test rows are never touched.
+    offers with short windows, and its map left a calibration error of .031 in the days after, against .022 (six waves
+    of a retailer's offers, mean of three seeds). Test rows are never touched.
     """
     training_rows = examples.frame[split.train]
     recipe = Recipe.learn(columns, offer_columns, arrays_of(training_rows, [*columns, *offer_columns]))

@@ -6,9 +6,9 @@ a window that reaches into the test would carry its events into the fit. Sizes o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,14 @@ from features.errors import MissingBuild, MissingModel
 from features.policy import SegmentsPolicy
 from features.today import STANDING, TODAY, standing
 from features.views import write_spine
-from features.vocabulary import Column, Kind
+from features.vocabulary import Kind
 from training.outcomes import ChurnFigures, churn_labels, response_labels
 
 Mask = NDArray[np.bool_]
 Instants = NDArray[np.datetime64]
 
 TEST_SHARE = 0.2
-_SERVICE = "response_v1"
+_SERVICE, _CHURN_SERVICE = "response_v1", "churn_v1"
 
 
 @dataclass(frozen=True)
@@ -138,13 +138,13 @@ def with_standing(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{column.name: answer[column.name] for column in STANDING})
 
 
-def churn_examples(
-    home: Path, lineage: str, as_of: date, columns: Sequence[Column], *, figures: ChurnFigures
-) -> Examples:
-    """One row a customer and month t, features and label from the builds of t and t + months_ahead up to `as_of`.
+def churn_examples(home: Path, lineage: str, as_of: date, policy: SegmentsPolicy, *, figures: ChurnFigures) -> Examples:
+    """One row a customer and month t: its profile as Feast joins it when it was published, and what came of it.
 
-    The profile of a month is read from its build as it stands: it is the row Feast would join at its publication.
+    The label compares the builds of t and t + months_ahead, up to `as_of`. Raises MissingBuild without such a pair.
     """
+    from features import feast_views  # Feast takes seconds to import, and only this needs it
+
     months = {date.fromisoformat(path.stem): path for path in (home / "profiles" / lineage).glob("*.parquet")}
     pairs = [(day, months_after(day, figures.months_ahead)) for day in sorted(months)]
     pairs = [(day, later) for day, later in pairs if later in months and later <= as_of]
@@ -155,13 +155,16 @@ def churn_examples(
         )  # fmt: skip
     con = connect()
     try:
-        parts = [_churn_month(con, (day, months[day]), (later, months[later]), columns, figures=figures)
-                 for day, later in pairs]  # fmt: skip
+        parts = [_churn_month(con, months[day], months[later], figures) for day, later in pairs]
     finally:
         con.disconnect()
     rows = pd.concat(parts, ignore_index=True)
-    kept = rows[rows["excluded"].isna()].drop(columns=["excluded"]).reset_index(drop=True)
-    return Examples(kept, rows["excluded"].dropna().value_counts().to_dict())
+    spine = rows[rows["excluded"].isna()].drop(columns=["excluded"]).reset_index(drop=True)
+    excluded = rows["excluded"].dropna().value_counts().to_dict()
+    if spine.empty:
+        raise MissingModel("no profile can be judged", value=excluded, todo="wait for months with balances or activity")
+    feast_views.apply(home, lineage, feast_views.view_specs(lineage, policy.lifetimes))
+    return Examples(feast_views.historical(home, lineage, spine, _CHURN_SERVICE), excluded)
 
 
 def months_after(day: date, n_months: int) -> date:
@@ -174,20 +177,15 @@ def months_after(day: date, n_months: int) -> date:
     return month_end(date(number // 12, number % 12 + 1, 1))
 
 
-def _churn_month(
-    con: Any, now: tuple[date, Path], later: tuple[date, Path], columns: Sequence[Column], *, figures: ChurnFigures
-) -> pd.DataFrame:
-    profile, after = con.read_parquet(now[1]), con.read_parquet(later[1])
-    labels = churn_labels(profile, after, figures)
-    facts = profile.select("customer_id", *[column.name for column in columns])
-    rows = labels.join(facts, "customer_id").order_by(ibis.asc("customer_id")).to_pandas()
+def _churn_month(con: Any, now: Path, later: Path, figures: ChurnFigures) -> pd.DataFrame:
+    """The labels of one month as a spine: asked of Feast at the instant at which the profile was published."""
+    profile, after = con.read_parquet(now), con.read_parquet(later)
+    told = profile.select("customer_id", event_timestamp=profile.available_at, sent_at=profile.as_of_at)
+    labels = churn_labels(profile, after, figures).join(told, "customer_id")
+    rows = labels.order_by(ibis.asc("customer_id")).to_pandas()
     rows["outcome"] = rows.pop("is_churned").astype("float64")
-    rows["sent_at"], rows["closes_at"] = _midnight_after(now[0]), _midnight_after(later[0])
+    rows["closes_at"] = after.as_of_at.max().execute()
     return rows
-
-
-def _midnight_after(day: date) -> pd.Timestamp:
-    return pd.Timestamp(datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC))
 
 
 def _start_of_last(sent_at: Instants, share: float) -> np.datetime64:

@@ -28,7 +28,7 @@ from training.encoding import offer_features
 
 Tables = Mapping[str, ir.Table]
 
-GLOBAL = "GLOBAL"
+GLOBAL = "GLOBAL"  # experiments of the yearly holdout begin with it: GLOBAL-2025
 HOLDOUT = "HOLDOUT"
 # where a customer's taking of a product is booked: table -> column of the product, column of the day
 _TAKINGS = {
@@ -81,7 +81,9 @@ def arm_outcomes(tables: Tables, horizon: datetime) -> ir.Table | None:
     """
     if not {"assignment", "offer"} <= set(tables):
         return None
-    arms = tables["assignment"].filter(lambda t: (t.experiment_id != GLOBAL) & (t.arm != HOLDOUT) & (t.propensity > 0))
+    arms = tables["assignment"].filter(
+        lambda t: ~t.experiment_id.startswith(GLOBAL) & (t.arm != HOLDOUT) & (t.propensity > 0)
+    )
     arms = arms.select("experiment_id", "customer_id", "arm", "offer_id", "propensity", "assigned_at", "business_on")
     arms = _in_force(arms, tables["offer"], key=["experiment_id", "customer_id"])
     arms = arms.filter(arms.category.notnull() & arms.is_ranked)
@@ -171,7 +173,7 @@ def _with_holdout(rows: ir.Table, tables: Tables) -> ir.Table:
     """`rows` with is_held_out: what the customer's last global assignment before the contact says."""
     if "assignment" not in tables:
         return rows.mutate(is_held_out=ibis.literal(False))
-    drawn = tables["assignment"].filter(lambda t: t.experiment_id == GLOBAL)
+    drawn = tables["assignment"].filter(lambda t: t.experiment_id.startswith(GLOBAL))
     drawn = drawn.select("customer_id", "arm", "assigned_at")
     joined = rows.select("contact_id", "customer_id", "sent_at").inner_join(
         drawn, [rows.customer_id == drawn.customer_id, drawn.assigned_at <= rows.sent_at]

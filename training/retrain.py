@@ -152,7 +152,7 @@ def _churn_examples(ground: Ground) -> Examples:
     tiers = list(ground.policy.tiers.thresholds)
     figures = ChurnFigures(tuple(tiers[tiers.index(ground.policy.tiers.near_up_from) :]))
     last = ground.horizon.astimezone(ZoneInfo(ground.policy.bank.zone)).date()
-    return churn_examples(ground.home, ground.build.lineage, last, PROFILE_FACTS, figures=figures)
+    return churn_examples(ground.home, ground.build.lineage, last, ground.policy, figures=figures)
 
 
 def _split(ground: Ground, examples: Examples) -> Split:

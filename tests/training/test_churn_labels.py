@@ -8,10 +8,14 @@ from typing import Any
 
 import ibis
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from features.bank.engines import STORED
 from features.errors import MissingBuild
-from features.vocabulary import Column, Kind
+from features.facts import PROFILE
+from features.policy import segments
 from training.examples import churn_examples
 from training.outcomes import ChurnFigures, churn_labels
 
@@ -73,17 +77,29 @@ def test_a_missing_figure_is_unknown_and_not_a_departure() -> None:
     assert label(month(), month(customer_id="somebody else")) == (None, "UNKNOWN")
 
 
-def test_months_are_paired_three_apart_and_windows_close_at_the_end_of_the_later(tmp_path: Path) -> None:
+def write_build(folder: Path, number: int, mda: float) -> None:
+    """One customer's profile of a month of 2025 in the form of a build, published eight hours after the month's end."""
+    day = pd.Timestamp(2025, number, 1) + pd.offsets.MonthEnd(0)
+    ended = (day + pd.Timedelta(days=1)).tz_localize("UTC")
+    said = month(mda=mda) | {"as_of": day.date(), "as_of_at": ended, "available_at": ended + pd.Timedelta(hours=8)}
+    instant = pa.timestamp("us", tz="UTC")
+    fields = [pa.field(column.name, STORED[column.kind]) for column in PROFILE]
+    fields += [pa.field("customer_id", pa.string()), pa.field("as_of", pa.date32())]
+    fields += [pa.field("as_of_at", instant), pa.field("available_at", instant)]
+    pq.write_table(pa.Table.from_pylist([said], schema=pa.schema(fields)), folder / f"{day.date()}.parquet")
+
+
+def test_months_are_paired_three_apart_and_read_through_feast(tmp_path: Path) -> None:
     folder = tmp_path / "profiles" / "l1"
     folder.mkdir(parents=True)
     for number, mda in ((1, 50_000.0), (2, 50_000.0), (4, 20_000.0), (5, 50_000.0), (6, 1_000.0)):
-        day = pd.Timestamp(2025, number, 1) + pd.offsets.MonthEnd(0)
-        pd.DataFrame([month(mda=mda)]).to_parquet(folder / f"{day.date()}.parquet")
-    columns = (Column("mda", Kind.NUMBER, "mda"),)
-    found = churn_examples(tmp_path, "l1", date(2025, 5, 31), columns, figures=FIGURES)
+        write_build(folder, number, mda)
+    policy = segments().view(date(2025, 6, 30))
+    found = churn_examples(tmp_path, "l1", date(2025, 5, 31), policy, figures=FIGURES)
     assert found.frame["sent_at"].dt.strftime("%m-%d").tolist() == ["02-01", "03-01"]
     assert found.frame["closes_at"].dt.strftime("%m-%d").tolist() == ["05-01", "06-01"]
+    assert found.frame["event_timestamp"].dt.strftime("%m-%d %H").tolist() == ["02-01 08", "03-01 08"]
     assert found.outcomes.tolist() == [1.0, 0.0]
     assert found.frame["mda"].tolist() == [50_000.0, 50_000.0]
     with pytest.raises(MissingBuild, match="3 apart"):
-        churn_examples(tmp_path, "l1", date(2025, 3, 31), columns, figures=FIGURES)
+        churn_examples(tmp_path, "l1", date(2025, 3, 31), policy, figures=FIGURES)

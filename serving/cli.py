@@ -356,6 +356,7 @@ def demo(
     months: Annotated[int, typer.Option(min=7, help="How many months.")] = 24,
     port: Annotated[int | None, typer.Option(help="Port; the next free one if it is taken.")] = None,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="End after the summary.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Keep the summary as an SVG.")] = None,
     home: Home = _HOME,
 ) -> None:
     """The whole way once: simulate a bank, build, train, release, decide, show, serve."""
@@ -363,7 +364,7 @@ def demo(
     from serving.running import run
     from serving.settings import read_settings
 
-    show(home, customers=customers, months=months)
+    show(home, customers=customers, months=months, picture=picture)
     if not no_serve:
         run(read_settings(home=home, port=port))
 

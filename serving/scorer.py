@@ -51,7 +51,7 @@ class Scores:
 class Scorer:
     """The champions, laid out for the m offers of one catalogue.
 
-    `uplift_share` is the incremental share of p by offer, (m,); `uplift_is_assumed` says that no arm measured it.
+    `uplift_share` is the incremental share of p by offer, (m,); `uplift_is_assumed` says that no model measured it.
     """
 
     champions: Champions
@@ -134,11 +134,15 @@ def offer_arrays(cards: Sequence[OfferCard], recipe: Recipe) -> dict[str, NDArra
 def uplift_of(
     shares: Sequence[Mapping[str, Any]], cards: Sequence[OfferCard], assumed_share: float
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Incremental share of p and whether it is assumed, by offer, (m,): its category's measure, else the policy's."""
+    """Incremental share of p, by offer, (m,): what arms say of its category, else the policy's; and that it is assumed.
+
+    A share of a whole category is an assumption about each of its offers and customers, so all are marked until an
+    uplift model speaks for them one by one.
+    """
     measured = {share["category"]: float(share["share"]) for share in shares if not share["is_assumed"]}
     found = [measured.get(card.category or "") for card in cards]
     share = np.array([assumed_share if value is None else value for value in found], dtype=np.float64)
-    return share, np.array([value is None for value in found], dtype=bool)
+    return share, np.ones(len(found), dtype=bool)
 
 
 def _whole(facts: Facts, n: int, recipe: Recipe) -> Facts:

@@ -59,7 +59,7 @@ def test_too_many_bad_rows_stop_and_leave_the_home_as_it_was(bank_of: Callable[.
 
 def test_a_missing_column_and_an_unknown_table_are_told(tmp_path: Path, bank_of: Callable[..., Path]) -> None:
     customers = arrow_schema(TABLES["customer"]).empty_table()
-    with pytest.raises(BadBank, match="unknown table.*allowed: account"):
+    with pytest.raises(BadBank, match=r"unknown table.*allowed: account"):
         receive(tmp_path, {"customer": customers, "wallet": pa.table({"x": [1]})})
     with pytest.raises(BadBank, match=r"lacks columns: \['birth_on'\]"):
         receive(tmp_path, {"customer": customers.drop_columns(["birth_on"])})
@@ -69,5 +69,5 @@ def test_a_missing_column_and_an_unknown_table_are_told(tmp_path: Path, bank_of:
 
 
 def test_a_folder_that_is_no_bank_is_told_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(BadBank, match="holds no bank.*tiercel simulate"), open_bank(tmp_path):
+    with pytest.raises(BadBank, match=r"holds no bank.*tiercel simulate"), open_bank(tmp_path):
         pass

@@ -129,10 +129,11 @@ def import_(
 ) -> None:
     """Bring a bank's files into a home, with its own policy and clock."""
     from features.bank.sources import starbucks
+    from serving import jobs
 
     place = out or home
-    place.mkdir(parents=True, exist_ok=True)
     kept = {Source.STARBUCKS: starbucks.bring_in}[source](path, place)
+    kept["offer"] = jobs.write_catalogue(place)
     rows = ", ".join(f"{n:,} {name}" for name, n in kept.items())
     say(f"{place} holds {rows}; next: tiercel build --home {place}", {"home": place, "rows": kept}, as_json=as_json)
 

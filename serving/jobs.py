@@ -82,6 +82,7 @@ def simulate(home: Path, *, customers: int, months: int, seed: int, last_on: dat
     made = world.simulate(
         home, customers=customers, months=months, seed=seed, last_month_end=last_on, offers=offers, progress=progress
     )
+    write_catalogue(home)
     at = datetime.combine(last_on + timedelta(days=5), datetime.min.time(), zone_of(_zone(home, last_on)))
     about = {"source": "simulated", "instant": (at + timedelta(hours=10)).isoformat(), "seed": seed, "months": months}
     (home / "home.json").write_text(json.dumps(about, indent=1))
@@ -91,6 +92,31 @@ def simulate(home: Path, *, customers: int, months: int, seed: int, last_on: dat
 def build(home: Path, clock: Clock, *, as_of: date | None = None, progress: Progress = profiles.silent) -> list[Build]:
     """Every closed month of the home, built where it was not."""
     return profiles.build(home, segments_book(home), instant=clock.now(), as_of=as_of, progress=progress)
+
+
+def write_catalogue(home: Path) -> int:
+    """The catalogue as the bank table `offer`, every day on which it changed; rows written.
+
+    Training reads what serving scores with: both come from the one dated policy.
+    """
+    book = decisions_book(home)
+    parts: list[pa.Table] = []
+    told: dict[str, dict[str, Any]] = {}
+    for day in book.dates():
+        rows = offer_rows(book, day)
+        said = {row["offer_id"]: row for row in rows.drop_columns(["from_on", "known_at"]).to_pylist()}
+        is_news = [said[offer_id] != told.get(offer_id) for offer_id in rows["offer_id"].to_pylist()]
+        parts.append(rows.filter(pa.array(is_news)))
+        told = said
+    folder = home / "bank" / "offer"
+    folder.mkdir(parents=True, exist_ok=True)
+    half = folder / "catalogue.half"
+    catalogue = pa.concat_tables(parts)
+    pq.write_table(catalogue, half)
+    for old in folder.glob("*.parquet"):
+        old.unlink()
+    half.replace(folder / "catalogue.parquet")
+    return int(catalogue.num_rows)
 
 
 def standing_builds(home: Path) -> list[Build]:
@@ -152,6 +178,7 @@ def cut_release(home: Path, clock: Clock) -> tuple[Release, bool]:
     """A release of the newest build, the champions and both policies, switched to; whether it is a new one."""
     from training import registry
 
+    write_catalogue(home)
     standing = {release.id for release in releases.releases(home)}
     champions = {
         name: found.folder
@@ -199,12 +226,13 @@ def decide_everybody(at: Desk, *, channel: str, limit: int, progress: Progress) 
 
 
 def _seed_ledger(bank: Bank, home: Path, clock: Clock, now: datetime, policy: SegmentsPolicy) -> None:
-    since = now - timedelta(days=KEPT_DAYS)
+    began = now.replace(microsecond=0)  # a standing clock counts microseconds; what happens at its instant is not past
+    since = began - timedelta(days=KEPT_DAYS)
     happened = {"contact": "sent_at", "response": "occurred_at", "complaint": "opened_at"}
     rows: dict[str, pa.Table] = {}
     for name, column in happened.items():
         if bank.has(name):
-            known = bank.known_by(now)[name]
+            known = bank.tables[name].filter(bank.tables[name].known_at < ibis.literal(began))
             told = known.mutate(**{column: ibis.greatest(known[column], known.known_at)})
             is_open = told.closed_at.isnull() if name == "complaint" else ibis.literal(False)
             rows[name] = told.filter((told[column] >= ibis.literal(since)) | is_open).to_pyarrow()

@@ -20,7 +20,7 @@ _STAGES = {
     Stage.PROSPECT: "接触 PROSPECT", Stage.NEW: "新客 NEW", Stage.GROWTH: "成长 GROWTH", Stage.MATURE: "成熟 MATURE",
     Stage.DECLINE: "衰退 DECLINE", Stage.DORMANT: "休眠 DORMANT", Stage.LOST: "消失 LOST",
 }  # fmt: skip
-_HEAT = ("grey93", "light_yellow3", "khaki1", "gold1", "orange1", "dark_orange", "red3")
+_HEAT = ("grey93", "light_yellow3", "khaki1", "gold1", "orange1", "dark_orange", "orange_red1")
 
 
 @dataclass
@@ -134,7 +134,7 @@ def example(decision: Mapping[str, Any]) -> Text:
         text.append(f"  {offer['rank']}. {offer['offer_id']} {offer['name']['zh']} {offer['name']['en']}", "green")
         text.append(f"  score {offer['score']:.2f}, p {parts['p']:.3f}, value {parts['value']:.0f}, ")
         text.append(f"propensity {offer['propensity']:.3f}\n")
-        text.append(f"     {'; '.join(reason['text']['en'] for reason in offer['reasons'])}\n", "dim")
+        text.append(f"     {' '.join(reason['text']['en'] for reason in offer['reasons'])}\n", "dim")
     return text
 
 

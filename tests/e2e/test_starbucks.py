@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -17,10 +18,14 @@ from fastapi.testclient import TestClient
 from features.bank.engines import open_bank
 from features.bank.sources import starbucks
 from features.errors import BadBank, MissingBuild
-from serving import jobs
+from serving import jobs, releases
 from serving.app import create_app
+from serving.ground import Ground
+from serving.moment import moment_facts
 from serving.security import make_keys
-from serving.settings import clock_of, read_settings
+from serving.settings import Clock, clock_of, read_settings
+from training import registry
+from training.examples import response_examples
 from training.judging.judgement import CONSTANT, OURS, PLAIN
 from training.outcomes import response_labels
 from training.retrain import Retrained, retrain
@@ -43,6 +48,7 @@ def events(raw: Path) -> pd.DataFrame:
 def home(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("starbucks")
     starbucks.bring_in(raw, home)
+    jobs.write_catalogue(home)
     clock = clock_of(read_settings(home=home))
     jobs.build(home, clock)
     jobs.publish(home, clock)
@@ -168,6 +174,26 @@ def test_information_is_never_a_row_and_open_windows_are_told_apart(
     received = events[events.event == "offer received"]
     assert trained.excluded["NOT_RANKED"] == sum(value["offer id"] in informational for value in received.value)
     assert trained.excluded["IMMATURE"] == (by_hand.ends > starbucks.LAST_HOUR).sum()
+
+
+def test_online_and_offline_give_a_member_of_the_wave_the_same_probability(api: TestClient, home: Path) -> None:
+    """What Feast joins for the wave, scored in bulk, equals packed rows and ledger, scored at the request."""
+    ground = Ground(releases.current(home))
+    rules = ground.rulebook(TEST_WAVE.date())
+    with open_bank(home) as bank:
+        policy = ground.segments
+        horizon = starbucks.HOUR_ZERO + timedelta(hours=starbucks.LAST_HOUR)
+        frame = response_examples(bank, ground.release.lineage, horizon, policy).frame
+    wave = frame[frame.sent_at == pd.Timestamp(TEST_WAVE)].head(400)
+    offline = registry.champion(home, "response").read().predict(wave)
+    customers = ground.reader.read(wave.customer_id.tolist(), at=TEST_WAVE, day=TEST_WAVE.date())
+    with jobs.desk(home, Clock(TEST_WAVE)) as desk:
+        facts = customers.facts | moment_facts(len(wave), TEST_WAVE, desk.ledger.recent(customers.ids, TEST_WAVE))
+    scores = rules.scorer.score(facts, len(wave), "APP")
+    assert scores is not None
+    online = scores.p[np.arange(len(wave)), [rules.catalogue.index[offer] for offer in wave.offer_id]]
+    assert np.abs(online - offline).max() < 1e-12
+    assert np.unique(online).size > 100
 
 
 def test_churn_is_refused_in_one_sentence(home: Path) -> None:

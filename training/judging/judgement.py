@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from training.judging.metrics import N_RESAMPLES, Interval, Judged, paired_difference, with_intervals
 
-OURS, PLAIN, CONSTANT = "ours", "plain", "constant"
+OURS, PLAIN, CONSTANT, RANDOM = "ours", "plain", "constant", "random"
 _BLIND_AUC = 0.5
 _STRICTNESS = 3.09 / 1.96  # a bank that trains often would call noise a model one time in forty; so one in a thousand
 
@@ -65,8 +65,12 @@ def judge(
     seed: int,
     n_resamples: int = N_RESAMPLES,
 ) -> Judgement:
-    """The judgement of `scores` ours, plain and constant (each (n,)) on `outcomes` (n,), resampling `customers`."""
-    judged = {name: Judged(outcomes, values) for name, values in scores.items()}
+    """The judgement of `scores` ours, plain and constant (each (n,)) on `outcomes` (n,), resampling `customers`.
+
+    Beside them stands a random score, drawn from `seed`.
+    """
+    drawn = np.random.default_rng(seed).random(len(outcomes))
+    judged = {name: Judged(outcomes, values) for name, values in {RANDOM: drawn, **scores}.items()}
     figures = with_intervals(judged, customers, seed=seed, n_resamples=n_resamples)
     slopes = {name: {"slope": one.slope()} for name, one in judged.items()}
     return Judgement(

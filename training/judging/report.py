@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from training.judging.judgement import CONSTANT, OURS, PLAIN, Judgement, compared
+from training.judging.judgement import CONSTANT, OURS, PLAIN, RANDOM, Judgement, compared
 
 _METRICS = {
     "auc": "AUC",
@@ -21,7 +21,7 @@ _METRICS = {
     "lift_at_10": "lift, top 10 %",
     "recall_at_10": "recall, top 10 %",
 }
-_SCORES = (CONSTANT, PLAIN, OURS)
+_SCORES = (RANDOM, CONSTANT, PLAIN, OURS)
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse}td,th{padding:.3rem .8rem;border-bottom:1px solid #ddd;text-align:right}
 td:first-child,th:first-child{text-align:left}img{max-width:48%}"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -279,6 +280,18 @@ def decide(
         Console(width=120).print(offers_table(tally))
 
 
+@app.command(epilog="example: tiercel keys")
+@told
+def keys(home: Home = _HOME, as_json: Json = False) -> None:
+    """Make an API key for each role that has none, and show the new ones once."""
+    from serving.security import make_keys, roles_with_keys
+
+    standing = roles_with_keys(home)
+    made = {role: token for role, token in make_keys(home).items() if role not in standing}
+    lines = [f"{role:<11} {token}" for role, token in made.items()]
+    say("\n".join(lines) or f"every role has its key in {home / 'keys'}", made, as_json=as_json)
+
+
 @app.command(epilog="example: tiercel serve --port 8000")
 @told
 def serve(
@@ -371,5 +384,6 @@ def demo(
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script; what it writes is the user's own (umask 077)."""
+    os.umask(0o077)
     app()

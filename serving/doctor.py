@@ -26,7 +26,7 @@ def examine(home: Path) -> dict[str, str]:
         "clock": str(home_facts(home).get("instant", "live")),
         "builds": f"{len(builds)} months to {builds[-1].as_of}" if builds else "none; run `tiercel build`",
         "release": _release(home),
-        "keys": ", ".join(keys) or "none; `tiercel demo` makes them",
+        "keys": ", ".join(keys) or "none; `tiercel keys` makes them",
         "libraries": ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES),
     }
 

@@ -26,6 +26,7 @@ from decisioning.policy import DecisionsPolicy, decisions
 from features import profiles, views
 from features.bank.engines import Bank, arrow_schema, open_bank
 from features.bank.tables import TABLES
+from features.errors import BadRequest, NotFound
 from features.facts import FACTS
 from features.policy import SegmentsPolicy, segments
 from features.policy_book import PolicyBook
@@ -75,6 +76,8 @@ def simulate(home: Path, *, customers: int, months: int, seed: int, last_on: dat
     """A simulated bank in `home`, with a clock that stands a few days after its last month; what was made."""
     from simulation import world
 
+    if (home / "bank").exists():
+        raise BadRequest("this home holds a bank already", value=str(home), todo="name another with --out")
     home.mkdir(parents=True, exist_ok=True)
     shutil.copytree(POLICY_OF_SIMULATION, home / "policy", dirs_exist_ok=True)
     first_on = date(last_on.year - (months + 11) // 12 - 1, 1, 1)
@@ -194,7 +197,11 @@ def cut_release(home: Path, clock: Clock) -> tuple[Release, bool]:
 
 @contextmanager
 def desk(home: Path, clock: Clock) -> Iterator[Desk]:
-    """The desk of a home, closed at the end."""
+    """The desk of a home, closed at the end; raises NotFound where nothing was ever decided or published."""
+    if not (home / "ledger.db").exists():
+        raise NotFound(
+            "this home has no ledger", value=str(home), todo="run `tiercel day` first, or name another --home"
+        )
     opened = Desk.open(home.resolve(), clock)
     try:
         yield opened

@@ -19,10 +19,8 @@ def run(settings: Settings) -> None:
     listening = _listening(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     key = settings.home / "keys" / "service.key"
-    told = Console(soft_wrap=True)
-    told.print(
-        f"API at http://{host}:{port}  (documentation at /docs; the service role's key stands in {key})", markup=False
-    )
+    whose = f"the service role's key stands in {key}" if key.exists() else "run `tiercel keys` for API keys"
+    Console(soft_wrap=True).print(f"API at http://{host}:{port}  (described at /openapi.json; {whose})", markup=False)
     config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[listening])
 

@@ -127,23 +127,32 @@ def asking(action: Action) -> Callable[[Request], Awaitable[Actor]]:
 def make_keys(home: Path) -> dict[Role, str]:
     """One key for each role, made where the home has none; the tokens by role, for the caller to show once.
 
-    Idempotent: a role that has its key file and its hash keeps them.
+    Idempotent: a role that has its key keeps it, and one whose hash was taken out of keys.json stays without.
     """
     folder = home / "keys"
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
+    kept = _kept_records(folder / "keys.json")
     tokens: dict[Role, str] = {}
     for role in ROLES:
         path = folder / f"{role}.key"
-        tokens[role] = path.read_text("ascii").strip() if path.exists() else secrets.token_urlsafe(32)
-        _write_private(path, tokens[role] + "\n")
-    kept = _kept_records(folder / "keys.json")
-    for role, token in tokens.items():
+        if path.exists():
+            token = path.read_text("ascii").strip()
+            if _digest(token).hex() in kept:
+                tokens[role] = token
+            continue
+        tokens[role] = token = secrets.token_urlsafe(32)
         digest = _digest(token).hex()
-        kept.setdefault(digest, {"role": role, "sha256": digest, "book": None, "clearance": _CLEARANCE[role],
-                                 "network": "internal"})  # fmt: skip
-    _write_private(folder / "keys.json", json.dumps({"keys": list(kept.values())}, indent=2) + "\n")
+        kept[digest] = {"role": role, "sha256": digest, "book": None, "clearance": _CLEARANCE[role],
+                        "network": "internal"}  # fmt: skip
+        _write_private(folder / "keys.json", json.dumps({"keys": list(kept.values())}, indent=2) + "\n")
+        _write_private(path, token + "\n")
     return tokens
+
+
+def roles_with_keys(home: Path) -> set[str]:
+    """Roles that had a key made for them, whether it still opens or not."""
+    return {path.stem for path in (home / "keys").glob("*.key")} & set(ROLES)
 
 
 def _kept_records(path: Path) -> dict[str, dict[str, Any]]:

@@ -29,7 +29,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     home: Path = Field(Path(".tiercel"), description="folder of everything a run makes")
-    host: str = Field("127.0.0.1", description="address the server listens on")
+    host: str = Field("127.0.0.1", pattern=r"^(127(\.\d{1,3}){3}|localhost)$",
+                      description="loopback address the server listens on")  # fmt: skip
     port: int = Field(8000, ge=0, le=65535, description="port the server listens on; 0 takes a free one")
     as_of: AwareDatetime | None = Field(
         None, description="instant at which the clock stands, with its zone; else the home's own instant, else live"

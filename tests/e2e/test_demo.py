@@ -92,3 +92,25 @@ def test_a_home_without_a_bank_or_a_build_says_what_to_do(tmp_path: Path) -> Non
     assert "tiercel simulate" in run("build", home=empty, expect=2).stderr
     assert "tiercel build" in run("release", "cut", home=empty, expect=2).stderr
     assert "tiercel build" in run("train", "response", home=empty, expect=2).stderr
+
+
+def test_a_reading_command_makes_no_home(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    assert "has no ledger" in run("audit", "verify", home=missing, expect=2).stderr
+    assert not missing.exists()
+
+
+def test_a_home_that_holds_a_bank_keeps_its_policy(first: str, home: Path) -> None:
+    before = {path: path.read_bytes() for path in (home / "policy").rglob("*.yaml")}
+    told = run("simulate", "--customers", "100", "--months", "1", home=home, expect=2).stderr
+    assert "holds a bank already" in told
+    assert {path: path.read_bytes() for path in (home / "policy").rglob("*.yaml")} == before
+
+
+def test_keys_are_shown_once(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shown = run("keys", home=home).stdout.split()
+    assert set(shown[::2]) >= {"service", "rm", "auditor"}
+    assert "every role has its key" in run("keys", home=home).stdout
+    assert oct((home / "keys" / "service.key").stat().st_mode & 0o777) == "0o600"
+    assert not any(token in (home / "keys" / "keys.json").read_text() for token in shown[1::2])

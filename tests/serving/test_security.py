@@ -88,3 +88,15 @@ def test_a_withdrawn_key_stops_at_the_next_refresh(tmp_path: Path) -> None:
 def test_a_home_without_keys_admits_nobody(tmp_path: Path) -> None:
     with pytest.raises(NoKey):
         KeyRing(tmp_path).actor("Bearer anything")
+
+
+def test_a_role_whose_hash_was_taken_out_stays_without_a_key(tmp_path: Path) -> None:
+    first = make_keys(tmp_path)
+    path = tmp_path / "keys" / "keys.json"
+    kept = [record for record in json.loads(path.read_text())["keys"] if record["role"] != "rm"]
+    path.write_text(json.dumps({"keys": kept}))
+    again = make_keys(tmp_path)
+    assert set(first) - set(again) == {"rm"}
+    with pytest.raises(NoKey):
+        KeyRing(tmp_path).actor(f"Bearer {first['rm']}")
+    assert KeyRing(tmp_path).actor(f"Bearer {first['leader']}").role == "leader"

@@ -102,7 +102,6 @@ class Classes(Frozen):
     """The classes by id, the last of which matches everybody."""
 
     classes: dict[str, CustomerClass]
-    youngest_sales_age: int
     wealth_stay_amount: Annotated[float, Field(ge=0)]  # below it a month counts towards leaving WEALTH
 
     @model_validator(mode="after")
@@ -121,7 +120,6 @@ class Classes(Frozen):
 class Lifecycle(Frozen):
     """生命周期. The figures of the stage machine; days unless the name says otherwise."""
 
-    first_funding_amount: float
     new_days: int
     new_settles_days: int
     mature_days: int
@@ -148,7 +146,6 @@ class Lifecycle(Frozen):
     lost_peak_share: Share
     lost_peak_amount: float
     lost_peak_months: int
-    lost_silent_days: int
     winback_amount: float
     legal_moves: dict[str, tuple[str, ...]]
 
@@ -164,6 +161,15 @@ class Tag(Frozen):
     sensitivity: str = Field(pattern="^C[12]$")
 
 
+class Labels(Frozen):
+    """What counts as leaving: the figures of the churn label."""
+
+    churn_balance_amount: Annotated[float, Field(ge=0)]
+    churn_months_ahead: Annotated[int, Field(ge=1)]
+    churn_kept_share: Share
+    churn_drop_amount: Annotated[float, Field(ge=0)]
+
+
 class SegmentsPolicy(PolicyValues):
     """Everything that decides who a customer is; a change needs a build."""
 
@@ -174,6 +180,7 @@ class SegmentsPolicy(PolicyValues):
     lifecycle: Lifecycle
     tags: dict[str, Tag]
     lifetimes: dict[str, int]
+    labels: Labels
 
 
 @lru_cache(maxsize=8)

@@ -181,14 +181,16 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train, judge and register models in MLflow; one that passes becomes champion."""
+    from serving import jobs
     from training.judging import report
     from training.retrain import retrain
 
+    share = jobs.incremental_share(home)
     names = [m for m in ModelName if m is not ModelName.ALL] if model is ModelName.ALL else [model]
     answers = []
     for name in names:
         with progress(f"train {name}", as_json=as_json) as moved:
-            done = retrain(home, name, as_of.date() if as_of else None, seed, moved)
+            done = retrain(home, name, as_of.date() if as_of else None, seed, moved, default_share=share)
         answers.append(done.to_json())
         if not as_json:
             Console(width=120).print(report.table(done.judgement, f"{name}, version {done.version}"))

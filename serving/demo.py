@@ -83,7 +83,7 @@ def _models(home: Path, out: Console) -> None:
             continue
         try:
             with step(f"train {name}") as moved:
-                done = retrain(home, name, progress=moved)
+                done = retrain(home, name, progress=moved, default_share=jobs.incremental_share(home))
         except NotReady as error:  # a bank too small to learn from goes on by its rules
             out.print(f"no {name} model: {error}")
             continue

@@ -122,6 +122,12 @@ def write_catalogue(home: Path) -> int:
     return int(catalogue.num_rows)
 
 
+def incremental_share(home: Path) -> float:
+    """The share of conversions that a contact is assumed to cause where no arm says, as the policy has it last."""
+    book = decisions_book(home)
+    return book.view(max(book.dates())).arbitration.incremental_share
+
+
 def standing_builds(home: Path) -> list[Build]:
     """Builds that stand already, oldest first."""
     return list(profiles.builds(home))

@@ -124,7 +124,7 @@ def response_examples(bank: Bank, lineage: str, horizon: datetime, policy: Segme
         raise MissingModel("no contact has a closed outcome window", value=excluded, todo="go on with rules for now")
     spine = kept.rename(columns={"is_converted": "outcome"}).assign(event_timestamp=kept["sent_at"])
     spine = spine.sort_values("contact_id", ignore_index=True)
-    write_spine(bank, lineage, spine, policy.bank, name=f"{_SERVICE}-{horizon:%Y%m%dT%H%M%S}")
+    write_spine(bank, lineage, spine, policy.bank, name=_SERVICE)
     feast_views.apply(bank.home, lineage, feast_views.view_specs(lineage, policy.lifetimes))
     return Examples(with_standing(feast_views.historical(bank.home, lineage, spine, _SERVICE)), excluded)
 

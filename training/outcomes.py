@@ -112,7 +112,6 @@ class ChurnFigures:
     months_ahead: int = 3
     kept_share: float = 0.5
     drop_amount: float = 10_000
-    source: str = "default policy, labels"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -39,8 +39,11 @@ from training.outcomes import ChurnFigures, arm_outcomes
 
 Progress = Callable[[str, float], None]
 MODELS = (churn.NAME, response.NAME)
-FACTS = tuple(column for column in (*PROFILE, *TODAY, *STANDING, *RECENT) if column.kind in LEARNABLE)
-PROFILE_FACTS = tuple(column for column in PROFILE if column.kind in LEARNABLE)
+# a bank keeps these without their history, so that a past month would know of today's
+_UNDATED = frozenset({"is_staff", "is_restricted", "has_marketing_optout"})
+_PROFILE = tuple(column for column in PROFILE if column.name not in _UNDATED)
+FACTS = tuple(column for column in (*_PROFILE, *TODAY, *STANDING, *RECENT) if column.kind in LEARNABLE)
+PROFILE_FACTS = tuple(column for column in _PROFILE if column.kind in LEARNABLE)
 
 
 @dataclass(frozen=True)
@@ -149,8 +152,12 @@ def _train(
 
 
 def _churn_examples(ground: Ground) -> Examples:
-    tiers = list(ground.policy.tiers.thresholds)
-    figures = ChurnFigures(tuple(tiers[tiers.index(ground.policy.tiers.near_up_from) :]))
+    said, tiers = ground.policy.labels, ground.policy.tiers.thresholds
+    figures = ChurnFigures(
+        balance_tiers=tuple(name for name, floor in tiers.items() if floor >= said.churn_balance_amount),
+        months_ahead=said.churn_months_ahead,
+        kept_share=said.churn_kept_share, drop_amount=said.churn_drop_amount,
+    )  # fmt: skip
     last = ground.horizon.astimezone(ZoneInfo(ground.policy.bank.zone)).date()
     return churn_examples(ground.home, ground.build.lineage, last, ground.policy, figures=figures)
 

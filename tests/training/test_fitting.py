@@ -118,3 +118,11 @@ def test_too_few_conversions_are_refused_with_their_count() -> None:
     assert 0 < n_positive < response.LEAST_POSITIVES
     with pytest.raises(MissingModel, match=f"too few conversions .*: {n_positive}; allowed: 200 or more"):
         response.train(examples, split, facts=FACTS, profile=PROFILE, offers=OFFERS, parameters=QUICK)
+
+
+def test_calibration_has_not_seen_the_rows_that_it_learnt_on() -> None:
+    """On noise, trees that may learn each row by heart say nothing of rows they have not seen, and p is flat."""
+    examples = examples_of(is_noise=True)
+    told = model_of(examples, n_leaves=255, min_leaf_rows=2, n_rounds=60).predict(examples.frame)
+    rate = examples.outcomes.mean()
+    assert np.abs(told - rate).mean() < 0.25 * rate

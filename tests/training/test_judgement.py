@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tests.training.made_up import FACTS, OFFERS, PROFILE, QUICK, examples_of
+from tests.training.made_up import FACTS, OFFERS, PROFILE, QUICK, chances, examples_of
 from training.examples import Examples, instants, split_by_time
 from training.fitting import constant
 from training.judging import report
@@ -73,6 +73,16 @@ def test_a_later_model_must_not_be_significantly_worse_than_the_champion(low: fl
     decided = verdict(better(-0.05), Interval((low + high) / 2, low, high))
     assert decided.passes is passes
     assert "champion" in decided.says
+
+
+def test_a_model_that_ranks_well_and_overstates_is_refused() -> None:
+    """The square root of a good p ranks the same and overstates; money would follow it."""
+    examples = examples_of()
+    truth = chances(examples.frame)
+    scores = {OURS: np.sqrt(truth), PLAIN: truth, CONSTANT: np.full(len(truth), examples.outcomes.mean())}
+    decided = verdict(judge(examples.outcomes, scores, examples.frame["customer_id"].to_numpy(), seed=3), None)
+    assert not decided.passes
+    assert "its probabilities are worse than the" in decided.says
 
 
 def test_a_constant_scores_exactly_what_it_must() -> None:

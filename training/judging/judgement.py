@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.judging.metrics import N_RESAMPLES, Interval, Judged, paired_difference, with_intervals
+from training.judging.metrics import N_RESAMPLES, Interval, Judged, Metric, paired_difference, with_intervals
 
 OURS, PLAIN, CONSTANT, RANDOM = "ours", "plain", "constant", "random"
 _BLIND_AUC = 0.5
@@ -23,6 +23,8 @@ class Judgement:
     judged: Mapping[str, Judged]
     figures: Mapping[str, Mapping[str, Interval]]
     ours_less_plain: Interval
+    loss_less_plain: Interval
+    loss_less_constant: Interval
     n_customers: int
 
     @property
@@ -72,17 +74,28 @@ def judge(
     drawn = np.random.default_rng(seed).random(len(outcomes))
     judged = {name: Judged(outcomes, values) for name, values in {RANDOM: drawn, **scores}.items()}
     figures = with_intervals(judged, customers, seed=seed, n_resamples=n_resamples)
+
+    def less(rival: str, metric: Metric) -> Interval:
+        return paired_difference(
+            judged[OURS], judged[rival], customers, seed=seed, n_resamples=n_resamples, metric=metric
+        )
+
     slopes = {name: {"slope": one.slope()} for name, one in judged.items()}
     return Judgement(
         judged,
         {name: {**metrics, **slopes[name]} for name, metrics in figures.items()},
-        paired_difference(judged[OURS], judged[PLAIN], customers, seed=seed, n_resamples=n_resamples),
+        less(PLAIN, Judged.auc),
+        less(PLAIN, Judged.log_loss),
+        less(CONSTANT, Judged.log_loss),
         len(np.unique(customers)),
     )
 
 
 def verdict(judgement: Judgement, less_champion: Interval | None) -> Verdict:
-    """May the model be champion: better than chance, and not significantly worse than the one it would replace.
+    """May the model be champion: better than chance, with honest probabilities, and no worse than the one before it.
+
+    Probabilities are multiplied into money, so a log loss significantly above the constant's or the plain model's
+    refuses a model however well it ranks.
 
     That one is the champion, whose paired difference in AUC on the same test rows is `less_champion`; without a
     champion it is the plain model.
@@ -92,6 +105,9 @@ def verdict(judgement: Judgement, less_champion: Interval | None) -> Verdict:
     if not strict > _BLIND_AUC:
         said = f"not better than a constant: AUC {auc}, whose lower limit at one in a thousand is {strict:.4f}"
         return Verdict(False, False, said)
+    for name, loss in (("constant", judgement.loss_less_constant), ("plain model", judgement.loss_less_plain)):
+        if loss.low > 0:
+            return Verdict(False, True, f"its probabilities are worse than the {name}'s: log loss higher by {loss}")
     rival, difference = "champion", less_champion
     if difference is None:
         rival, difference = "plain model", judgement.ours_less_plain

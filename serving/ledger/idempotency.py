@@ -7,11 +7,10 @@ one who asks takes it over. Keys are kept as long as the decisions they led to.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, select, update
+from sqlalchemy import Connection, and_, delete, func, select, update
 
 from features.errors import BadRequest, UserMistake
 from serving.ledger.chain import head
@@ -63,7 +62,7 @@ class Finish:
 def begin(connection: Connection, actor: str, route: str, key: str, body_digest: str) -> Claim | StoredAnswer:
     """The claim to a new key, or the answer to one that is done; raises StillRunning or OtherBody."""
     head(connection, for_update=True)
-    now = time.time_ns() // 1_000
+    now = int(connection.execute(select(func.unixepoch())).scalar_one()) * 1_000_000
     claim = Claim(actor, route, key, 1)
     row = connection.execute(select(idempotency).where(_of(claim))).one_or_none()
     if row is None:

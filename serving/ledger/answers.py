@@ -21,6 +21,8 @@ from serving.ledger.scope import Scope, chunks, faults_of_keys, keyed
 from serving.ledger.tables import LEDGER, case_file, complaint, contact, micros, minor, placement, response
 
 _OUTCOMES = frozenset(Outcome)
+TELEPHONE = "CALL"
+_REACHES_OUT = frozenset({TELEPHONE, "SMS", "WECHAT", "EMAIL", "LETTER"})
 COMPLAINT_TOPIC = "MARKETING"  # what a complaint about a placement is about
 COMPLAINT_SEVERITY = 3  # the middle of 1 to 5, until someone has looked at it
 
@@ -95,9 +97,14 @@ def _values(
 
 def _consequences(connection: Connection, item: Mapping[str, Any], slot: Row[Any], actor: str) -> None:
     if item["outcome"] == Outcome.DNC_REQUESTED:
-        close_channel(connection, item, slot.channel)
+        close_channel(connection, item, _closed_by(slot.channel))
     if item["outcome"] == Outcome.COMPLAINED:
         _open_case(connection, item, actor)
+
+
+def _closed_by(channel: str) -> str:
+    """The channel that "do not call" closes: the one that reached out, or the telephone where the customer came."""
+    return channel if channel in _REACHES_OUT else TELEPHONE
 
 
 def _open_case(connection: Connection, item: Mapping[str, Any], actor: str) -> None:
@@ -139,5 +146,5 @@ def _receipt(row: ResponseRow, slot: Row[Any]) -> ResponseReceipt:
         offer_id=slot.offer_id,
         outcome=outcome,
         case_id=_case_id(row.event_id) if outcome is Outcome.COMPLAINED else None,
-        do_not_call=slot.channel if outcome is Outcome.DNC_REQUESTED else None,
+        do_not_call=_closed_by(slot.channel) if outcome is Outcome.DNC_REQUESTED else None,
     )

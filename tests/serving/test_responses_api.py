@@ -70,15 +70,15 @@ def test_one_bad_row_refuses_the_whole_batch(fresh: Bank) -> None:
     assert rows_of(fresh, "response") == []
 
 
-def test_a_request_not_to_be_called_closes_its_channel_at_once(fresh: Bank) -> None:
+def test_who_asks_at_the_counter_not_to_be_called_is_not_called_and_still_served(fresh: Bank) -> None:
     answer = fresh.decide(channel="RM")
     told = send(fresh, response(answer["offers"][0]["placement_id"], "dnc_requested")).json()
-    assert told["responses"][0]["do_not_call"] == "RM"
-    after = fresh.decide(channel="RM", explain="full")
+    assert told["responses"][0]["do_not_call"] == "CALL"
+    after = fresh.decide(channel="CALL", explain="full")
     assert after["offers"] == []
     assert "DO_NOT_CALL" in {out["code"] for out in after["suppressed"]}
-    assert fresh.ask("GET", "/v1/customers/C-USUAL").json()["contacts"]["do_not_call"] == ["RM"]
-    assert fresh.decide("C-WEALTHY", channel="RM")["offers"]
+    assert fresh.ask("GET", "/v1/customers/C-USUAL").json()["contacts"]["do_not_call"] == ["CALL"]
+    assert fresh.decide(channel="RM")["offers"]
 
 
 def test_a_complaint_opens_a_case_and_silences_sales(fresh: Bank) -> None:

@@ -2,7 +2,7 @@
 
 Grain: a customer, a month. Uses: wealth, activity, lifecycle. Nulls: never the class. A rule that cannot be told does
 not hold, so the class of the last precedence, which asks nothing, takes everybody who is left. A customer leaves a
-class with a `keep` rule only when neither its rule nor that one holds. Rules: A03, B07, corrections item 10.
+class with a `keep` rule only when neither its rule nor that one holds. Rules: A03, B07.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def _balances(month: Month) -> ir.Table:
 
 
 def _mda(tiles: ir.Table) -> Any:
-    """Monthly daily average in currency, at least 0 (R09: calendar days; corrections to A01)."""
+    """Monthly daily average in currency, at least 0 (R09: calendar days)."""
     first_on = ibis.date(tiles.month_no // 12, tiles.month_no % 12 + 1, 1)
     next_on = first_on + ibis.interval(months=1)
     days = next_on.cast("date").delta(first_on, unit="day")

@@ -21,7 +21,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header $(if $(UPGRADE),--upgrade) pyproject.toml requirements/build.in
 
-.PHONY: help setup demo test check format types imports soak bench coverage lock
+.PHONY: help setup spark demo test check format types imports soak bench coverage lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,10 @@ $(READY): requirements/dev.lock pyproject.toml
 	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true # on all cores, where pip takes one
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
+
+spark: $(READY) ## the extra for `tiercel build --engine spark`, 450 MB; it asks for a Java 17 runtime as well
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --require-hashes \
+		-r requirements/spark.lock
 
 demo: $(READY) ## a simulated bank from build to decision, then API and console (SERVE=0 ends after the summary)
 	@$(BIN)/tiercel demo $(if $(filter 0,$(SERVE)),--no-serve)
@@ -79,3 +83,4 @@ lock: ## write the lock files from pyproject.toml; UPGRADE=1 takes the newest al
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: $(BIN)/python -m pip install uv" >&2; exit 2; }
 	@$(COMPILE) --output-file requirements/base.lock >/dev/null
 	@$(COMPILE) --extra dev --constraint requirements/base.lock --output-file requirements/dev.lock >/dev/null
+	@$(COMPILE) --extra spark --constraint requirements/base.lock --output-file requirements/spark.lock >/dev/null

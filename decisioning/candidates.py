@@ -58,17 +58,18 @@ def candidates(situation: Situation, catalogue: Catalogue, policy: DecisionsPoli
     reasons = list(_REASONS)
     reason = np.zeros(shape, dtype=np.int16)
     closed = np.empty((*shape, len(catalogue.channels)), dtype=np.int16)
-    closed[:] = np.where(catalogue.has_channel, NO_REASON, NOT_IN_CHANNEL)
+    np.multiply(~catalogue.has_channel, NOT_IN_CHANNEL, out=closed)
     until = np.full(shape, np.datetime64("NaT", "us"))
     for name, apply in FILTERS:
         verdicts = apply(situation, catalogue, policy)
         shift = len(reasons) - 1
         reasons += [(name, code) for code in verdicts.table[1:]]
-        fresh = (verdicts.codes > PASSES) & (reason == NO_REASON)
-        np.putmask(reason, fresh, verdicts.codes + shift)
-        if verdicts.until is not None:
-            np.putmask(until, fresh, verdicts.until)
-        if verdicts.channels is not None and verdicts.channels.any():
+        if np.count_nonzero(verdicts.codes):
+            fresh = (verdicts.codes > PASSES) & (reason == NO_REASON)
+            np.putmask(reason, fresh, verdicts.codes + shift)
+            if verdicts.until is not None:
+                np.putmask(until, fresh, verdicts.until)
+        if verdicts.channels is not None and np.count_nonzero(verdicts.channels):
             _close(closed, reason, verdicts.channels, shift)
     return Candidates(tuple(reasons), reason, closed, until)
 
@@ -77,7 +78,7 @@ def _close(closed: Codes, reason: Codes, channels: Codes, shift: int) -> None:
     """Close single treatments; an offer whose last one closes gets the reason of its first that was still open."""
     was_open = closed == NO_REASON
     np.add(channels, shift, out=closed, where=was_open & (channels > 0))
-    ended = (reason == NO_REASON) & ~(closed == NO_REASON).any(axis=2)
-    if ended.any():
+    ended = (reason == NO_REASON) & ~np.logical_or.reduce(closed == NO_REASON, axis=2)
+    if np.count_nonzero(ended):
         first = np.take_along_axis(closed, was_open.argmax(axis=2)[:, :, None], axis=2)[:, :, 0]
         reason[ended] = first[ended]

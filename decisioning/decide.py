@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,12 +15,13 @@ from decisioning.candidates import HELD_OUT, NO_REASON, TOOL_ALONE, Candidates, 
 from decisioning.catalogue.catalogue import Bools, Catalogue, Floats
 from decisioning.decision import Arm, Decision, Parts, ShadowSlot, Slot, Suppressed
 from decisioning.exploration import NOTHING, Draw, draw, gumbel
-from decisioning.grounds import grounds
+from decisioning.grounds import Best, grounds
 from decisioning.inputs import Inputs
 from decisioning.matrix import Context, context
 from decisioning.playbooks import Playbook
 from decisioning.policy import DecisionsPolicy
 from decisioning.situation import Situation
+from decisioning.verdicts import Instants
 from features.errors import BadRequest
 
 _ARMS = {True: Arm(HOLDOUT, holdout=True), False: Arm(TREAT, holdout=False)}
@@ -40,6 +42,7 @@ class _Ranked:
     is_held_out: Bools
     reason: NDArray[np.int16]
     permitted: Bools
+    best: Best
     drawn: Draw
     shadow: Draw | None
 
@@ -54,8 +57,8 @@ def decide(inputs: Inputs, catalogue: Catalogue, policy: DecisionsPolicy) -> lis
     if inputs.n == 0:
         return []
     ranked = _rank(Situation.of(inputs, catalogue), catalogue, policy)
-    interned: dict[tuple[int, int], Suppressed] = {}
-    return [_decision(ranked, i, interned) for i in range(inputs.n)]
+    without_end = [_left_out(catalogue, *pair) for pair in ranked.found.reasons]
+    return [_decision(ranked, i, without_end) for i in range(inputs.n)]
 
 
 def _rank(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy) -> _Ranked:
@@ -70,11 +73,12 @@ def _rank(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy) -
     noise = _noise(situation, catalogue)
     drawn = _drawn(score, permitted, noise, situation, catalogue, policy)
     shadow = None
-    if is_held_out.any():
+    if np.count_nonzero(is_held_out):
         shadow = _drawn(score, in_channel == NO_REASON, noise, situation, catalogue, policy)
     return _Ranked(
-        situation, catalogue, policy, found, weights, parts, score, is_held_out, reason, permitted, drawn, shadow
-    )
+        situation, catalogue, policy, found, weights, parts, score, is_held_out, reason, permitted,
+        Best.of(parts, permitted), drawn, shadow,
+    )  # fmt: skip
 
 
 def _cheapest(found: Candidates, catalogue: Catalogue) -> Floats:
@@ -93,9 +97,13 @@ def _in_channel(found: Candidates, situation: Situation, catalogue: Catalogue) -
 
 def _settled(reason: NDArray[np.int16], sales: Bools, catalogue: Catalogue) -> NDArray[np.int16]:
     """Reasons once holdouts go without sales, and tools without company (D02), (n, m)."""
-    reason = np.where(sales & (reason == NO_REASON), np.int16(HELD_OUT), reason)
     permitted = reason == NO_REASON
-    has_company = (permitted & ~catalogue.is_tool).any(axis=1)
+    if np.count_nonzero(sales):
+        reason = np.where(sales & permitted, np.int16(HELD_OUT), reason)
+        permitted = reason == NO_REASON
+    has_company = np.logical_or.reduce(permitted & ~catalogue.is_tool, axis=1)
+    if np.logical_and.reduce(has_company):
+        return reason
     alone = permitted & catalogue.is_tool & ~has_company[:, None]
     return np.where(alone, np.int16(TOOL_ALONE), reason)
 
@@ -103,7 +111,7 @@ def _settled(reason: NDArray[np.int16], sales: Bools, catalogue: Catalogue) -> N
 def _noise(situation: Situation, catalogue: Catalogue) -> Floats:
     """One draw a customer and business day; those without personal recommendation share the stranger's (R31)."""
     ids = situation.inputs.customer_ids
-    if situation.is_generic.any():
+    if np.count_nonzero(situation.is_generic):
         ids = tuple("" if off else name for name, off in zip(ids, situation.is_generic.tolist(), strict=True))
     return gumbel(ids, situation.on.isoformat(), situation.inputs.epoch, catalogue.m)
 
@@ -119,7 +127,7 @@ def _drawn(
     return draw(score, permitted, noise, catalogue=catalogue, figures=policy.arbitration, limit=situation.inputs.limit)
 
 
-def _decision(ranked: _Ranked, i: int, interned: dict[tuple[int, int], Suppressed]) -> Decision:
+def _decision(ranked: _Ranked, i: int, without_end: Sequence[Sequence[Suppressed]]) -> Decision:
     situation, inputs = ranked.situation, ranked.situation.inputs
     tier = inputs.codes("tier")[i]
     offers = tuple(_slots(ranked, i))
@@ -142,7 +150,7 @@ def _decision(ranked: _Ranked, i: int, interned: dict[tuple[int, int], Suppresse
         degraded=inputs.degraded,
         stale=inputs.stale,
         fallback=inputs.p is None,
-        suppressed=tuple(_suppressed(ranked, i, interned)),
+        suppressed=_suppressed(ranked, i, without_end),
         shadow=tuple(_shadow(ranked, i)),
     )
 
@@ -176,7 +184,7 @@ def _slot(ranked: _Ranked, i: int, j: int, rank: int, propensity: float) -> Slot
             catalogue=catalogue,
             context=ranked.context,
             parts=ranked.parts,
-            permitted=ranked.permitted,
+            best=ranked.best,
         ),
         playbook=Playbook.of(card, catalogue.modes[channel]),
         expires_at=inputs.now + expires,
@@ -227,28 +235,32 @@ def _marks(situation: Situation, i: int) -> list[str]:
     return [*(code for code, holds in marks.items() if holds), *([consent] if consent else [])]
 
 
-def _suppressed(ranked: _Ranked, i: int, interned: dict[tuple[int, int], Suppressed]) -> list[Suppressed]:
+def _suppressed(ranked: _Ranked, i: int, without_end: Sequence[Sequence[Suppressed]]) -> tuple[Suppressed, ...]:
     """The offers that are out, in order of their id; those without an end are shared between customers."""
-    out = []
-    until = ranked.found.until[i]
-    lapses = ~np.isnat(until)
-    ends = dict(zip(np.flatnonzero(lapses).tolist(), until[lapses].tolist(), strict=True)) if lapses.any() else {}
-    for j, reason in enumerate(ranked.reason[i].tolist()):
-        if reason == NO_REASON:
-            continue
-        if j in ends:
-            out.append(_suppression(ranked, j, reason, ends[j].replace(tzinfo=UTC)))
-            continue
-        known = interned.get((j, reason))
-        if known is None:
-            known = interned[j, reason] = _suppression(ranked, j, reason, None)
-        out.append(known)
-    return out
+    reasons = ranked.reason[i].tolist()
+    ends = _ends(ranked.found.until[i])
+    if not ends:
+        return tuple([without_end[reason][j] for j, reason in enumerate(reasons) if reason != NO_REASON])
+    return tuple(
+        without_end[reason][j]._replace(until=ends[j]) if j in ends else without_end[reason][j]
+        for j, reason in enumerate(reasons)
+        if reason != NO_REASON
+    )
 
 
-def _suppression(ranked: _Ranked, j: int, reason: int, until: datetime | None) -> Suppressed:
-    name, code = ranked.found.reasons[reason]
-    return Suppressed(ranked.catalogue.cards[j].offer_id, name, code, until)
+def _ends(until: Instants) -> dict[int, datetime]:
+    """When each offer's reason lapses, for those of which it is known."""
+    places = np.flatnonzero(until == until).tolist()  # NaT alone differs from itself
+    return {j: until[j].item().replace(tzinfo=UTC) for j in places}
+
+
+def _left_out(catalogue: Catalogue, name: str, code: str) -> tuple[Suppressed, ...]:
+    """Every offer as it stands when it is out for this reason, without an end; made once a catalogue."""
+    found = catalogue.left_out.get((name, code))
+    if found is None:
+        found = tuple(Suppressed(card.offer_id, name, code, None) for card in catalogue.cards)
+        catalogue.left_out[name, code] = found
+    return found
 
 
 def _shadow(ranked: _Ranked, i: int) -> list[ShadowSlot]:

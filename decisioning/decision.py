@@ -26,7 +26,17 @@ class Parts:
     shadow_price: float
 
     def to_json(self) -> dict[str, float | bool]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {
+            "p": self.p,
+            "uplift": self.uplift,
+            "uplift_is_assumed": self.uplift_is_assumed,
+            "value": self.value,
+            "reward": self.reward,
+            "cost": self.cost,
+            "context": self.context,
+            "lever": self.lever,
+            "shadow_price": self.shadow_price,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +146,13 @@ class Decision:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data under the names of `POST /v1/decisions`, without the ids that serving adds."""
+        return self.stated() | {
+            "suppressed": [out.to_json() for out in self.suppressed],
+            "shadow": [slot.to_json() for slot in self.shadow],
+        }
+
+    def stated(self) -> dict[str, Any]:
+        """The part of `to_json` that says what was decided and why, without the offers that were left out."""
         return {
             "decided_at": self.decided_at.isoformat(),
             "customer_id": self.customer_id,
@@ -154,6 +171,4 @@ class Decision:
             "degraded": self.degraded,
             "stale": self.stale,
             "fallback": self.fallback,
-            "suppressed": [out.to_json() for out in self.suppressed],
-            "shadow": [slot.to_json() for slot in self.shadow],
         }

@@ -67,10 +67,11 @@ def draw(
     """
     race = _Race.start(score, permitted, noise, figures)
     rules = _ListRules(permitted, catalogue, figures)
-    slots = [race.next_slot(rules.allowed(slot), rules) for slot in range(limit)]
-    offers = np.stack([offer for offer, _, _ in slots], axis=1)
-    propensity = np.stack([chance for _, chance, _ in slots], axis=1)
-    ends = np.stack([end for _, _, end in slots], axis=1)
+    n = len(score)
+    offers = np.empty((n, limit), dtype=np.int64)
+    propensity, ends = np.empty((n, limit)), np.empty((n, limit))
+    for slot in range(limit):
+        offers[:, slot], propensity[:, slot], ends[:, slot] = race.next_slot(rules.allowed(slot), rules)
     return Draw(offers, propensity, np.fmax.reduce(ends, axis=1))  # at most one slot of a list is an end
 
 
@@ -104,6 +105,8 @@ class _Race:
 
     def __init__(self, score: Floats, arrival: Floats, amount: float) -> None:
         self._score, self._arrival, self._amount = score, arrival, amount
+        self._rows = np.arange(len(score))
+        self._open = np.ones(score.shape, dtype=bool)  # NO_ACTION always is
         self._is_running = np.ones(len(score), dtype=bool)
         self._elapsed = np.full(len(score), -np.inf)  # logarithm of the time of the last slot
 
@@ -119,8 +122,8 @@ class _Race:
 
     def next_slot(self, allowed: Bools, rules: _ListRules) -> tuple[NDArray[np.int64], Floats, Floats]:
         """Offer (NOTHING for none), its propensity, and NO_ACTION's where it ended the list; each (n,)."""
-        rows = np.arange(len(allowed))
-        open_ = np.concatenate([np.ones((len(allowed), 1), dtype=bool), allowed], axis=1)
+        rows, open_ = self._rows, self._open
+        open_[:, 1:] = allowed
         first = np.where(open_, self._arrival, np.inf).argmin(axis=1)
         chance = self._chance(open_, first, rows)
         is_taken = self._is_running & (first > 0)
@@ -145,7 +148,7 @@ class _Race:
 
     def _stop_clocks(self, barred: Bools, now: Floats) -> None:
         """Put off the arrival of those that were barred by the time that the slot took."""
-        if self._amount > 0 and barred.any():
+        if self._amount > 0 and np.count_nonzero(barred):
             with np.errstate(divide="ignore", invalid="ignore"):
                 took = now + np.log1p(-np.exp(self._elapsed - now))
                 late = np.logaddexp(self._arrival[:, 1:], took[:, None])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from decisioning.arbitration import Components
@@ -16,6 +18,20 @@ _DAYS_OF = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Best:
+    """What makes an offer one of a customer's best: the third largest p and gain (τ·V) of his candidates, (n,) each."""
+
+    p: Floats
+    gain: Floats  # (n, m), of every offer
+    least_gain: Floats
+
+    @classmethod
+    def of(cls, parts: Components, permitted: Bools) -> Best:
+        gain = parts.uplift * parts.value
+        return cls(_third(parts.p, permitted), gain, _third(gain, permitted))
+
+
 def grounds(
     i: int,
     j: int,
@@ -24,12 +40,12 @@ def grounds(
     catalogue: Catalogue,
     context: Context,
     parts: Components,
-    permitted: Bools,
+    best: Best,
 ) -> tuple[Reason, ...]:
     """The reasons of offer j for customer i: request, service, moment, overlay, cell, likelihood, worth, risk."""
     found = [
         *_occasion(i, j, situation, catalogue, context),
-        *_strength(i, j, parts, permitted),
+        *_strength(i, j, parts, best),
         Reason("RISK_FITS" if catalogue.risk_level[j] else "NO_RISK"),
     ]
     if situation.is_generic[i]:
@@ -65,15 +81,19 @@ def _overlay(i: int, overlay_id: str, situation: Situation) -> Reason:
     return Reason(f"{OVERLAY}{overlay_id}", zh=given, en=given)
 
 
-def _strength(i: int, j: int, parts: Components, permitted: Bools) -> list[Reason]:
+def _strength(i: int, j: int, parts: Components, best: Best) -> list[Reason]:
     """Whether the offer is among the customer's likeliest and most worthwhile candidates."""
     found = []
-    if not parts.is_prior[i, j] and _is_among_best(parts.p[i], j, permitted[i]):
+    if not parts.is_prior[i, j] and parts.p[i, j] >= best.p[i]:
         found.append(Reason("HIGH_P"))
-    if _is_among_best(parts.uplift[i] * parts.value[i], j, permitted[i]):
+    if best.gain[i, j] >= best.least_gain[i]:
         found.append(Reason("HIGH_GAIN"))
     return found
 
 
-def _is_among_best(figures: Floats, j: int, permitted: Bools) -> bool:
-    return bool((permitted & (figures > figures[j])).sum() < _N_AMONG_BEST)
+def _third(figures: Floats, permitted: Bools) -> Floats:
+    """The third largest figure among each customer's candidates, (n,); at or above it fewer than three are larger."""
+    place = max(figures.shape[1] - _N_AMONG_BEST, 0)
+    among = np.where(permitted, figures, -np.inf)
+    among.partition(place, axis=1)
+    return among[:, place]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -54,6 +55,19 @@ class Recent:
             at=np.array([row["at"] for row in listed], dtype="datetime64[us]"),
             **codes,
         )
+
+    def each_json(self, n: int) -> list[dict[str, Any]]:
+        """What `to_json` gives of the rows of each of n customers alone."""
+        found: list[dict[str, Any]] = [{name: [] for name in ("customer", "at", *_CODES)} for _ in range(n)]
+        if len(self):
+            columns = [getattr(self, name).tolist() for name in _CODES]
+            at = np.datetime_as_string(self.at, "us").tolist()
+            for customer, *row in zip(self.customer.tolist(), at, *columns, strict=True):
+                mine = found[customer]
+                mine["customer"].append(0)
+                for name, value in zip(("at", *_CODES), row, strict=True):
+                    mine[name].append(value)
+        return found
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -140,12 +154,44 @@ class Inputs:
             **{name: _listed(getattr(self, name)) for name in _SCORES},
         }
 
+    def each_json(self) -> list[dict[str, Any]]:
+        """The inputs of each customer alone, in order: what his decision is stored with.
+
+        As `to_json`, but for facts, which are values instead of lists of one; `from_json` reads both.
+        """
+        names = {kind: [name for name, v in self.facts.items() if v.dtype.kind in kind] for kind in ("fiub", "O", "M")}
+        numbers = _side_by_side([self.facts[name] for name in names["fiub"]], self.n, np.float64).T.tolist()
+        codes = _side_by_side([self.facts[name] for name in names["O"]], self.n, object).T.tolist()
+        on = [self.facts[name].astype("datetime64[D]", copy=False) for name in names["M"]]
+        days = _side_by_side(on, self.n, "datetime64[D]").view(np.int64).T.tolist()
+        shared = {name: getattr(self, name) for name in _PLAIN} | {
+            "asked": list(self.asked), "moment": list(self.moment), "now": self.now.isoformat(),
+            "uplift_is_assumed": self.uplift_is_assumed.tolist(),
+            "uplift_share": _listed(self.uplift_share), "shadow_price": _listed(self.shadow_price),
+        }  # fmt: skip
+        p, p_channel = _rows(self.p, self.n), _rows(self.p_channel, self.n)
+        recent = self.recent.each_json(self.n)
+        return [
+            shared
+            | {
+                "customer_ids": [customer_id],
+                "numbers": {k: None if v != v else v for k, v in zip(names["fiub"], numbers[i], strict=True)},
+                "codes": dict(zip(names["O"], codes[i], strict=True)),
+                "dates": dict(zip(names["M"], map(day_text, days[i]), strict=True)),
+                "recent": recent[i],
+                "p": p[i],
+                "p_channel": p_channel[i],
+            }
+            for i, customer_id in enumerate(self.customer_ids)
+        ]
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inputs that `to_json` wrote, equal to the bit."""
-        facts: dict[str, NDArray[Any]] = {k: _floats(v) for k, v in data["numbers"].items()}
-        facts |= {k: _objects(v) for k, v in data["codes"].items()}
-        facts |= {k: np.array([v or "NaT" for v in days], dtype="datetime64[D]") for k, days in data["dates"].items()}
+        """The inputs that `to_json` or `each_json` wrote, equal to the bit."""
+        facts: dict[str, NDArray[Any]] = {k: _floats(_several(v)) for k, v in data["numbers"].items()}
+        facts |= {k: _objects(_several(v)) for k, v in data["codes"].items()}
+        for name, days in data["dates"].items():
+            facts[name] = np.array([day or "NaT" for day in _several(days)], dtype="datetime64[D]")
         scores: dict[str, Any] = {name: None if data[name] is None else _floats(data[name]) for name in _SCORES}
         return cls(
             customer_ids=tuple(data["customer_ids"]),
@@ -191,3 +237,28 @@ def _floats(values: list[Any]) -> Floats:
 
 def _dates(values: NDArray[Any]) -> list[str | None]:
     return [None if np.isnat(day) else str(day) for day in values]
+
+
+def _side_by_side(columns: list[NDArray[Any]], n: int, dtype: Any) -> NDArray[Any]:
+    """Columns of n rows as one array (columns, n)."""
+    found = np.empty((len(columns), n), dtype=dtype)
+    if columns:
+        np.concatenate(columns, out=found.reshape(-1), casting="unsafe")
+    return found
+
+
+def _rows(values: Floats | None, n: int) -> list[Any]:
+    return [None] * n if values is None else [[row] for row in _listed(values) or ()]
+
+
+def _several(values: Any) -> list[Any]:
+    return values if isinstance(values, list) else [values]
+
+
+@lru_cache(maxsize=1 << 16)
+def day_text(day: int) -> str | None:
+    """A day, counted from 1970, as text; None for NaT."""
+    return None if day == _NAT else str(np.datetime64(day, "D"))
+
+
+_NAT = int(np.iinfo(np.int64).min)

@@ -44,8 +44,10 @@ def context(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy)
     is_listed, is_secondary = _listed(situation, catalogue)
     shares = np.where(is_secondary, figures.weight_secondary, figures.weight_unlisted)
     weight = np.where(is_listed, figures.weight_listed, shares)
-    factor, overlay = np.ones(weight.shape), np.full(weight.shape, NO_OVERLAY)
-    for k in np.flatnonzero(situation.overlays.true.any(axis=1)).tolist():
+    factor, overlay = np.empty(weight.shape), np.empty(weight.shape, dtype=np.int64)
+    factor.fill(1.0)
+    overlay.fill(NO_OVERLAY)
+    for k in np.flatnonzero(np.logical_or.reduce(situation.overlays.true, axis=1)).tolist():
         stronger = situation.overlays.true[k][:, None] & catalogue.overlay_offers[k]
         weight[stronger] = figures.weight_listed
         stronger &= (catalogue.overlay_factor[k] > factor) | (overlay == NO_OVERLAY)
@@ -53,7 +55,7 @@ def context(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy)
     if situation.inputs.moment:
         moment = np.where(catalogue.mask(situation.inputs.moment), figures.moment_factor, 1.0)
         np.maximum(factor, moment, out=factor)
-    if situation.is_generic.any():
+    if np.count_nonzero(situation.is_generic):
         for array, plain in ((weight, 1.0), (factor, 1.0), (overlay, NO_OVERLAY)):
             array[situation.is_generic] = plain
     return Context(weight, factor, overlay, is_listed, is_secondary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from decisioning.catalogue.cards import OfferCard, Words
@@ -34,9 +35,14 @@ class Playbook:
         )
 
     def to_json(self, reasons: tuple[Reason, ...]) -> dict[str, Any]:
-        return {
-            "why": [reason.words().to_json() for reason in reasons[:_N_WHY]],
-            "talk_track": self.talk_track.to_json(),
-            "objections": [sentence_of(code).to_json() for code in self.objections],
-            "next_step": sentence_of(self.next_step).to_json() | {"template": self.template},
-        }
+        return {"why": [reason.to_json()["text"] for reason in reasons[:_N_WHY]], **_same_for_all(self)}
+
+
+@lru_cache(maxsize=1 << 12)
+def _same_for_all(playbook: Playbook) -> dict[str, Any]:
+    """What a playbook says to whomever it is used with."""
+    return {
+        "talk_track": playbook.talk_track.to_json(),
+        "objections": [sentence_of(code).to_json() for code in playbook.objections],
+        "next_step": sentence_of(playbook.next_step).to_json() | {"template": playbook.template},
+    }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from decisioning.catalogue.cards import Words
@@ -32,12 +33,18 @@ class Reason:
         return Words(sentence.zh.format_map(_Given(self.zh)), sentence.en.format_map(_Given(self.en)))
 
     def to_json(self) -> dict[str, object]:
-        return {"code": self.code, "text": self.words().to_json()}
+        return _stated(self)
 
 
 class _Given(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return "—"
+
+
+@lru_cache(maxsize=1 << 14)
+def _stated(reason: Reason) -> dict[str, object]:
+    """A reason in words, written once: most customers are given the same few."""
+    return {"code": reason.code, "text": reason.words().to_json()}
 
 
 def sentence_of(code: str) -> Words:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,12 @@ Bools = NDArray[np.bool_]
 Indexes = NDArray[np.intp]
 Facts = Mapping[str, NDArray[Any]]
 Leaf = Compare | OneOf | Contains | Flag | IsMissing
-_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 _ALWAYS, _NEVER, _FIRST_LEAF = 0, 1, 2  # rows of the truth table before the leaves
 _FAILS, _HOLDS, _UNKNOWN = 0, 1, 2
+_MOST_TOLD = 4096  # values of a column whose answers are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class _Literal:
+class Literal:
     """A leaf or its denial."""
 
     leaf: Leaf
@@ -49,14 +50,14 @@ class _Literal:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class Group:
     """All or any of its parts, each of which is a literal or a group; denials stand at the leaves alone."""
 
     is_all: bool
-    parts: tuple[_Literal | _Group, ...]
+    parts: tuple[Literal | Group, ...]
 
     def depth(self) -> int:
-        return 1 + max(part.depth() if isinstance(part, _Group) else 0 for part in self.parts)
+        return 1 + max(part.depth() if isinstance(part, Group) else 0 for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,16 @@ class _Tests:
 
     of_value: tuple[Callable[[Any], int], ...]
     of_none: list[int]
+    told: dict[Any, list[int]] = field(default_factory=dict, compare=False, repr=False)  # answers given before
+
+    def of(self, value: Any) -> list[int]:
+        """What the leaves say of one value; codes, sets and dates come again and again."""
+        found = self.told.get(value)
+        if found is None:
+            if len(self.told) >= _MOST_TOLD:
+                self.told.clear()
+            found = self.told[value] = self.of_none if value is None else [test(value) for test in self.of_value]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +118,15 @@ class Rules:
     @classmethod
     def of(cls, rules: Iterable[Predicate | None]) -> Rules:
         """The rules compiled; the i-th answers belong to the i-th rule."""
-        holds = [None if rule is None else _normal(rule.node, is_denied=False) for rule in rules]
+        holds = [None if rule is None else normal(rule.node, is_denied=False) for rule in rules]
         fails = [None if part is None else _denied(part) for part in holds]
-        leaves = list(dict.fromkeys(leaf for part in holds if part is not None for leaf in _leaves_of(part)))
+        leaves = list(dict.fromkeys(leaf for part in holds if part is not None for leaf in leaves_of(part)))
         others = _others(leaves)
         ordered = [*_ordered_numbers(leaves), *(leaf for group in others.values() for leaf in group)]
-        rows: dict[_Literal | _Group, int] = {}
+        rows: dict[Literal | Group, int] = {}
         for k, leaf in enumerate(ordered):
-            rows[_Literal(leaf, is_denied=False)] = _FIRST_LEAF + k
-            rows[_Literal(leaf, is_denied=True)] = _FIRST_LEAF + len(ordered) + k
+            rows[Literal(leaf, is_denied=False)] = _FIRST_LEAF + k
+            rows[Literal(leaf, is_denied=True)] = _FIRST_LEAF + len(ordered) + k
         reductions = _reductions([*holds, *fails], rows)
         return cls(
             numbers=_numbers(leaves),
@@ -149,7 +160,7 @@ class Rules:
         values = np.concatenate([facts.get(name, missing) for name in numbers.columns]).reshape(-1, n)[numbers.rows]
         true = table[_FIRST_LEAF : _FIRST_LEAF + len(numbers.rows)]
         for op, start, stop in numbers.runs:
-            true[start:stop] = _OPERATORS[op](values[start:stop], numbers.thresholds[start:stop])
+            true[start:stop] = OPERATORS[op](values[start:stop], numbers.thresholds[start:stop])
         known = values == values
         true &= known
         start = _FIRST_LEAF + self.n_leaves
@@ -161,7 +172,7 @@ class Rules:
         missing = np.full(n, None, dtype=object)
         told = [_by_value(facts.get(name, missing), tests) for name, tests in self.others]
         if n == 1:  # one conversion instead of one a column, which is most of the time that a single customer takes
-            said = np.array([[code] for rows, _ in told for code in rows[0]], dtype=np.int8)
+            said = np.array([code for rows, _ in told for code in rows[0]], dtype=np.int8).reshape(-1, 1)
         else:
             said = np.concatenate([np.array(rows, dtype=np.int8).T[:, ids] for rows, ids in told])
         start = _FIRST_LEAF + len(self.numbers.rows)
@@ -169,48 +180,51 @@ class Rules:
         table[start + self.n_leaves : start + self.n_leaves + len(said)] = said == _FAILS
 
 
-def _normal(node: Node, *, is_denied: bool) -> _Literal | _Group:
+def normal(node: Node, *, is_denied: bool) -> Literal | Group:
     """The rule with denials pushed down to the leaves (De Morgan holds in three-valued logic)."""
     if isinstance(node, Not):
-        return _normal(node.part, is_denied=not is_denied)
+        return normal(node.part, is_denied=not is_denied)
     if isinstance(node, OneOf) and isinstance(node.literals[0], float):
         node = AnyOf(tuple(Compare(node.column, "==", literal) for literal in node.literals))
     if isinstance(node, Compare | OneOf | Contains | Flag | IsMissing):
-        return _Literal(node, is_denied)
+        return Literal(node, is_denied)
     is_any = isinstance(node, AnyOf)
-    return _Group(is_any is is_denied, tuple(_normal(part, is_denied=is_denied) for part in node.parts))
+    return Group(is_any is is_denied, tuple(normal(part, is_denied=is_denied) for part in node.parts))
 
 
-def _denied(part: _Literal | _Group) -> _Literal | _Group:
-    if isinstance(part, _Literal):
-        return _Literal(part.leaf, not part.is_denied)
-    return _Group(not part.is_all, tuple(_denied(inner) for inner in part.parts))
+def _denied(part: Literal | Group) -> Literal | Group:
+    if isinstance(part, Literal):
+        return Literal(part.leaf, not part.is_denied)
+    return Group(not part.is_all, tuple(_denied(inner) for inner in part.parts))
 
 
-def _leaves_of(part: _Literal | _Group) -> Iterator[Leaf]:
-    if isinstance(part, _Literal):
+def leaves_of(part: Literal | Group) -> Iterator[Leaf]:
+    """The comparisons of a rule, from left to right."""
+    if isinstance(part, Literal):
         yield part.leaf
     else:
         for inner in part.parts:
-            yield from _leaves_of(inner)
+            yield from leaves_of(inner)
 
 
-def _is_number(leaf: Leaf) -> bool:
+def is_number(leaf: Leaf) -> bool:
+    """Whether a leaf compares a number or a flag with a figure."""
     return isinstance(leaf, Flag) or (isinstance(leaf, Compare) and isinstance(leaf.literal, float))
 
 
-def _op(leaf: Leaf) -> str:
+def op_of(leaf: Leaf) -> str:
+    """The operator of a leaf over a number; a flag that stands alone is compared with 1."""
     return leaf.op if isinstance(leaf, Compare) else "=="
 
 
 def _ordered_numbers(leaves: Sequence[Leaf]) -> list[Leaf]:
-    return sorted(filter(_is_number, leaves), key=_op)
+    return sorted(filter(is_number, leaves), key=op_of)
 
 
 def _numbers(leaves: Sequence[Leaf]) -> _Numbers:
     ordered = _ordered_numbers(leaves)
     columns = tuple(dict.fromkeys(leaf.column for leaf in ordered))
-    ops = [_op(leaf) for leaf in ordered]
+    ops = [op_of(leaf) for leaf in ordered]
     literals = [leaf.literal if isinstance(leaf, Compare) else 1.0 for leaf in ordered]
     return _Numbers(
         columns=columns,
@@ -223,7 +237,7 @@ def _numbers(leaves: Sequence[Leaf]) -> _Numbers:
 def _others(leaves: Sequence[Leaf]) -> dict[str, list[Leaf]]:
     grouped: dict[str, list[Leaf]] = {}
     for leaf in leaves:
-        if not _is_number(leaf):
+        if not is_number(leaf):
             grouped.setdefault(leaf.column, []).append(leaf)
     return grouped
 
@@ -233,11 +247,9 @@ def _tests(leaves: Sequence[Leaf]) -> _Tests:
     return _Tests(tuple(_test(leaf) for leaf in leaves), of_none)
 
 
-def _reductions(
-    parts: Sequence[_Literal | _Group | None], rows: dict[_Literal | _Group, int]
-) -> tuple[_Reduction, ...]:
+def _reductions(parts: Sequence[Literal | Group | None], rows: dict[Literal | Group, int]) -> tuple[_Reduction, ...]:
     """Groups in order of depth, each a row of the truth table behind its parts' rows; fills `rows`."""
-    groups = dict.fromkeys(group for part in parts if isinstance(part, _Group) for group in _groups_of(part))
+    groups = dict.fromkeys(group for part in parts if isinstance(part, Group) for group in groups_of(part))
     steps = []
     for depth, is_all in sorted({(group.depth(), group.is_all) for group in groups}):
         level = [group for group in groups if group.depth() == depth and group.is_all is is_all]
@@ -254,11 +266,12 @@ def _reductions(
     return tuple(steps)
 
 
-def _groups_of(group: _Group) -> Iterator[_Group]:
+def groups_of(group: Group) -> Iterator[Group]:
+    """A group and all that stand in it."""
     yield group
     for part in group.parts:
-        if isinstance(part, _Group):
-            yield from _groups_of(part)
+        if isinstance(part, Group):
+            yield from groups_of(part)
 
 
 def _by_value(values: NDArray[Any], tests: _Tests) -> tuple[list[list[int]], list[int]]:
@@ -268,7 +281,7 @@ def _by_value(values: NDArray[Any], tests: _Tests) -> tuple[list[list[int]], lis
         plain = [None if value != value else value for value in plain]
     seen: dict[Any, int] = {}
     ids = [seen.setdefault(value, len(seen)) for value in plain]
-    return [tests.of_none if value is None else [test(value) for test in tests.of_value] for value in seen], ids
+    return [tests.of(value) for value in seen], ids
 
 
 def _test(leaf: Leaf) -> Callable[[Any], int]:
@@ -279,6 +292,6 @@ def _test(leaf: Leaf) -> Callable[[Any], int]:
     if isinstance(leaf, OneOf):
         return lambda value: int(value in leaf.literals)
     if isinstance(leaf, Compare):
-        compare, literal = _OPERATORS[leaf.op], leaf.literal
+        compare, literal = OPERATORS[leaf.op], leaf.literal
         return lambda value: int(compare(value, literal))
     return lambda _: 0  # IsMissing of a value that is there

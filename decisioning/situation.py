@@ -83,9 +83,8 @@ def _answers(facts: Mapping[str, NDArray[Any]], n: int, catalogue: Catalogue) ->
 
 
 def _classes(inputs: Inputs, catalogue: Catalogue) -> tuple[tuple[str, ...], Bools]:
-    known = {name for name, _ in catalogue.cells}
     given = inputs.codes("customer_class").tolist()
-    is_assumed = [name not in known for name in given]
+    is_assumed = [name not in catalogue.class_names for name in given]
     settled = [catalogue.default_class if bad else name for name, bad in zip(given, is_assumed, strict=True)]
     return tuple(settled), np.array(is_assumed, dtype=bool)
 
@@ -93,7 +92,7 @@ def _classes(inputs: Inputs, catalogue: Catalogue) -> tuple[tuple[str, ...], Boo
 def _stages(inputs: Inputs) -> tuple[tuple[str, ...], Bools]:
     given = inputs.codes("stage").tolist()
     is_assumed = np.array([stage is None for stage in given], dtype=bool)
-    if not is_assumed.any():
+    if None not in given:
         return tuple(given), is_assumed
     first = inputs.facts.get("first_product_on")
     has_product = np.zeros(inputs.n, dtype=bool) if first is None else ~np.isnat(first)

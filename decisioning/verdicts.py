@@ -47,6 +47,8 @@ class Bench:
 
     def reject(self, which: NDArray[Any], code: str) -> Bools:
         """Give `code` to all of `which` (broadcast to the shape) that have no reason yet; returns those."""
+        if not np.count_nonzero(which):  # nearly always, and told in a tenth of the time
+            return which
         fresh: Bools = np.logical_and(which, self.codes == PASSES)
         np.putmask(self.codes, fresh, self.table.index(code))
         return fresh

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from glob import iglob
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ class ViewSpec:
 def view_specs(lineage: str, lifetimes: Mapping[str, int]) -> tuple[ViewSpec, ...]:
     """The three views of a lineage; `lifetimes` are the policy's days by clock: profile, today, recent."""
     return (
-        ViewSpec(MONTH, PROFILE, f"profiles/{lineage}/*.parquet", _lifetime(lifetimes["profile"])),
+        ViewSpec(MONTH, PROFILE, f"profiles/{lineage}/**/*.parquet", _lifetime(lifetimes["profile"])),
         ViewSpec(DAY, TODAY, f"views/{lineage}/today/*.parquet", _lifetime(lifetimes["today"])),
         ViewSpec(MOMENT, RECENT, f"views/{lineage}/recent/*.parquet", _lifetime(lifetimes["recent"]), is_online=False),
     )
@@ -211,9 +212,9 @@ def _views_of(feast: FeatureStore, lineage: str, service: str) -> list[FeatureVi
 
 
 def _check_files(view: FeatureView) -> None:
-    pattern = Path(view.batch_source.path)
-    if not any(pattern.parent.glob(pattern.name)):
-        raise MissingBuild(f"view {view.name!r} has no files", value=str(pattern), todo="build the view first")
+    pattern = view.batch_source.path
+    if not any(iglob(pattern, recursive=True)):  # noqa: PTH207  # the source's pattern is a text, absolute and with stars
+        raise MissingBuild(f"view {view.name!r} has no files", value=pattern, todo="build the view first")
 
 
 def _check_spine(spine: pd.DataFrame) -> None:

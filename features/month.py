@@ -1,13 +1,14 @@
-"""What a family is given: one closed month of one bank, and how its answer is joined to all customers.
+"""What a family is given: one closed month of one bank, as one wide row a customer to which it adds its columns.
 
-Nothing here names a date: the month's figures stand as columns beside the rows (`as_of`, `month_days`, `back`), so that
-the expressions of a family are the same for every month and are compiled once.
+Nothing here names a date: the month's figures stand as columns beside the rows (`as_of`, `days_0`, `has_…`), so that
+the expressions of a family are the same for every month and are compiled once. All rows are joined before the first
+family begins; a family only adds columns, so that the engine goes over a million customers once and not once a family.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import ibis
@@ -17,35 +18,23 @@ import ibis.expr.types as ir
 from features.bank.engines import STORED
 from features.vocabulary import CUSTOMER_ID, Column
 
+HELD = "held_"
+
 
 @dataclass(frozen=True)
 class Month:
     """One month at its closing, as the bank knew it then.
 
-    customers   the bank table with age, tenure_days and declared_income, and of the month as_of, month_days,
-                history_on (first day of the bank's data) and history_months (months since then, at least 1)
-    tiles       one row a customer and month of the last twelve, with `back`: 0 this month, 1 the one before …
-    standing    the day view of the morning after
-    families    answers of the families computed so far, by name
-    has         bank tables that there are; what lies before history is not "nothing" but "not known"
+    people  one row a customer: the bank table with age, tenure_days and declared_income; of the month as_of, days_0 to
+            days_11 (days of this month, of the one before …), history_on (first day of the bank's data) and
+            history_months (months since then, at least 1); the slots of its window; of the
+            day view of the morning after what CONTRACTS names; last month's profile under `held_…`, null where
+            there is none; the columns of the families computed so far
+    has     bank tables that there are; what lies before history is not "nothing" but "not known"
     """
 
-    customers: ir.Table
-    tiles: ir.Table
-    standing: ir.Table
+    people: ir.Table
     has: frozenset[str]
-    families: dict[str, ir.Table] = field(default_factory=dict)
-
-    def within(self, months: int, back: int = 0) -> Any:
-        """Tile rows of `months` months, the last of them `back` months ago."""
-        return (self.tiles.back >= back) & (self.tiles.back < back + months)
-
-    def everyone(
-        self, answer: ir.Table, columns: tuple[Column, ...], fill: Mapping[str, object] | None = None
-    ) -> ir.Table:
-        """One row for every customer: `answer` where it has one, else `fill`, in the declared columns and types."""
-        given = answer.select(CUSTOMER_ID, *[c.name for c in columns if c.name in answer.columns])
-        return select(beside(self.customers.select(CUSTOMER_ID), given), columns, fill)
 
 
 def beside(people: ir.Table, *answers: ir.Table) -> ir.Table:
@@ -55,6 +44,11 @@ def beside(people: ir.Table, *answers: ir.Table) -> ir.Table:
     return people
 
 
+def declared(people: ir.Table, columns: tuple[Column, ...], fill: Mapping[str, object] | None = None) -> ir.Table:
+    """`people` with the declared columns in their stored types: as they stand, else `fill`, absent ones as nulls."""
+    return people.mutate(**_typed(people, columns, fill))
+
+
 def select(
     table: ir.Table,
     columns: tuple[Column, ...],
@@ -62,19 +56,18 @@ def select(
     *,
     keys: tuple[str, ...] = (CUSTOMER_ID,),
 ) -> ir.Table:
-    """`table` as its keys and the declared columns in their stored types, absent columns as nulls."""
+    """The keys of `table` and the declared columns alone, as `declared` gives them."""
+    return table.select(*keys, **_typed(table, columns, fill))
+
+
+def _typed(table: ir.Table, columns: tuple[Column, ...], fill: Mapping[str, object] | None) -> dict[str, Any]:
     chosen = {}
     for column in columns:
         value = table[column.name] if column.name in table.columns else ibis.null()
         if fill and column.name in fill:
             value = value.fill_null(fill[column.name])
         chosen[column.name] = value.cast(ibis_type(column))
-    return table.select(*keys, **chosen)
-
-
-@ibis.udf.scalar.builtin(name="bit_count")  # type: ignore[untyped-decorator]  # Ibis leaves its decorators untyped
-def bit_count(mask: int) -> int:  # type: ignore[empty-body]  # the engine's own function; Ibis has no name for it
-    """Number of set bits of an integer mask."""
+    return chosen
 
 
 def ibis_type(column: Column) -> Any:

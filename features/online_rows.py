@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,6 +31,8 @@ from features.vocabulary import Column, Kind
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER = int(np.iinfo(np.int64).min)
 MICROSECOND = timedelta(microseconds=1)
+_FEW = 16  # customers of one statement that names each
+_MAPPED_BYTES = 1 << 34
 
 StoredRow = tuple[int, int, bytes]  # event_at, created_at, packed row
 
@@ -70,13 +73,18 @@ class OnlineReader:
     Keeps reading the file it opened when a newer one is published at the same path; `is_current` tells.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Raises MissingStore if nothing is published at `path`, SchemaMismatch if it was written by another layout."""
+    def __init__(self, path: Path, *, is_frozen: bool = False) -> None:
+        """Raises MissingStore if nothing is published at `path`, SchemaMismatch if it was written by another layout.
+
+        `is_frozen`: nobody ever writes into this file, as in a release; it is then read without asking for locks.
+        """
         if not path.is_file():
             raise MissingStore("no online store", value=str(path), todo="publish a build first")
         self._path = path
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        mode = "mode=ro&immutable=1" if is_frozen else "mode=ro"
+        self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, check_same_thread=False)
+        self._connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")  # a page then costs no call to the system
         self._inode = path.stat().st_ino
         self.views = stored_views(self._connection)
 
@@ -98,28 +106,40 @@ class OnlineReader:
         """The rows of `customer_ids`, in their order, as they stand at `at`; an unknown customer is all missing."""
         at_us = microseconds(at)
         found = OnlineRows({}, {}, {}, {})
+        stored = self._stored(customer_ids)
         for name, view in self.views.items():
-            rows = self.read(name, customer_ids)
-            event_us, is_known, is_stale = _standing(rows, customer_ids, at_us, view.lifetime_us)
-            is_live = (is_known & ~is_stale).tolist()
-            missing = view.codec.missing_row
-            packed = [rows[c][2] if live else missing for c, live in zip(customer_ids, is_live, strict=True)]
+            rows, missing = stored[name], (_NEVER, _NEVER, view.codec.missing_row)
+            events, known, stale, packed = [], [], [], []
+            for customer_id in customer_ids:
+                event_us, created_us, row = rows.get(customer_id, missing)
+                is_known = event_us != _NEVER and event_us <= at_us and created_us <= at_us
+                is_stale = is_known and event_us < at_us - view.lifetime_us
+                events.append(event_us if is_known else _NEVER)
+                known.append(is_known)
+                stale.append(is_stale)
+                packed.append(row if is_known and not is_stale else missing[2])
             found.arrays.update(view.codec.arrays(packed))
-            found.is_known[name], found.is_stale[name] = is_known, is_stale
-            found.event_at[name] = event_us.view("datetime64[us]")
+            found.is_known[name], found.is_stale[name] = np.array(known, dtype=bool), np.array(stale, dtype=bool)
+            found.event_at[name] = np.array(events, dtype=np.int64).view("datetime64[us]")
         return found
 
     def read(self, name: str, customer_ids: Sequence[str]) -> dict[str, StoredRow]:
         """The stored rows of those of `customer_ids` that the view has, as they are, whatever their age."""
-        table = rows_of(name)
-        columns = "r.customer_id, r.event_at, r.created_at, r.packed"
-        if len(customer_ids) == 1:  # a plain look-up takes a third of the time of a join with one element
-            query, values = f"SELECT {columns} FROM {table} r WHERE r.customer_id = ?", customer_ids[0]
-        else:
-            query = f"SELECT {columns} FROM json_each(?) ids CROSS JOIN {table} r ON r.customer_id = ids.value"
-            values = json.dumps(list(customer_ids))
+        return self._stored(customer_ids, [self.view(name).name])[name]
+
+    def _stored(
+        self, customer_ids: Sequence[str], views: Iterable[str] | None = None
+    ) -> dict[str, dict[str, StoredRow]]:
+        """The stored rows of `views` (all of them if not given) by view and customer, in one statement."""
+        found: dict[str, dict[str, StoredRow]] = {name: {} for name in (self.views if views is None else views)}
+        few = len(customer_ids) <= _FEW  # plain look-ups take a third of the time of a join with a list
+        query = _few_rows(tuple(found), len(customer_ids)) if few else _many_rows(tuple(found))
+        values = [*customer_ids] * len(found) if few else [json.dumps(list(customer_ids))] * len(found)
         with self._lock:
-            return {row[0]: row[1:] for row in self._connection.execute(query, (values,)).fetchall()}
+            rows = self._connection.execute(query, values).fetchall()
+        for name, customer_id, *row in rows:
+            found[name][customer_id] = (row[0], row[1], row[2])
+        return found
 
     def customer_ids(self) -> list[str]:
         """Every customer that some view holds, in the order of their ids."""
@@ -187,12 +207,16 @@ def rows_of(view: str) -> str:
     return f"rows_{view}"
 
 
-def _standing(
-    rows: Mapping[str, StoredRow], customer_ids: Sequence[str], at_us: int, lifetime_us: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Event instants, and whether each row is there and whether it is stale, (n,) each."""
-    instants = np.array([rows[c][:2] if c in rows else (_NEVER, _NEVER) for c in customer_ids], dtype=np.int64)
-    event_us, created_us = instants.reshape(-1, 2).T
-    is_known = (event_us != _NEVER) & (event_us <= at_us) & (created_us <= at_us)
-    is_stale = is_known & (event_us < at_us - lifetime_us)
-    return np.where(is_known, event_us, _NEVER), is_known, is_stale
+@lru_cache(maxsize=64)
+def _few_rows(views: tuple[str, ...], n: int) -> str:
+    wanted = f"customer_id IN ({', '.join('?' * n)})"
+    parts = [f"SELECT '{v}', customer_id, event_at, created_at, packed FROM {rows_of(v)} WHERE {wanted}" for v in views]
+    return " UNION ALL ".join(parts)
+
+
+@lru_cache(maxsize=8)
+def _many_rows(views: tuple[str, ...]) -> str:
+    columns = "r.customer_id, r.event_at, r.created_at, r.packed"
+    listed = "json_each(?) ids CROSS JOIN"
+    parts = [f"SELECT '{v}', {columns} FROM {listed} {rows_of(v)} r ON r.customer_id = ids.value" for v in views]
+    return " UNION ALL ".join(parts)

@@ -105,6 +105,7 @@ class RowCodec:
     def __init__(self, columns: tuple[Column, ...], dictionaries: Dictionaries) -> None:
         self.columns = columns
         self.digest = schema_digest(columns)
+        self._names = tuple(column.name for column in columns)
         self.dictionaries = {c.name: dictionaries[c.name] for c in columns if c.kind in (Kind.CODE, Kind.SET)}
         self._blocks = _blocks(columns)
         self.dtype = np.dtype([(str(kind), _STORED[kind], (len(names),)) for kind, names in self._blocks.items()])
@@ -134,14 +135,14 @@ class RowCodec:
         return [buffer[at : at + size] for at in range(0, len(buffer), size)]
 
     def arrays(self, rows: Sequence[bytes]) -> dict[str, NDArray[Any]]:
-        """n packed rows as arrays of shape (n,): numbers, integers, amounts and flags float64 with NaN, codes and sets
-        object with None, dates datetime64[D] and instants datetime64[us] with NaT."""
+        """n packed rows as arrays of shape (n,): numbers, integers, amounts and flags float64 with NaN,
+        codes and sets object with None, dates datetime64[D] and instants datetime64[us] with NaT."""
         records = self._records(rows)
         found: dict[str, NDArray[Any]] = {}
         for kind, names in self._blocks.items():
             block = np.ascontiguousarray(records[str(kind)].T)
             found.update(zip(names, self._decode(block, kind), strict=True))
-        return {column.name: found[column.name] for column in self.columns}
+        return {name: found[name] for name in self._names}
 
     def unpack(self, row: bytes) -> dict[str, Any]:
         """One packed row as Python values by column, None where missing; integers, amounts and instants exact."""
@@ -188,16 +189,17 @@ class RowCodec:
 
 
 class _Words:
-    """The dictionaries of all columns of one kind end to end, with None in front, so that one look-up serves them."""
+    """The dictionaries of all columns of one kind end to end, None before each, so that one look-up serves them."""
 
     def __init__(self, names: Sequence[str], dictionaries: Dictionaries) -> None:
-        words = [None, *(word for name in names for word in dictionaries[name])]
-        sizes = [len(dictionaries[name]) for name in names]
+        words = [word for name in names for word in (None, *dictionaries[name])]
+        sizes = [1 + len(dictionaries[name]) for name in names]
         self._words = np.array(words, dtype=object)
-        self._starts = (np.cumsum([1, *sizes[:-1]]) if sizes else np.zeros(0)).astype(np.int64)[:, None]
+        self._firsts = np.cumsum([1, *sizes[:-1]], dtype=np.int64)[:, None]  # a missing code, -1, falls on the None
 
     def of(self, block: NDArray[np.int32]) -> NDArray[np.object_]:
-        return self._words[np.where(block < 0, 0, block + self._starts)]
+        words: NDArray[np.object_] = self._words[block + self._firsts]
+        return words
 
 
 def _blocks(columns: Sequence[Column]) -> dict[Kind, tuple[str, ...]]:

@@ -29,7 +29,7 @@ from pydantic import (
     ValidationError,
 )
 
-from features.errors import BadPolicy, BadPredicate
+from features.errors import BadPolicy, BadPredicate, TiercelError
 from features.predicates import Predicate
 
 _DATED_KEYS = {"since", "unit", "source", "note"}
@@ -73,7 +73,7 @@ class PolicyBook(Generic[T]):
         sections: dict[str, Any] = {}
         for folder in folders:
             for path in sorted(folder.glob("*.yaml")):
-                sections[path.stem] = _load(path)
+                sections[path.stem] = load_yaml(path, BadPolicy)
         if not sections:
             raise BadPolicy(
                 "no policy files found",
@@ -99,7 +99,8 @@ class PolicyBook(Generic[T]):
         try:
             return self._schema(**values, version=version, digest=digest)
         except ValidationError as error:
-            raise BadPolicy(_first_complaint(error), todo="`tiercel policy check` lists the rules") from error
+            told = complaint_of(error, "policy")
+            raise BadPolicy(told, todo="`tiercel policy check` lists the rules") from error
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C parser, where there is one
@@ -117,11 +118,12 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         return super().construct_mapping(node, deep=deep)
 
 
-def _load(path: Path) -> Any:
+def load_yaml(path: Path, raises: type[TiercelError]) -> Any:
+    """What a YAML file of ours says, read as a policy is read; raises `raises` if it cannot be read."""
     try:
         return yaml.load(path.read_text("utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadPolicy("policy file cannot be read", value=str(path), todo=str(error)) from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise raises("file cannot be read as YAML", value=str(path), todo=" ".join(str(error).split())) from error
 
 
 def _is_dated(node: object) -> bool:
@@ -154,10 +156,11 @@ def _in_force(node: object, as_of: date, path: str) -> Any:
     return _in_force(node["since"][max(begun)], as_of, path)
 
 
-def _first_complaint(error: ValidationError) -> str:
+def complaint_of(error: ValidationError, what: str) -> str:
+    """What does not hold together in `what`, with the place and the value: the first five findings, one sentence."""
     lines = []
     for item in error.errors():
         where = ".".join(map(str, item["loc"]))
         got = "" if isinstance(item["input"], dict) else f" (got {item['input']!r})"
         lines.append(f"{where}: {item['msg']}{got}")
-    return "policy does not hold together: " + "; ".join(lines[:5])
+    return f"{what} does not hold together: " + "; ".join(lines[:5])

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.bank.tables import AUM_CLASSES
-from features.month import select
+from features.month import ibis_type, select
 from features.vocabulary import Column, Kind
 
 _NONE_YET = "none so far"
@@ -51,6 +51,10 @@ TODAY = (
     Column("consented_channels", Kind.SET, "channels with marketing consent, ALL for every", "no consent table"),
     Column("do_not_call", Kind.SET, "channels that the customer closed", "the bank has no such list"),
 )
+CONTRACTS = (
+    "held_products", "next_loan_end_on", "overdue_from_on", "card_opened_on", "active_services", "preapproved",
+    "customer_facts",
+)  # fmt: skip
 STANDING = (
     Column("days_to_maturity", Kind.INTEGER, "days until the next maturity", "none"),
     Column("days_to_loan_end", Kind.INTEGER, "days until the next loan ends", "none"),
@@ -76,6 +80,9 @@ def day_view(tables: Mapping[str, ir.Table], pairs: ir.Table) -> ir.Table:
         if name in tables:
             view = view.left_join(part(tables[name], pairs), ["customer_id", "on"])
             view = view.drop("customer_id_right", "on_right")
+    if "holding" in tables:
+        amounts = _maturing(tables["holding"], pairs, view)
+        view = view.left_join(amounts, ["customer_id", "on"]).drop("customer_id_right", "on_right")
     for column, table in _SETS.items():
         if table in tables:
             view = view.mutate(**{column: view[column].fill_null("|")})
@@ -90,6 +97,22 @@ def day_view(tables: Mapping[str, ir.Table], pairs: ir.Table) -> ir.Table:
     return select(view, TODAY, keys=("customer_id", "on"))
 
 
+def contracts_view(tables: Mapping[str, ir.Table], morning: ir.Table, people: ir.Table) -> ir.Table:
+    """`people` with the day view's columns that a closed month asks for, the CONTRACTS: no event is read for them.
+
+    `morning` is one row (on, known_until), the same for everybody; a customer of whom nothing is known has null.
+    """
+    for name, part in _PARTS:
+        if name in tables and name in _OF_CONTRACTS:
+            answer = part(tables[name], morning).drop("on")
+            given = answer.select("customer_id", *[column for column in answer.columns if column in CONTRACTS])
+            people = people.left_join(given, "customer_id").drop("customer_id_right")
+    absent = {column.name: ibis.null(ibis_type(column)) for column in TODAY if column.name in CONTRACTS}
+    people = people.mutate(**{name: null for name, null in absent.items() if name not in people.columns})
+    sets = [column for column, table in _SETS.items() if column in CONTRACTS and table in tables]
+    return people.mutate(**{column: people[column].fill_null("|") for column in sets})
+
+
 def standing(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[str, NDArray[Any]]:
     """What follows from the dates of n day views on the day `on` (one date, or n of them): the STANDING columns.
 
@@ -99,25 +122,27 @@ def standing(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[
     >>> float(answer["days_to_maturity"][0]), float(answer["overdue_days"][0])
     (14.0, 0.0)
     """
-    today = np.asarray(on, dtype="datetime64[D]")
+    today = np.asarray(on, dtype="datetime64[D]").astype(np.int64)
+    dates = np.concatenate([np.asarray(view[name], dtype="datetime64[D]") for name in _DAYS.values()]).view(np.int64)
+    dates = dates.reshape(len(_DAYS), -1)
+    ago = (today - dates).astype(np.float64)
+    ago[dates == _NAT] = np.nan
+    found = dict(zip(_DAYS, ago, strict=True))
+    expires = found.pop("is_risk_valid")
+    for name in _AHEAD:
+        np.negative(found[name], out=found[name])
+    found["overdue_days"][np.isnan(found["overdue_days"])] = 0.0
+    return found | {"is_risk_valid": np.where(np.isnan(expires), np.nan, expires < 0)}
 
-    def days(later: Any, earlier: Any) -> NDArray[np.float64]:
-        span = later - earlier
-        return np.where(np.isnat(span), np.nan, span.astype("timedelta64[D]").astype(np.float64))
 
-    expires = view["risk_expires_on"]
-    return {
-        "days_to_maturity": days(view["next_maturity_on"], today),
-        "days_to_loan_end": days(view["next_loan_end_on"], today),
-        "days_since_salary": days(today, view["last_salary_on"]),
-        "days_since_txn": days(today, view["last_txn_on"]),
-        "days_since_login": days(today, view["last_login_on"]),
-        "overdue_days": np.nan_to_num(days(today, view["overdue_from_on"]), nan=0.0),
-        "days_with_card": days(today, view["card_opened_on"]),
-        "days_with_product": days(today, view["first_product_on"]),
-        "days_registered": days(today, view["registered_on"]),
-        "is_risk_valid": np.where(np.isnat(expires), np.nan, (expires > today).astype(np.float64)),
-    }
+_NAT = int(np.iinfo(np.int64).min)  # how NumPy writes "not a day"
+_AHEAD = ("days_to_maturity", "days_to_loan_end")
+_DAYS = {
+    "days_to_maturity": "next_maturity_on", "days_to_loan_end": "next_loan_end_on",
+    "days_since_salary": "last_salary_on", "days_since_txn": "last_txn_on", "days_since_login": "last_login_on",
+    "overdue_days": "overdue_from_on", "days_with_card": "card_opened_on", "days_with_product": "first_product_on",
+    "days_registered": "registered_on", "is_risk_valid": "risk_expires_on",
+}  # fmt: skip
 
 
 def _person(tables: Mapping[str, ir.Table], pairs: ir.Table) -> ir.Table:
@@ -128,9 +153,9 @@ def _person(tables: Mapping[str, ir.Table], pairs: ir.Table) -> ir.Table:
 
 
 def _facts(table: ir.Table, pairs: ir.Table, happened: str) -> ir.Table:
-    """Rows of `table` beside each pair that may see them."""
+    """Rows of `table` beside each pair that may see them; pairs that name no customer are everybody's."""
     rows = table.rename({"_happened": happened})
-    joined = pairs.join(rows, "customer_id")
+    joined = pairs.join(rows, "customer_id") if "customer_id" in pairs.columns else rows.cross_join(pairs)
     return joined.filter(joined._happened < joined.on, joined.known_at <= joined.known_until)
 
 
@@ -173,16 +198,18 @@ def _daily(view: ir.Table) -> Any:
 
 def _holdings(table: ir.Table, pairs: ir.Table) -> ir.Table:
     t = _held(_facts(table, pairs, "opened_on"))
-    ahead = t.matures_on.notnull() & (t.matures_on >= t.on)
-    rows = t.mutate(ahead_on=ibis.ifelse(ahead, t.matures_on, None))
-    first = rows.group_by("customer_id", "on").agg(
-        held_products=_set_of(rows.product_id),
-        next_maturity_on=rows.ahead_on.min(),
+    return t.group_by("customer_id", "on").agg(
+        held_products=_set_of(t.product_id),
+        next_maturity_on=t.matures_on.min(where=t.matures_on >= t.on),
     )
-    both = rows.join(first.select("customer_id", "on", "next_maturity_on"), ["customer_id", "on"])
-    due = both.filter(both.ahead_on == both.next_maturity_on)
-    amounts = due.group_by("customer_id", "on").agg(next_maturity_amount=due.amount.cast("float64").sum())
-    return first.left_join(amounts, ["customer_id", "on"]).drop("customer_id_right", "on_right")
+
+
+def _maturing(table: ir.Table, pairs: ir.Table, view: ir.Table) -> ir.Table:
+    """Amount of the holdings that mature on the next maturity of the view."""
+    t = _held(_facts(table, pairs, "opened_on"))
+    first = view.filter(view.next_maturity_on.notnull()).select("customer_id", "on", matures_on=view.next_maturity_on)
+    due = t.join(first, ["customer_id", "on", "matures_on"])
+    return due.group_by("customer_id", "on").agg(next_maturity_amount=due.amount.cast("float64").sum())
 
 
 def _loans(table: ir.Table, pairs: ir.Table) -> ir.Table:
@@ -255,6 +282,7 @@ _PARTS: tuple[tuple[str, Any], ...] = (
     ("service_activation", _services), ("risk_assessment", _risk), ("preapproval", _preapprovals),
     ("customer_fact", _customer_facts), ("consent", _consents), ("do_not_call", _closed_channels),
 )  # fmt: skip
+_OF_CONTRACTS = ("holding", "loan", "service_activation", "preapproval", "customer_fact")
 _SETS = {
     "held_products": "holding", "active_services": "service_activation", "preapproved": "preapproval",
     "customer_facts": "customer_fact", "consented_channels": "consent", "do_not_call": "do_not_call",

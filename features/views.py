@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.bank.engines import STORED, Bank, write_parquet
+from features.bank.engines import STORED, Bank
 from features.policy import Bank as BankPolicy
 from features.recent import RECENT, Happenings, happenings, recent
 from features.today import day_view
@@ -36,7 +36,7 @@ def write_spine(bank: Bank, lineage: str, spine: pd.DataFrame, policy: BankPolic
     today, moment = folder / "today" / f"{name}.parquet", folder / "recent" / f"{name}.parquet"
     local = (asked.event_timestamp - pd.Timedelta(hours=policy.day_lag_hours)).dt.tz_convert(policy.zone)
     days = pd.DataFrame({CUSTOMER_ID: asked[CUSTOMER_ID], "on": local.dt.date}).drop_duplicates()
-    write_parquet(bank.con, _days(bank, days, policy), today)
+    bank.write(_days(bank, days, policy), today)
     moment.parent.mkdir(parents=True, exist_ok=True)
     half = moment.with_suffix(".half")
     pq.write_table(_moments(bank, asked), half)
@@ -51,7 +51,7 @@ def write_today(bank: Bank, lineage: str, instant: datetime, policy: BankPolicy)
     people = people.filter(people.registered_on < ibis.literal(on), people.known_at <= ibis.literal(instant))
     days = people.select(CUSTOMER_ID, on=ibis.literal(on)).to_pandas()
     path = bank.home / "views" / lineage / "today" / f"{on}.parquet"
-    write_parquet(bank.con, _days(bank, days, policy), path)
+    bank.write(_days(bank, days, policy), path)
     return path
 
 

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from features.errors import TiercelError
+from serving.telling import USER_MISTAKE, progress, say, told
 
-P = ParamSpec("P")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Know the customer, learn who responds, decide, serve, listen.")  # fmt: skip
 release_app = typer.Typer(no_args_is_help=True, help="What serving stands on: list, cut, roll back.")
@@ -33,7 +28,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs inst
 Day = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Last day that counts.")]
 Instant = Annotated[str | None, typer.Option("--as-of", help="Instant at which the clock stands, with its zone.")]
 _HOME = Path(".tiercel")
-_USER_MISTAKE = 2
 
 
 class ModelName(StrEnum):
@@ -44,52 +38,11 @@ class ModelName(StrEnum):
     ALL = "all"
 
 
-class Source(StrEnum):
-    """Data sets with an importer."""
+class Engine(StrEnum):
+    """Where the expressions of a build run."""
 
-    STARBUCKS = "starbucks"
-
-
-def told(command: Callable[P, None]) -> Callable[P, None]:
-    """The command, a mistake told in one sentence and exit code 2 instead of a traceback."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except TiercelError as error:
-            Console(stderr=True, soft_wrap=True).print(f"tiercel: {error}", markup=False, highlight=False)
-            raise typer.Exit(_USER_MISTAKE) from error
-
-    return run
-
-
-def say(text: str, data: object, *, as_json: bool) -> None:
-    """One answer: `text` for people or `data` for programs."""
-    if as_json:
-        sys.stdout.write(json.dumps(data, default=str, ensure_ascii=False) + "\n")
-    else:
-        Console(soft_wrap=True).print(text, markup=False, highlight=False)
-
-
-@contextmanager
-def progress(title: str, *, as_json: bool = False) -> Iterator[Callable[[str, float], None]]:
-    """A bar on the terminal's error stream while something long runs; plain lines where there is no terminal."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=as_json, transient=False) as bar:
-        task = bar.add_task(title, total=1.0)
-
-        def moved(what: str, share: float) -> None:
-            bar.update(task, completed=share, description=title if share >= 1 else f"{title}: {what}")
-
-        yield moved
+    DUCKDB = "duckdb"
+    SPARK = "spark"
 
 
 def _clock(home: Path, instant: str | None = None) -> Any:
@@ -119,35 +72,51 @@ def simulate(
     say(f"{place}: {summary.simulated(made)}", made.to_json(), as_json=as_json)
 
 
-@app.command("import", epilog="example: tiercel import starbucks ../shared/data/starbucks_offers --out .starbucks")
+@app.command("import", epilog="example: tiercel import bank.yaml ../exports --out .tiercel   (or berka, starbucks)")
 @told
 def import_(
-    source: Annotated[Source, typer.Argument(help="Which importer.")],
-    path: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    source: Annotated[str, typer.Argument(metavar="NAME|MAPPING.yaml", help="A data set we know, or a mapping file.")],
+    path: Annotated[Path, typer.Argument(help="Folder of the files.")],
+    propose: Annotated[bool, typer.Option("--propose", help="Draft the mapping file from the folder's files.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="The new home; default --home.")] = None,
     home: Home = _HOME,
     as_json: Json = False,
 ) -> None:
-    """Bring a bank's files into a home, with its own policy and clock."""
-    from features.bank.sources import starbucks
-    from serving import jobs
+    """Bring a bank's files into a home, with its own policy and clock, or draft the mapping that does."""
+    from serving import importing
 
-    place = out or home
-    kept = {Source.STARBUCKS: starbucks.bring_in}[source](path, place)
-    kept["offer"] = jobs.write_catalogue(place)
-    rows = ", ".join(f"{n:,} {name}" for name, n in kept.items())
-    say(f"{place} holds {rows}; next: tiercel build --home {place}", {"home": place, "rows": kept}, as_json=as_json)
+    if propose:
+        draft = importing.propose(Path(source), path)
+        say("\n".join(draft.lines()), draft.to_json(), as_json=as_json)
+        return
+    with progress("import", as_json=as_json) as moved:
+        done = importing.bring_in(source, path, out or home, moved)
+    say("\n".join(done.lines()), done.to_json(), as_json=as_json)
 
 
-@app.command(epilog="example: tiercel build --as-of 2025-12-31")
+@app.command(epilog="examples: tiercel build --as-of 2025-12-31; tiercel build --restate 2025-10")
 @told
-def build(as_of: Day = None, home: Home = _HOME, as_json: Json = False) -> None:
+def build(
+    as_of: Day = None,
+    restate: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m"], help="First month of a new lineage that sees late rows known by now."),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="Where it runs; spark asks for the extra `spark` and Java 17.")
+    ] = Engine.DUCKDB,
+    home: Home = _HOME,
+    as_json: Json = False,
+) -> None:
     """Build every closed month that is not built yet."""
     from serving import jobs
 
     standing = {b.path for b in jobs.standing_builds(home)}
     with progress("build", as_json=as_json) as moved:
-        builds = jobs.build(home, _clock(home), as_of=as_of.date() if as_of else None, progress=moved)
+        builds = jobs.build(
+            home, _clock(home), as_of=as_of.date() if as_of else None, restate=restate.date() if restate else None,
+            engine=engine, progress=moved,
+        )  # fmt: skip
     fresh = [b for b in builds if b.path not in standing]
     last = builds[-1]
     say(
@@ -258,7 +227,7 @@ def policy_check(as_of: Day = None, home: Home = _HOME, as_json: Json = False) -
     lines = [str(finding) for finding in findings]
     say("\n".join(lines) or "the policy holds together", lines, as_json=as_json)
     if findings:
-        raise typer.Exit(_USER_MISTAKE)
+        raise typer.Exit(USER_MISTAKE)
 
 
 @app.command(epilog="example: tiercel decide --channel APP --limit 3")
@@ -355,12 +324,20 @@ def audit_verify(home: Home = _HOME, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command(epilog="example: tiercel doctor")
+@app.command(epilog="example: tiercel doctor --bank")
 @told
-def doctor(home: Home = _HOME, as_json: Json = False) -> None:
+def doctor(
+    bank: Annotated[bool, typer.Option("--bank", help="What works with the bank's tables, and what waits.")] = False,
+    home: Home = _HOME,
+    as_json: Json = False,
+) -> None:
     """What this home has, what it lacks, and where its key files are."""
-    from serving.doctor import examine
+    from serving.doctor import examine, examine_bank
 
+    if bank:
+        told_of = examine_bank(home)
+        say("\n".join(told_of.lines()), told_of.to_json(), as_json=as_json)
+        return
     found = examine(home)
     say("\n".join(f"{what:<12} {state}" for what, state in found.items()), found, as_json=as_json)
 

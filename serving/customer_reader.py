@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -38,7 +38,7 @@ class CustomerReader:
 
     def __init__(self, path: Path) -> None:
         """Raises MissingStore or SchemaMismatch where the rows cannot be read."""
-        self._rows = OnlineReader(path)
+        self._rows = OnlineReader(path, is_frozen=True)
 
     @property
     def views(self) -> dict[str, float]:
@@ -48,10 +48,9 @@ class CustomerReader:
     def read(self, customer_ids: Sequence[str], *, at: datetime, day: date) -> Customers:
         """The customers as they stand at `at`, on the business day `day`."""
         rows = self._rows.rows(customer_ids, at=at)
-        known = np.logical_or.reduce(list(rows.is_known.values()))
-        stale = np.logical_or.reduce(list(rows.is_stale.values()))
+        known, stale = (_any_of(marks.values()) for marks in (rows.is_known, rows.is_stale))
         facts = rows.arrays
-        if known.all():
+        if np.count_nonzero(known) == len(known):
             ids, unknown = tuple(customer_ids), tuple[str, ...]()
         else:
             ids, unknown = _parted(customer_ids, known)
@@ -74,6 +73,13 @@ def recent_facts(n: int, now: datetime, happened: Happenings) -> Facts:
     """The RECENT columns of n customers at `now`, shape (n,); `happened` counts customers 0 … n − 1."""
     instant = np.datetime64(now.replace(tzinfo=None), "us")
     return dict(recent(np.arange(n, dtype=np.int64), np.full(n, instant), happened))
+
+
+def _any_of(marks: Iterable[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    first, *others = marks
+    for other in others:
+        first = first | other
+    return first
 
 
 def _parted(customer_ids: Sequence[str], known: NDArray[np.bool_]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -7,7 +7,7 @@ that a switch at noon does not draw anew; later decisions of the day name the fi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,21 +19,28 @@ from decisioning.decide import decide
 from decisioning.inputs import Inputs
 from features.errors import MissingRelease, TiercelError
 from features.policy import segments
-from serving.api.answers import text_of
 from serving.api.documents import DecisionRequest
-from serving.batches import Batch, batches, of_one
+from serving.batches import Batch, Terms, batches
 from serving.customer_reader import Facts
 from serving.errors import UnknownChannel, UnknownCustomer, UnknownOffer
 from serving.ground import Ground, Rulebook
-from serving.ledger import DecisionRow, Finish, FirstDecision, Ledger, RecentRows
+from serving.ledger import DecisionRow, Finish, FirstDecision, Ledger, Moment
 from serving.moment import closed_channels, moment_facts, recent_of
 from serving.portraits import Known
-from serving.records import Kept, kept_of, new_decision_id, placements_of
+from serving.records import Kept, kept_of, new_decision_id, placements_of, written
 from serving.releases import current
-from serving.repeats import FirstDecisions, epoch_of
-from serving.settings import Clock, zone_of
+from serving.repeats import epoch_of, start_of
+from serving.settings import Clock, Settings, ledger_url, zone_of
 
 NO_PRICES = "none"  # until an allocation publishes shadow prices
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request: what it asks, and of which customers."""
+
+    asked: DecisionRequest
+    customer_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +59,17 @@ class Desk:
         self.home = home
         self.clock = clock
         self.ledger = ledger
-        self._firsts = FirstDecisions(ledger)
         self._ground: Ground | None = None
         self._retired: Ground | None = None
         self._trouble: TiercelError = MissingRelease("nothing has been released", todo="run `tiercel release cut`")
         self.refresh()
 
     @classmethod
-    def open(cls, home: Path, clock: Clock) -> Self:
-        """The desk of `home`; it opens without a release too. Raises what opening the ledger raises."""
-        home = home.resolve()
+    def open(cls, settings: Settings, clock: Clock) -> Self:
+        """The desk of a home; it opens without a release too. Raises what opening the ledger raises."""
+        home = settings.home.resolve()
         zone = zone_of(segments(home / "policy" / "segments").view(clock.now().date()).bank.zone)
-        ledger = Ledger.open(f"sqlite:///{home / 'ledger.db'}", home, zone=zone, clock=clock.now)
+        ledger = Ledger.open(ledger_url(settings), home, zone=zone, clock=clock.now)
         clock.move_past(ledger.latest_at())
         return cls(home, clock, ledger)
 
@@ -107,25 +113,37 @@ class Desk:
 
     def decide(self, asked: DecisionRequest, customer_ids: Sequence[str]) -> Decided:
         """The decisions of `customer_ids`, not yet kept; raises UnknownChannel, UnknownOffer and why not ready."""
+        self.check(asked)
+        return self.together([Question(asked, tuple(customer_ids))])[0]
+
+    def check(self, asked: DecisionRequest) -> None:
+        """Raise UnknownChannel, UnknownOffer, or why nothing can be decided now."""
+        _check(asked, self.rulebook())
+
+    def together(self, questions: Sequence[Question]) -> list[Decided]:
+        """The decisions that several checked questions ask for, in one pass; no customer may stand in two of them."""
         ground, now = self.ground(), self.clock.now()
         day = ground.business_day(now)
         rules = ground.rulebook(day)
-        _check(asked, rules)
-        customers = ground.reader.read(customer_ids, at=now, day=day)
-        firsts = self._firsts.of(customers.ids, day=day, zone=ground.zone, before=now)
-        kept: dict[str, Kept] = {}
-        rows: list[DecisionRow] = []
-        epochs = [self._epoch(firsts.get(customer), ground) for customer in customers.ids]
-        for batch in batches(customers, epochs):
-            inputs = self._inputs(asked, batch, ground, rules, now)
-            for place, decision in enumerate(decide(inputs, rules.catalogue, rules.policy)):
+        askers = {customer: question.asked for question in questions for customer in question.customer_ids}
+        customers = ground.reader.read(list(askers), at=now, day=day)
+        moment = self._moment(customers.ids, ground, now)
+        firsts, facts = moment.firsts, self._facts(customers.ids, customers.facts, moment, rules, now)
+        terms = [
+            _terms(askers[customer], self._epoch(firsts.get(customer), ground), is_stale)
+            for customer, is_stale in zip(customers.ids, customers.stale.tolist(), strict=True)
+        ]
+        found: dict[str, tuple[Kept, DecisionRow | None]] = {}
+        for batch in batches(terms, facts, recent_of(moment.recent)):
+            ids = tuple(customers.ids[place] for place in batch.places)
+            inputs = _inputs(ids, batch, ground, rules, now)
+            for decision, plain in zip(decide(inputs, rules.catalogue, rules.policy), inputs.each_json(), strict=True):
                 first = firsts.get(decision.customer_id)
-                decision_id = None if asked.dry_run else new_decision_id(now)
-                one = kept_of(decision, decision_id, first.decision_id if first else None)
-                kept[decision.customer_id] = one
-                if not asked.dry_run:
-                    rows.append(_row(one, of_one(inputs, place), ground, rules))
-        return Decided(kept, customers.unknown, tuple(rows))
+                is_kept = not askers[decision.customer_id].dry_run
+                one = kept_of(decision, new_decision_id(now) if is_kept else None, first.decision_id if first else None)
+                row = _row(one, batch.terms.channel, written(plain), ground, rules) if is_kept else None
+                found[decision.customer_id] = one, row
+        return [_answered(question, found) for question in questions]
 
     def known(self, customer_id: str, now: datetime) -> Known | None:
         """What is known of one customer at `now`; None for one whom the release does not know."""
@@ -135,7 +153,7 @@ class Desk:
         found = ground.reader.read([customer_id], at=now, day=day)
         if not found.ids:
             return None
-        facts, _ = self._facts(found.ids, found.facts, ground, rules, now)
+        facts = self._facts(found.ids, found.facts, self._moment(found.ids, ground, now), rules, now)
         scores = rules.scorer.score(facts, 1, "")
         p_best = None if scores is None else float(np.nanmax(scores.p))
         return Known(customer_id, facts, p_best, bool(found.stale[0]))
@@ -150,42 +168,57 @@ class Desk:
             return ground.release.epoch
         return epoch_of(self.home, first.release_id) or ground.release.epoch
 
-    def _facts(
-        self, ids: tuple[str, ...], rows: Facts, ground: Ground, rules: Rulebook, now: datetime
-    ) -> tuple[Facts, RecentRows]:
-        """Rows, moment and churn of customers, and the ledger's rows that the moment came from."""
-        recent = self.ledger.recent(ids, now)
-        facts = rows | moment_facts(len(ids), now, recent)
-        closed = self.ledger.do_not_call(ids, ground.business_day(now))
-        facts["do_not_call"] = closed_channels(ids, facts["do_not_call"], closed)
-        facts["p_churn"] = rules.scorer.churn(facts, len(ids))
-        return facts, recent
+    def _moment(self, ids: tuple[str, ...], ground: Ground, now: datetime) -> Moment:
+        day = ground.business_day(now)
+        return self.ledger.moment(ids, before=now, on=day, start=start_of(day, ground.zone))
 
-    def _inputs(self, asked: DecisionRequest, batch: Batch, ground: Ground, rules: Rulebook, now: datetime) -> Inputs:
-        scorer = rules.scorer
-        facts, recent = self._facts(batch.ids, batch.facts, ground, rules, now)
-        scores = scorer.score(facts, len(batch.ids), asked.channel)
-        return Inputs(
-            customer_ids=batch.ids,
-            facts=facts,
-            recent=recent_of(recent),
-            p=None if scores is None else scores.p,
-            p_channel=None if scores is None else scores.p_channel,
-            uplift_share=scorer.uplift_share,
-            uplift_is_assumed=scorer.uplift_is_assumed,
-            channel=asked.channel,
-            limit=asked.limit,
-            now=now,
-            zone=ground.zone.key,
-            consent_basis=ground.consent_basis,
-            release_id=ground.id,
-            epoch=batch.epoch,
-            prices_version=NO_PRICES,
-            asked=asked.context.asked,
-            moment=asked.context.moment,
-            degraded=scores is None,
-            stale=batch.is_stale,
-        )
+    def _facts(self, ids: tuple[str, ...], rows: Facts, moment: Moment, rules: Rulebook, now: datetime) -> Facts:
+        """Rows, moment and churn of customers."""
+        facts = rows | moment_facts(len(ids), now, moment.recent)
+        facts["do_not_call"] = closed_channels(ids, facts["do_not_call"], moment.closed)
+        facts["p_churn"] = rules.scorer.churn(facts, len(ids))
+        return facts
+
+
+def _terms(asked: DecisionRequest, epoch: str, is_stale: bool) -> Terms:
+    return Terms(asked.channel, asked.limit, asked.context.asked, asked.context.moment, epoch, is_stale)
+
+
+def _inputs(ids: tuple[str, ...], batch: Batch, ground: Ground, rules: Rulebook, now: datetime) -> Inputs:
+    terms, scorer = batch.terms, rules.scorer
+    scores = scorer.score(batch.facts, len(ids), terms.channel)
+    return Inputs(
+        customer_ids=ids,
+        facts=batch.facts,
+        recent=batch.recent,
+        p=None if scores is None else scores.p,
+        p_channel=None if scores is None else scores.p_channel,
+        uplift_share=scorer.uplift_share,
+        uplift_is_assumed=scorer.uplift_is_assumed,
+        channel=terms.channel,
+        limit=terms.limit,
+        now=now,
+        zone=ground.zone.key,
+        consent_basis=ground.consent_basis,
+        release_id=ground.id,
+        epoch=terms.epoch,
+        prices_version=NO_PRICES,
+        asked=terms.asked,
+        moment=terms.moment,
+        degraded=scores is None,
+        stale=terms.is_stale,
+    )
+
+
+def _answered(question: Question, found: Mapping[str, tuple[Kept, DecisionRow | None]]) -> Decided:
+    """What one question gets of the decisions that were made."""
+    kept, rows = {}, []
+    for customer in question.customer_ids:
+        if customer in found:
+            kept[customer], row = found[customer]
+            if row is not None:
+                rows.append(row)
+    return Decided(kept, tuple(c for c in question.customer_ids if c not in found), tuple(rows))
 
 
 def _check(asked: DecisionRequest, rules: Rulebook) -> None:
@@ -201,22 +234,22 @@ def unknown_customer(customer_id: str) -> UnknownCustomer:
     return UnknownCustomer("no customer of this id in the release", value=customer_id)
 
 
-def _row(one: Kept, inputs: Inputs, ground: Ground, rules: Rulebook) -> DecisionRow:
+def _row(one: Kept, channel: str, inputs: str, ground: Ground, rules: Rulebook) -> DecisionRow:
     decision = one.decision
     return DecisionRow(
-        decision_id=one.public["decision_id"],
+        decision_id=str(one.decision_id),
         customer_id=decision.customer_id,
         decided_at=decision.decided_at,
-        channel=inputs.channel,
+        channel=channel,
         release_id=decision.release_id,
         prices_version=decision.prices_version,
         segments_digest=ground.release.manifest["segments_digest"],
         decisions_digest=rules.policy.digest,
         arm=decision.arm.name,
         answer=one.stored_text(),
-        inputs=text_of(inputs.to_json()),
-        placements=placements_of(one, rules.catalogue, rules.policy),
-        repeat_of=one.public["repeat_of"],
+        inputs=inputs,
+        placements=placements_of(one, rules.catalogue, rules.costs),
+        repeat_of=one.repeat_of,
         is_degraded=decision.degraded,
         is_fallback=decision.fallback,
         is_stale=decision.stale,

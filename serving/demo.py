@@ -16,10 +16,10 @@ from rich.console import Console
 from features.errors import NotReady
 from insight.mix import mix
 from serving import jobs, summary
-from serving.cli import progress
 from serving.security import make_keys
 from serving.settings import clock_of, home_facts, read_settings
 from serving.summary import Tally
+from serving.telling import progress
 
 SEED = 7
 _FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # the drawing would fetch its font from elsewhere

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
 
 from features import profiles
 from features.bank.tables import TABLES
-from features.errors import TiercelError
+from features.errors import BadBank, TiercelError
+from insight.mix import Mix, mix
 from serving import releases
+from serving.abilities import Abilities, of_home
 from serving.settings import home_facts
 
 _LIBRARIES = ("duckdb", "ibis-framework", "sqlglot", "feast", "mlflow", "lightgbm", "pyarrow")
@@ -29,6 +35,55 @@ def examine(home: Path) -> dict[str, str]:
         "keys": ", ".join(keys) or "none; `tiercel keys` makes them",
         "libraries": ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class BankState:
+    """The bank of a home: rows, what was set aside at the last import, and what works with its tables."""
+
+    rows: dict[str, int]
+    aside: dict[str, int]
+    can: Abilities
+    mix: Mix | None
+
+    def lines(self) -> list[str]:
+        rows = ", ".join(f"{n:,} {name}" for name, n in self.rows.items())
+        aside = ", ".join(f"{n:,} × {rule}" for rule, n in self.aside.items()) or "nothing"
+        return [f"bank: {rows}", f"set aside: {aside}", *self.can.lines(), *self._mix()]
+
+    def _mix(self) -> list[str]:
+        """The customers of the newest month by tier, grade, stage and cell."""
+        if self.mix is None:
+            return ["no month is built yet: tiercel build"]
+        groups = {
+            "tiers": self.mix.tiers,
+            "grades": self.mix.grades,
+            "stages": self.mix.stages,
+            "cells": self.mix.cells,
+        }
+        counts = {name: ", ".join(f"{s.name} {s.n_customers:,}" for s in group) for name, group in groups.items()}
+        return [f"{name}: {told or 'none'}" for name, told in counts.items()]
+
+    def to_json(self) -> dict[str, Any]:
+        mix = None if self.mix is None else asdict(self.mix)
+        return {"rows": self.rows, "aside": self.aside, **self.can.to_json(), "mix": mix}
+
+
+def examine_bank(home: Path) -> BankState:
+    """The bank of `home`; raises BadBank where there is none."""
+    rows = {}
+    for name in TABLES:
+        files = sorted((home / "bank" / name).glob("*.parquet"))
+        if files:
+            rows[name] = sum(pq.read_metadata(file).num_rows for file in files)
+    if "customer" not in rows:
+        raise BadBank("this folder holds no bank", value=str(home), todo="run `tiercel simulate` or `tiercel import`")
+    aside: dict[str, int] = {}
+    for file in sorted((home / "quarantine").glob("*.parquet")):
+        for rule in pq.read_table(file, columns=["_rule"])["_rule"].to_pylist():
+            aside[f"{file.stem}: {rule}"] = aside.get(f"{file.stem}: {rule}", 0) + 1
+    built = list(profiles.builds(home))
+    return BankState(rows, aside, of_home(home), mix(built[-1].path) if built else None)
 
 
 def _release(home: Path) -> str:

@@ -45,7 +45,5 @@ def _facts(inputs: dict[str, Any], actor: Actor) -> dict[str, Any]:
     cleared = actor.may_see(Sensitivity.C2)
     every = {**inputs["numbers"], **inputs["codes"], **inputs["dates"]}
     return {
-        name: values[0]
-        for name, values in sorted(every.items())
-        if values[0] is not None and (cleared or name not in C2_FACTS)
+        name: value for name, value in sorted(every.items()) if value is not None and (cleared or name not in C2_FACTS)
     }

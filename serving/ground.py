@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import cast
 from zoneinfo import ZoneInfo
 
@@ -27,6 +29,7 @@ class Rulebook:
     policy: DecisionsPolicy
     catalogue: Catalogue
     scorer: Scorer
+    costs: Mapping[str, Decimal]  # of a contact, by channel
 
 
 class Ground:
@@ -76,7 +79,8 @@ class Ground:
 
     def _laid_out(self, policy: DecisionsPolicy) -> Rulebook:
         catalogue = catalogue_of(policy, self.segments)
-        return Rulebook(policy, catalogue, Scorer.of(self.champions, catalogue, policy))
+        costs = {name: Decimal(str(channel.unit_cost_amount)) for name, channel in policy.channels.items()}
+        return Rulebook(policy, catalogue, Scorer.of(self.champions, catalogue, policy), costs)
 
 
 def catalogue_of(policy: DecisionsPolicy, segments: SegmentsPolicy) -> Catalogue:

@@ -24,7 +24,7 @@ from decisioning.catalogue.checks import check
 from decisioning.catalogue.findings import Finding
 from decisioning.policy import DecisionsPolicy, decisions
 from features import profiles, views
-from features.bank.engines import Bank, arrow_schema, open_bank
+from features.bank.engines import ENGINES, Bank, arrow_schema, month_end, open_bank
 from features.bank.tables import TABLES
 from features.errors import BadRequest, NotFound
 from features.facts import FACTS
@@ -39,7 +39,7 @@ from serving.deciding import Desk
 from serving.ledger import Ledger
 from serving.records import public_of
 from serving.releases import Release
-from serving.settings import Clock, zone_of
+from serving.settings import Clock, ledger_url, read_settings, zone_of
 
 if TYPE_CHECKING:
     from simulation.world import Summary
@@ -92,9 +92,23 @@ def simulate(home: Path, *, customers: int, months: int, seed: int, last_on: dat
     return made
 
 
-def build(home: Path, clock: Clock, *, as_of: date | None = None, progress: Progress = profiles.silent) -> list[Build]:
-    """Every closed month of the home, built where it was not."""
-    return profiles.build(home, segments_book(home), instant=clock.now(), as_of=as_of, progress=progress)
+def build(
+    home: Path,
+    clock: Clock,
+    *,
+    as_of: date | None = None,
+    restate: date | None = None,
+    engine: str = ENGINES[0],
+    progress: Progress = profiles.silent,
+) -> list[Build]:
+    """Every closed month of the home, built where it was not, on the engine of that name.
+
+    With a day of a month in `restate`, a new lineage that sees all that is known now from that month on.
+    """
+    return profiles.build(
+        home, segments_book(home), instant=clock.now(), as_of=as_of, restate=month_end(restate) if restate else None,
+        engine=engine, progress=progress,
+    )  # fmt: skip
 
 
 def write_catalogue(home: Path) -> int:
@@ -204,11 +218,12 @@ def cut_release(home: Path, clock: Clock) -> tuple[Release, bool]:
 @contextmanager
 def desk(home: Path, clock: Clock) -> Iterator[Desk]:
     """The desk of a home, closed at the end; raises NotFound where nothing was ever decided or published."""
-    if not (home / "ledger.db").exists():
+    told = read_settings(home=home)
+    if told.ledger_url is None and not (home / "ledger.db").exists():
         raise NotFound(
             "this home has no ledger", value=str(home), todo="run `tiercel day` first, or name another --home"
         )
-    opened = Desk.open(home.resolve(), clock)
+    opened = Desk.open(told, clock)
     try:
         yield opened
     finally:
@@ -249,7 +264,7 @@ def _seed_ledger(bank: Bank, home: Path, clock: Clock, now: datetime, policy: Se
             told = known.mutate(**{column: ibis.greatest(known[column], known.known_at)})
             is_open = told.closed_at.isnull() if name == "complaint" else ibis.literal(False)
             rows[name] = told.filter((told[column] >= ibis.literal(since)) | is_open).to_pyarrow()
-    url = f"sqlite:///{home.resolve() / 'ledger.db'}"
+    url = ledger_url(read_settings(home=home))
     with Ledger.open(url, home.resolve(), zone=zone_of(policy.bank.zone), clock=clock.now) as ledger:
         ledger.seed_history(
             contacts=rows.get("contact"), responses=rows.get("response"), complaints=rows.get("complaint")

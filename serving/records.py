@@ -9,17 +9,19 @@ from __future__ import annotations
 import itertools
 import json
 import secrets
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from math import isfinite
 from typing import Any
+
+import orjson
 
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.decision import Decision
-from decisioning.policy import DecisionsPolicy
 from decisioning.reasons import what_would_allow
 from features.vocabulary import Purpose
-from serving.api.answers import text_of
 from serving.ledger import PlacementRow
 
 Plain = dict[str, Any]
@@ -33,13 +35,24 @@ class Kept:
     """One decision in the forms that serving needs: what is told, and what is kept beside it."""
 
     decision: Decision
+    decision_id: str | None
+    repeat_of: str | None
     public: Plain
     private: Plain
     public_text: str
 
     def stored_text(self) -> str:
         """The record as the ledger keeps it."""
-        return f"{self.public_text[:-1]},{text_of(self.private)[1:]}"
+        return f"{self.public_text[:-1]},{written(self.private)[1:]}"
+
+
+def written(plain: Plain) -> str:
+    """A record as compact JSON text, floats by their shortest exact form.
+
+    >>> written({"n": 1, "名": [None, 0.1]})
+    '{"n":1,"名":[null,0.1]}'
+    """
+    return orjson.dumps(plain).decode()
 
 
 def new_decision_id(now: datetime) -> str:
@@ -60,24 +73,32 @@ def placement_id_of(decision_id: str, rank: int) -> str:
 
 def kept_of(decision: Decision, decision_id: str | None, repeat_of: str | None) -> Kept:
     """The record of a decision; without an id (a dry run) its slots have no placement."""
-    body = plain(decision)
-    private = {name: body.pop(name) for name in _PRIVATE}
-    body["offers"] = [
-        {"placement_id": None if decision_id is None else placement_id_of(decision_id, slot["rank"]), **slot}
-        for slot in body["offers"]
+    public = {"decision_id": decision_id, **decision.stated(), "repeat_of": repeat_of}
+    public["offers"] = [
+        {"placement_id": None if decision_id is None else placement_id_of(decision_id, slot["rank"]), **_exact(slot)}
+        for slot in public["offers"]
     ]
-    public = {"decision_id": decision_id, **body, "repeat_of": repeat_of}
-    return Kept(decision, public, private, text_of(public))
+    return Kept(decision, decision_id, repeat_of, public, _private(decision), written(public))
 
 
 def plain(decision: Decision) -> Plain:
     """All that was decided as plain data, reasons against an offer as (offer, filter, code, until)."""
-    body = replace(decision, suppressed=()).to_json()
-    body["suppressed"] = [
-        [out.offer_id, out.filter, out.code, None if out.until is None else out.until.isoformat()]
+    return decision.stated() | _private(decision)
+
+
+def _private(decision: Decision) -> Plain:
+    suppressed = [
+        (out.offer_id, out.filter, out.code, None if out.until is None else out.until.isoformat())
         for out in decision.suppressed
     ]
-    return body
+    return {"suppressed": suppressed, "shadow": [slot.to_json() for slot in decision.shadow]}
+
+
+def _exact(slot: Plain) -> Plain:
+    """A slot whose score is a number: JSON has neither NaN nor infinity, and the writer would write null for them."""
+    if not isfinite(slot["score"]):
+        raise ArithmeticError(f"the score of offer {slot['offer_id']} is not a number")
+    return slot
 
 
 def decided_part(record: Plain) -> Plain:
@@ -96,12 +117,12 @@ def told(kept: Kept, explain: str) -> str:
     if explain == "reasons":
         return kept.public_text
     if explain == "full":
-        return text_of(kept.public | {"suppressed": suppressed_in_words(kept.private["suppressed"])})
+        return written(kept.public | {"suppressed": suppressed_in_words(kept.private["suppressed"])})
     offers = [slot | {"reasons": [], "playbook": None} for slot in kept.public["offers"]]
-    return text_of(kept.public | {"offers": offers})
+    return written(kept.public | {"offers": offers})
 
 
-def suppressed_in_words(suppressed: list[list[Any]]) -> list[Plain]:
+def suppressed_in_words(suppressed: Iterable[Sequence[Any]]) -> list[Plain]:
     """Offers left out, with what would allow each, in both languages."""
     return [
         {"offer_id": offer_id, "filter": name, "code": code, "until": until,
@@ -110,8 +131,8 @@ def suppressed_in_words(suppressed: list[list[Any]]) -> list[Plain]:
     ]  # fmt: skip
 
 
-def placements_of(kept: Kept, catalogue: Catalogue, policy: DecisionsPolicy) -> tuple[PlacementRow, ...]:
-    """The placements of a decision that has an id; care is not counted as sales."""
+def placements_of(kept: Kept, catalogue: Catalogue, costs: Mapping[str, Decimal]) -> tuple[PlacementRow, ...]:
+    """The placements of a decision that has an id, at the `costs` of each channel; care is not counted as sales."""
     ids = [slot["placement_id"] for slot in kept.public["offers"]]
     return tuple(
         PlacementRow(
@@ -123,7 +144,7 @@ def placements_of(kept: Kept, catalogue: Catalogue, policy: DecisionsPolicy) -> 
             propensity=slot.propensity,
             expires_at=slot.expires_at,
             purpose=Purpose.SERVICE if catalogue.is_care[catalogue.index[slot.offer_id]] else Purpose.SALES,
-            cost_amount=Decimal(str(policy.channels[slot.channel].unit_cost_amount)),
+            cost_amount=costs[slot.channel],
         )
         for placement_id, slot in zip(ids, kept.decision.offers, strict=True)
     )

@@ -14,10 +14,9 @@ from decisioning.catalogue.catalogue import Catalogue
 from decisioning.decide import decide
 from decisioning.inputs import Inputs
 from decisioning.policy import DecisionsPolicy
-from serving.api.answers import text_of
 from serving.ground import catalogue_of
 from serving.ledger import DecisionRow
-from serving.records import decided_part, plain
+from serving.records import decided_part, plain, written
 from serving.releases import release_of
 
 _MOST_DIFFERENCES = 50
@@ -51,7 +50,7 @@ def replay(home: Path, row: DecisionRow) -> Replayed:
     policy, catalogue = _rules(home, row.release_id, day)
     again = plain(decide(inputs, catalogue, policy)[0]) | {"decisions_digest": policy.digest}
     stored = decided_part(json.loads(row.answer)) | {"decisions_digest": row.decisions_digest}
-    found = differences(stored, json.loads(text_of(again)))
+    found = differences(stored, json.loads(written(again)))
     return Replayed(row.decision_id, row.release_id, tuple(found[:_MOST_DIFFERENCES]))
 
 

@@ -5,7 +5,7 @@ No pandas and no MLflow: facts come as arrays, a model is its text, its recipe a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,8 +17,10 @@ from decisioning.catalogue.cards import OfferCard
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.policy import DecisionsPolicy
 from features.vocabulary import Kind
+from serving.forest import Forest
 from serving.releases import Release
-from training.encoding import Matrix, Recipe
+from serving.tree_text import Tree, Unlike, trees_of
+from training.encoding import Feature, Matrix, Recipe
 from training.fitted import FILES, FittedModel
 
 Floats = NDArray[np.float64]
@@ -72,14 +74,17 @@ class Scorer:
         if layout is None:
             return None
         channels = tuple(dict.fromkeys((self.reference_channel, channel or self.reference_channel)))
-        matrix = layout.matrix(facts, n, channels)
-        p = layout.model.score(matrix).reshape(n, len(channels), self.catalogue.m)
+        p = layout.score(facts, n, channels).reshape(n, len(channels), self.catalogue.m)
         return Scores(p[:, 0], p[:, -1])
 
     def churn(self, facts: Facts, n: int) -> Floats:
         """Probability of leaving, (n,), NaN throughout without a champion."""
         model = self.champions.churn
-        return np.full(n, np.nan) if model is None else model.score(model.recipe.encode(_whole(facts, n, model.recipe)))
+        return np.full(n, np.nan) if model is None else model.score(self._leavers.matrix(facts, n))
+
+    @cached_property
+    def _leavers(self) -> _Columns:
+        return _Columns(self.champions.churn.recipe.features if self.champions.churn else ())
 
     @cached_property
     def _layout(self) -> _Layout | None:
@@ -87,37 +92,88 @@ class Scorer:
         return None if model is None else _Layout(model, self.catalogue.cards)
 
 
+class _Columns:
+    """The customer's side of a recipe, encoded as `Recipe.encode` does, all numbers in one step.
+
+    A column that the rows lack is missing for everybody.
+    """
+
+    def __init__(self, features: Iterable[Feature]) -> None:
+        chosen = [(place, feature) for place, feature in enumerate(features) if not feature.of_offer]
+        codes = [(place, feature) for place, feature in chosen if feature.kind is Kind.CODE]
+        self._numbers = [feature.name for _, feature in chosen if feature.kind is not Kind.CODE]
+        self._codes = [(feature.name, {code: at for at, code in enumerate(feature.codes)}) for _, feature in codes]
+        self.places = [place for place, feature in chosen if feature.kind is not Kind.CODE]
+        self.places += [place for place, _ in codes]
+
+    def side_by_side(self, facts: Facts, n: int) -> Matrix:
+        """Numbers, then codes, of n customers: (columns, n), rows in the order of `places`."""
+        missing = np.full(n, np.nan)
+        columns = np.empty((len(self.places), n))
+        end = len(self._numbers)
+        if end:
+            np.concatenate([facts.get(name, missing) for name in self._numbers], out=columns[:end].reshape(-1))
+        for at, (name, known) in enumerate(self._codes, end):
+            given = facts.get(name)
+            columns[at] = missing if given is None else [known.get(code, np.nan) for code in given.tolist()]
+        return columns
+
+    def matrix(self, facts: Facts, n: int) -> Matrix:
+        """The same as rows of the recipe's own matrix, (n, columns), for a recipe without an offer's side."""
+        rows = np.empty((n, len(self.places)))
+        rows[:, self.places] = self.side_by_side(facts, n).T
+        return rows
+
+
 class _Layout:
-    """The response model's matrix, of which the offers' side is encoded once a channel and kept."""
+    """The response model, laid out once a channel for all offers; what it looks up of a customer is encoded alone."""
 
     def __init__(self, model: FittedModel, cards: Sequence[OfferCard]) -> None:
-        self.model = model
+        self._model = model
         features = model.recipe.features
-        self._of_customer = [place for place, feature in enumerate(features) if not feature.of_offer]
+        self._customers = _Columns(features)
         self._of_offer = [place for place, feature in enumerate(features) if feature.of_offer]
-        self._customer = Recipe(tuple(features[place] for place in self._of_customer))
         self._offer = Recipe(tuple(features[place] for place in self._of_offer))
         self._offers = offer_arrays(cards, self._offer)
         self._n_offers = len(cards)
-        self._by_channels: dict[tuple[str, ...], Matrix] = {}
+        self._trees = _readable(model.text)
+        self._by_channels: dict[tuple[str, ...], tuple[Matrix, Forest | None]] = {}
 
-    def matrix(self, facts: Facts, n: int, channels: tuple[str, ...]) -> Matrix:
-        """Rows customer by customer, then channel by channel, then offer by offer: (n·k·m, f)."""
-        right = self._right(channels)
-        matrix = np.empty((n, len(right), len(self.model.recipe.features)))
-        matrix[:, :, self._of_customer] = self._customer.encode(_whole(facts, n, self._customer))[:, np.newaxis, :]
+    def score(self, facts: Facts, n: int, channels: tuple[str, ...]) -> Floats:
+        """Probabilities customer by customer, then channel by channel, then offer by offer, (n, k·m)."""
+        right, forest = self._laid_out(channels)
+        left = self._customers.side_by_side(facts, n)
+        scores = forest.score(left) if forest is not None else self._plainly(left, right)
+        return self._model.calibration.apply(scores)
+
+    def _plainly(self, left: Matrix, right: Matrix) -> Floats:
+        """What the library gives for a model that cannot be laid out."""
+        n = left.shape[1]
+        matrix = np.empty((n, len(right), len(left) + right.shape[1]))
+        matrix[:, :, self._customers.places] = left.T[:, np.newaxis, :]
         matrix[:, :, self._of_offer] = right
-        return matrix.reshape(n * len(right), -1)
+        return self._model.trees.score(matrix.reshape(n * len(right), -1)).reshape(n, -1)
 
-    def _right(self, channels: tuple[str, ...]) -> Matrix:
+    def _laid_out(self, channels: tuple[str, ...]) -> tuple[Matrix, Forest | None]:
         found = self._by_channels.get(channels)
         if found is None:
             m = self._n_offers
-            found = np.concatenate(
+            right = np.concatenate(
                 [self._offer.encode(self._offers | {_CHANNEL: np.full(m, name, dtype=object)}) for name in channels]
             )
+            forest = None
+            if self._trees is not None:
+                forest = Forest.of(self._trees, self._model.trees, self._customers.places, self._of_offer, right)
+            found = right, forest
             self._by_channels[channels] = found
         return found
+
+
+def _readable(text: str) -> list[Tree] | None:
+    try:
+        return trees_of(text)
+    except Unlike:
+        return None
 
 
 def offer_arrays(cards: Sequence[OfferCard], recipe: Recipe) -> dict[str, NDArray[Any]]:
@@ -143,17 +199,6 @@ def uplift_of(
     found = [measured.get(card.category or "") for card in cards]
     share = np.array([assumed_share if value is None else value for value in found], dtype=np.float64)
     return share, np.ones(len(found), dtype=bool)
-
-
-def _whole(facts: Facts, n: int, recipe: Recipe) -> Facts:
-    """`facts` with every column that a recipe asks for; one that the rows lack is missing for everybody."""
-    lacking = [feature for feature in recipe.features if feature.name not in facts]
-    if not lacking:
-        return facts
-    return {**facts} | {
-        feature.name: np.full(n, None, dtype=object) if feature.kind is Kind.CODE else np.full(n, np.nan)
-        for feature in lacking
-    }
 
 
 def _read(release: Release, name: str) -> FittedModel | None:

@@ -116,12 +116,17 @@ def asking(action: Action) -> Callable[[Request], Awaitable[Actor]]:
     """A route's dependency: the Actor who asks, once it is sure that his role may do `action`."""
 
     async def actor(request: Request) -> Actor:
-        ring: KeyRing = request.app.state.keys
-        asker = ring.actor(request.headers.get("authorization"))
-        require(asker, action)
-        return asker
+        return asker(request, action)
 
     return actor
+
+
+def asker(request: Request, action: Action) -> Actor:
+    """The Actor who asks; raises NoKey, or NotAllowed for a role that may not do `action`."""
+    ring: KeyRing = request.app.state.keys
+    found = ring.actor(request.headers.get("authorization"))
+    require(found, action)
+    return found
 
 
 def make_keys(home: Path) -> dict[Role, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.errors import UserMistake
@@ -41,6 +41,11 @@ class Settings(BaseSettings):
     )
     refresh_seconds: float = Field(
         1.0, gt=0, le=5, description="how often a running server looks whether another release was switched to"
+    )
+    ledger_url: SecretStr | None = Field(
+        None,
+        description="database of the ledger, such as `postgresql://USER:PASSWORD@HOST/DATABASE`; else `ledger.db` in "
+        "the home. The password is never shown",
     )
     shared_data: Path | None = Field(
         None, description="folder of public data sets for tests and benchmarks; absent on a bank's machine"
@@ -98,6 +103,17 @@ class Clock:
         if self._instant <= latest < self._instant + timedelta(minutes=1):
             self._instant = latest + timedelta(microseconds=1)
             self._readings = itertools.count()
+
+
+def ledger_url(settings: Settings) -> str:
+    """Where the ledger stands, with its password: for opening it and nothing else.
+
+    >>> ledger_url(Settings(home=Path("/srv/bank"), ledger_url=None))
+    'sqlite:////srv/bank/ledger.db'
+    """
+    if settings.ledger_url is not None:
+        return settings.ledger_url.get_secret_value()
+    return f"sqlite:///{settings.home.resolve() / 'ledger.db'}"
 
 
 def home_facts(home: Path) -> dict[str, Any]:

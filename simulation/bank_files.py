@@ -23,7 +23,7 @@ DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
 _ZONE_US = 8 * HOUR_US  # Asia/Shanghai has been UTC+8 without summer time since 1991
 _LATE_SHARE = 0.01
-_FOURS = np.array([f"{i:04d}" for i in range(10_000)], dtype="S4").view(np.uint8).reshape(-1, 4)
+_FOURS = np.array([f"{i:04d}" for i in range(10_000)], dtype="S4").view(np.uint32)
 
 Columns = Mapping[str, pa.Array]
 
@@ -39,8 +39,9 @@ def ids(prefix: str, numbers: Array, digits: int = 8) -> pa.StringArray:
     text[:, : len(prefix)] = np.frombuffer(prefix.encode(), np.uint8)
     rest = np.asarray(numbers, np.int64)
     for place in range(width - 4, len(prefix) - 1, -4):
-        rest, four = rest // 10_000, rest % 10_000
-        text[:, place : place + 4] = _FOURS[four]
+        above = rest // 10_000  # a subtraction for the remainder: NumPy's divmod takes four times as long
+        text[:, place : place + 4] = _FOURS[rest - above * 10_000].view(np.uint8).reshape(-1, 4)
+        rest = above
     offsets = np.arange(len(numbers) + 1, dtype=np.int32) * width
     return pa.StringArray.from_buffers(len(numbers), pa.py_buffer(offsets), pa.py_buffer(text))
 
@@ -118,5 +119,5 @@ def write(bank: Path, table: str, columns: Columns, *, file: str = "all") -> int
 def write_parquet(path: Path, rows: pa.Table, coded: Sequence[str] = ()) -> int:
     """Number of rows written; only the `coded` columns get a dictionary, ids would outgrow one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows, path, compression="snappy", use_dictionary=list(coded), store_schema=False)
+    pq.write_table(rows, path, compression="zstd", compression_level=1, use_dictionary=list(coded), store_schema=False)
     return int(rows.num_rows)

@@ -95,7 +95,8 @@ class Visits:
 class Life:
     """Where every customer is in life, arrays of shape (n,): state, month of leaving, until when the past weighs.
 
-    `is_declining` marks those who began to fade or to leave this month.
+    `is_declining` marks those who began to fade or to leave this month, `eased` is what the remedy of the last incident
+    takes off the logit of leaving while the incident weighs.
     """
 
     state: Array
@@ -107,6 +108,7 @@ class Life:
     cared_until: Array
     is_paid_here: Array
     is_declining: Array
+    eased: Array
 
     @classmethod
     def begin(cls, people: Population, rng: np.random.Generator, first_on: int) -> Life:
@@ -122,14 +124,14 @@ class Life:
         none = np.full(n, -1, np.int16)
         is_paid = people.is_paid_here & ((state != State.ASLEEP) | (rng.random(n) < _PAID_ASLEEP_SHARE))
         return cls(state.astype(np.int8), np.zeros(n, np.int8), is_engaged, none, none.copy(), none.copy(),
-                   none.copy(), is_paid, np.zeros(n, dtype=bool))  # fmt: skip
+                   none.copy(), is_paid, np.zeros(n, dtype=bool), np.zeros(n, np.float32))  # fmt: skip
 
     def advance(self, people: Population, month: Month, rng: np.random.Generator) -> tuple[Array, Array]:
         """Moves everybody one month on; returns the hazard of leaving and who began to leave, both (n,)."""
         m, state = month.number, self.state
         hazard = leaving_hazard(
             people.latents.loyalty, state, incident=self.incident_until >= m, money_left=self.money_left_until >= m,
-            moved=self.moved_until >= m, cared=self.cared_until >= m,
+            moved=self.moved_until >= m, cared=self.cared_until >= m, eased=self.eased,
         )  # fmt: skip
         leaves = rng.random(people.n, dtype=np.float32) < hazard
         moved = pick_by(rng, _MOVES.reshape(-1, 4), np.where(self.is_engaged, 4, 0) + np.minimum(state, 3))

@@ -137,10 +137,12 @@ class Desk:
         """The month's ordinary contacts: one offer each, drawn among the eligible with a logged probability."""
         life = gates.life
         rate = _ATTENTION[life.state] * (self.people.registered_on < month.first_on)
-        who = np.flatnonzero(rng.random(self.people.n) < rate)
+        is_joining = self.people.first_product_on > month.last_on  # told last month and decided
+        who = np.flatnonzero((rng.random(self.people.n) < rate) & ~is_joining)
         is_outside = life.state[who] == State.OUTSIDE
         # a prospect who converts begins as a customer next month, so he is told late in this one
-        on = days_within(rng, month.first_on + np.where(is_outside, 20, 1), month.first_on + 24, len(who))
+        first = np.maximum(month.first_on + np.where(is_outside, 20, 1), self.people.first_product_on[who])
+        on = days_within(rng, first, np.maximum(first, month.first_on + 24), len(who))
         chosen, propensity = self._draw_offers(who, gates, rng)
         some = chosen >= 0
         who, on, chosen, propensity = who[some], on[some], chosen[some], propensity[some]

@@ -33,7 +33,9 @@ _COSTS_MINOR = {"APP": 2, "SMS": 6, "WECHAT": 3, "CALL": 450, "RM": 3_000}
 _OPENS = {"APP": 0.42, "SMS": 0.22, "WECHAT": 0.4, "CALL": 0.6, "RM": 0.85}
 _COST = np.array([_COSTS_MINOR.get(c, 0) for c in EVENT_CHANNELS], np.int64)
 _OPEN = np.array([_OPENS.get(c, 0.3) for c in EVENT_CHANNELS])
-_FAIL_SHARE = 0.03
+_FAILS = {"APP": 0.02, "SMS": 0.06, "WECHAT": 0.03, "CALL": 0.04, "RM": 0.01}
+_FAIL = np.array([_FAILS.get(c, 0.03) for c in EVENT_CHANNELS])
+_SILENT_SHARE = 0.02  # of those that neither failed nor were opened: no receipt came back
 _MINUTE_US = 60_000_000
 
 
@@ -93,10 +95,11 @@ def contact_columns(played: Played, offer_ids: list[str], campaigns: tuple[str, 
     on, channel, n = plans.on[rows], plans.channel[rows], len(rows)
     sent = at_times(on, hours(rng, n, 9, 18))
     induced = played.is_induced[rows]
-    failed = (rng.random(n) < _FAIL_SHARE) & ~induced
+    failed = (rng.random(n) < _FAIL[channel]) & ~induced
     opened = ((rng.random(n) < _OPEN[channel]) | induced) & ~failed
     delivered_at = np.where(failed, NEVER, sent + rng.integers(1, 5, n) * _MINUTE_US)
     opened_at = np.where(opened, delivered_at + rng.integers(1, 170, n) * _MINUTE_US, NEVER)
+    delivered_at[~opened & (rng.random(n) < _SILENT_SHARE)] = NEVER
     propensity = plans.propensity[rows]
     columns = {
         "contact_id": ids("K", played.number[rows], 12),

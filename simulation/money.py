@@ -101,7 +101,8 @@ def redeem(portfolio: Portfolio, life: Life, month: Month, rng: np.random.Genera
     rows = np.flatnonzero(is_open & (rng.random(len(held), dtype=np.float32) < rate))
     who, product, minor = held["who"][rows], held["product"][rows], portfolio.worth(rows)
     closes = life.state[who] == State.CLOSING
-    day = np.where(closes, closing_day[who], days_within(rng, 2, 24, len(rows)))
+    due = np.where(held["matures"][rows] == NEVER, month.n_days, held["matures"][rows] - month.first_on + 1)
+    day = np.where(closes, np.minimum(closing_day[who], due), days_within(rng, 2, 24, len(rows)))
     keeps = month.first_on + day - 1 > held["opened"][rows]
     rows, who, product, minor, day, closes = (x[keeps] for x in (rows, who, product, minor, day, closes))
     portfolio.end(rows, month.first_on + day - 1)

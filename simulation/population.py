@@ -33,6 +33,9 @@ JOINER_SHARE_A_MONTH = 0.007
 PROSPECT_SHARE = 0.05
 FORMER_SHARE = 0.006
 EMPLOYEES_A_FIRM = 40
+CUSTOMERS_A_BRANCH = 500
+FEWEST_BRANCHES = 12
+MANAGERS_A_BRANCH = 4
 MEDIAN_AUM = 2_000  # with this spread the richest 2.5 % own about 80 % (R06)
 AUM_SPREAD = 3.0
 LARGEST_AUM = 3e7
@@ -72,7 +75,10 @@ class Latents:
 
 @dataclass(slots=True)
 class Population:
-    """What the bank knows of its customers, arrays of shape (n,); `closed_on` is filled while the years pass."""
+    """What the bank knows of its customers, arrays of shape (n,); `closed_on` is filled while the years pass.
+
+    `branch`, `employer` and `manager` are -1 where there is none.
+    """
 
     n: int
     latents: Latents
@@ -114,9 +120,8 @@ def populate(chance: Chance, n: int, first_on: int, last_on: int) -> Population:
     latents = _latents(chance.of("latents"), wealth, age, is_woman)
     registered_on, first_product_on, closed_on = _careers(chance.of("careers"), n, first_on, last_on)
     employer, pay_day, is_paid_here = _employment(chance.of("employment"), age, latents)
-    branch = _skewed(rng, n, max(4, n // 500))
+    branch = _skewed(rng, n, branches_of(n))
     is_led = rng.random(n) < np.where(wealth > 0.8, 0.9, 0.25)
-    teams = max(1, n // 2000)
     return Population(
         n=n, latents=latents, age=age, is_woman=is_woman,
         birth_on=last_on - (age * YEAR_DAYS).astype(np.int32) - rng.integers(0, 364, n).astype(np.int32),
@@ -124,8 +129,9 @@ def populate(chance: Chance, n: int, first_on: int, last_on: int) -> Population:
         occupation=_occupations(rng, age),
         employer=employer, pay_day=pay_day, is_paid_here=is_paid_here,
         income=np.exp(11.2 + 0.35 * wealth + 0.45 * rng.standard_normal(n)).astype(np.float32),
-        region=(branch % len(REGIONS)).astype(np.int8), branch=branch,
-        manager=np.where(is_led, branch * teams + rng.integers(0, teams, n), -1),
+        region=(branch % len(REGIONS)).astype(np.int8),
+        branch=np.where(chance.of("branches").random(n) < 0.97, branch, -1),
+        manager=np.where(is_led, branch * MANAGERS_A_BRANCH + rng.integers(0, MANAGERS_A_BRANCH, n), -1),
         registered_on=registered_on, first_product_on=first_product_on, closed_on=closed_on,
         source=pick(rng, (0.34, 0.26, 0.16, 0.1, 0.08, 0.06), n),
         is_staff=rng.random(n) < 0.008, is_restricted=rng.random(n) < 0.004,
@@ -133,6 +139,11 @@ def populate(chance: Chance, n: int, first_on: int, last_on: int) -> Population:
         has_licence=(age > 22) & (rng.random(n) < 0.055),
         target_aum=np.minimum(MEDIAN_AUM * np.exp(AUM_SPREAD * wealth), LARGEST_AUM),
     )  # fmt: skip
+
+
+def branches_of(n: int) -> int:
+    """How many branches a bank of n customers has."""
+    return max(FEWEST_BRANCHES, n // CUSTOMERS_A_BRANCH)
 
 
 def _ages(rng: np.random.Generator, wealth: Array) -> Array:
@@ -205,11 +216,10 @@ def _occupations(rng: np.random.Generator, age: Array) -> Array:
     return np.asarray(np.where(rng.random(len(age)) < 0.1, -1, drawn), dtype=np.int8)
 
 
-def customer_columns(people: Population, rng: np.random.Generator) -> dict[str, pa.Array]:
-    """The bank table `customer`."""
+def customer_columns(people: Population, rng: np.random.Generator, last_on: int) -> dict[str, pa.Array]:
+    """The bank table `customer` as it is known on day `last_on`: who is to begin later is a prospect still."""
     n = people.n
     declared = np.where(rng.random(n) < 0.7, (people.income * 100).astype(np.int64), NEVER)
-    has_branch = rng.random(n) < 0.97
     unknown = rng.random((3, n)) < 0.02
     return {
         "customer_id": ids("C", np.arange(n)),
@@ -220,10 +230,10 @@ def customer_columns(people: Population, rng: np.random.Generator) -> dict[str, 
         "employer_id": some_ids("E", people.employer, 4 if people.n < 400_000 else 8),
         "declared_income_amount": amounts(declared),
         "region": codes(REGIONS, people.region),
-        "branch_id": some_ids("B", np.where(has_branch, people.branch, -1), 4),
+        "branch_id": some_ids("B", people.branch, 4),
         "rm_id": some_ids("M", people.manager, 8),
         "registered_on": dates(people.registered_on),
-        "first_product_on": dates(people.first_product_on),
+        "first_product_on": dates(_begun(people, last_on)),
         "closed_on": dates(people.closed_on),
         "acquisition_source": codes(SOURCES, np.where(unknown[2], -1, people.source).astype(np.int8)),
         "is_staff": pa.array(people.is_staff),
@@ -234,11 +244,16 @@ def customer_columns(people: Population, rng: np.random.Generator) -> dict[str, 
     }
 
 
-def account_columns(people: Population, rng: np.random.Generator) -> dict[str, pa.Array]:
+def _begun(people: Population, last_on: int) -> Array:
+    return np.where(people.first_product_on > last_on, NEVER, people.first_product_on)
+
+
+def account_columns(people: Population, rng: np.random.Generator, last_on: int) -> dict[str, pa.Array]:
     """The bank table `account`: a main account a customer, a second one for some, an empty one for some prospects."""
-    holders = np.flatnonzero(people.first_product_on != NEVER)
+    begun = _begun(people, last_on)
+    holders = np.flatnonzero(begun != NEVER)
     second = holders[rng.random(len(holders)) < 0.2]
-    prospects = np.flatnonzero(people.first_product_on == NEVER)
+    prospects = np.flatnonzero(begun == NEVER)
     empty = prospects[rng.random(len(prospects)) < 0.2]
     who = np.concatenate([holders, second, empty])
     opened = np.concatenate([people.first_product_on[holders], people.first_product_on[second],

@@ -34,6 +34,7 @@ CHANNEL_COLUMN = np.array([CONTACT_CHANNELS.index(name) if name in CONTACT_CHANN
 _YEAR = 365
 _INCIDENT_RATE = 0.006
 _DNC_DAYS = 180
+_CONTRACTED = 3  # one employer in three pays its people through this bank by contract
 
 
 class Records:
@@ -48,7 +49,7 @@ class Records:
         self.preapproved_until = np.full(n, NEVER, np.int32)
         self._consents = Log(who=np.int64, channel=np.int8, granted=np.bool_, at=np.int64, on=np.int32)
         self._dnc = Log(who=np.int64, channel=np.int8, on=np.int32, until=np.int32)
-        self._complaints = Log(who=np.int64, at=np.int64, on=np.int32, closed=np.int64, topic=np.int8, severity=np.int8)
+        self.complaints = Log(who=np.int64, at=np.int64, on=np.int32, closed=np.int64, topic=np.int8, severity=np.int8)
         self._risks = Log(who=np.int64, on=np.int32, level=np.int8, investor=np.int8, until=np.int32)
         self._credits = Log(who=np.int64, on=np.int32, until=np.int32, minor=np.int64)
         self._noted = Log(who=np.int64, fact=np.int8, on=np.int32, minor=np.int64)
@@ -123,6 +124,7 @@ class Records:
             "PENSION_MEMBER": (age > 22) & (age < 60) & (u[4] < 0.3),
             "INCOME_PROOF": (age > 20) & (u[5] < np.where(people.is_paid_here, 0.8, 0.3)),
             "DECLARED_WEALTH": u[6] < np.where(outside, 0.06, 0.004),
+            "PAYROLL_EMPLOYER": outside & (people.employer >= 0) & (people.employer % _CONTRACTED == 0),
         }  # fmt: skip
         for fact, holders in has.items():
             who = np.flatnonzero(holders)
@@ -157,12 +159,12 @@ class Records:
         """Complaints of days `on`, settled after days or weeks."""
         at = at_times(on, hours(rng, len(who), 9, 20))
         lasted = (rng.gamma(1.5, 8.0, len(who)) * 86_400e6).astype(np.int64) + 3_600_000_000
-        self._complaints.add(who=who, at=at, on=on, closed=at + lasted, topic=pick(rng, (1,) * len(TOPICS), len(who)),
+        self.complaints.add(who=who, at=at, on=on, closed=at + lasted, topic=pick(rng, (1,) * len(TOPICS), len(who)),
                              severity=1 + pick(rng, (0.3, 0.3, 0.2, 0.13, 0.07), len(who)))  # fmt: skip
 
     def columns(self, rng: np.random.Generator, last_on: int) -> dict[str, dict[str, pa.Array]]:
         """The bank tables consent, do_not_call, complaint, risk_assessment, preapproval and customer_fact."""
-        said, dnc, told, risk = self._consents, self._dnc, self._complaints, self._risks
+        said, dnc, told, risk = self._consents, self._dnc, self.complaints, self._risks
         credit, noted = self._credits, self._noted
         end = int(at_times(np.array([last_on + 1]), np.zeros(1, np.int64))[0])
         return {

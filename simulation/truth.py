@@ -158,11 +158,14 @@ def _solved(logit: Array, target: float) -> float:
     return (low + high) / 2
 
 
-def leaving_hazard(loyalty: Array, state: Array, *, incident: Array, money_left: Array, moved: Array, cared: Array
-                   ) -> Array:  # fmt: skip
-    """Probability of beginning to leave this month; the last four are flags of the months before."""
+def leaving_hazard(loyalty: Array, state: Array, *, incident: Array, money_left: Array, moved: Array, cared: Array,
+                   eased: Array) -> Array:  # fmt: skip
+    """Probability of beginning to leave this month.
+
+    Four flags tell of the months before; `eased` is what the remedy of the incident takes off the logit.
+    """
     logit = (
         -5.1 - 0.45 * loyalty + 1.5 * (state == State.FADING)
-        + 1.5 * incident + 1.1 * money_left + 1.0 * moved - 0.9 * cared
+        + (1.5 - eased) * incident + 1.1 * money_left + 1.0 * moved - 0.9 * cared
     )  # fmt: skip
     return np.asarray(np.where(state <= State.FADING, expit(logit), 0))

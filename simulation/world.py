@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +16,7 @@ from features.bank.tables import EVENT_CHANNELS, EVENTS
 from features.errors import BadRequest
 from features.vocabulary import Outcome
 from simulation import money, opening
-from simulation.bank_files import NEVER, ids, write, write_parquet
+from simulation.bank_files import NEVER, ids
 from simulation.behaviour import Life, Month, Txns, everyday, first_days, visits
 from simulation.campaigns import Desk
 from simulation.chance import Array, Chance
@@ -36,13 +35,16 @@ from simulation.eligibility import asks_to_reassess
 from simulation.experiments import HookTest, standing_tests
 from simulation.journals import event_columns, txn_columns
 from simulation.ledger import Flows, Ledger, joined, joined_flows
+from simulation.months import calendar_months
 from simulation.population import account_columns, customer_columns, populate
 from simulation.portfolio import Portfolio, Purchases
 from simulation.records import Records
+from simulation.service import Service
 from simulation.shelf import Shelf
+from simulation.treatments import Treatments
 from simulation.truth import State, calibrated
+from simulation.writing import Writer, writer
 
-_EPOCH = date(1970, 1, 1)
 _DORMANT_DAYS = 180
 _TOP_SHARE = 0.025
 _FEWEST_CUSTOMERS = 100
@@ -91,12 +93,14 @@ def simulate(home: Path, *, customers: int, months: int, seed: int, offers: pa.T
         raise BadRequest("this home holds a bank already", value=str(home), todo="name an empty folder")
     unfinished = home / ".simulating"
     shutil.rmtree(unfinished, ignore_errors=True)
-    world = World(unfinished, customers, calendar_months(last_month_end, months), seed, offers, hooks)
-    for done, month in enumerate(world.months):
-        if progress:
-            progress(month.label, done / months)
-        world.live(month)
-    summary = world.finish()
+    calendar = calendar_months(last_month_end, months)
+    with writer(unfinished) as writing:
+        world = World(writing, customers, calendar, seed, offers, hooks)
+        for done, month in enumerate(calendar):
+            if progress:
+                progress(month.label, done / months)
+            world.live(month)
+        summary = world.finish()
     shutil.rmtree(home / "truth", ignore_errors=True)
     for part in ("truth", "bank"):
         (unfinished / part).replace(home / part)
@@ -106,25 +110,12 @@ def simulate(home: Path, *, customers: int, months: int, seed: int, offers: pa.T
     return summary
 
 
-def calendar_months(last_month_end: date, months: int) -> list[Month]:
-    """`months` whole months of which the last ends on `last_month_end`; raises BadRequest for a day within a month."""
-    if last_month_end.day != calendar.monthrange(last_month_end.year, last_month_end.month)[1]:
-        raise BadRequest("not the last day of a month", value=last_month_end.isoformat(), todo="name a month-end")
-    found: list[Month] = []
-    for back in range(months - 1, -1, -1):
-        year, month = divmod(last_month_end.year * 12 + last_month_end.month - 1 - back, 12)
-        first = date(year, month + 1, 1)
-        n_days = calendar.monthrange(year, month + 1)[1]
-        found.append(Month(len(found), f"{first:%Y-%m}", (first - _EPOCH).days, n_days))
-    return found
-
-
 class World:
     """The state of a running simulation."""
 
-    def __init__(self, home: Path, customers: int, months: list[Month], seed: int, offers: pa.Table,
+    def __init__(self, writing: Writer, customers: int, months: list[Month], seed: int, offers: pa.Table,
                  hooks: tuple[HookTest, ...] | None) -> None:  # fmt: skip
-        self.bank, self.truth_folder, self.months = home / "bank", home / "truth", months
+        self.writing, self.months = writing, months
         self.chance = Chance(seed)
         self.shelf = Shelf(offers)
         tests = standing_tests(self.shelf.offer_ids) if hooks is None else hooks
@@ -140,7 +131,8 @@ class World:
         jitter = np.exp(self.chance.of("offers").normal(0, 0.25, len(self.shelf.offer_ids)))
         self.truth = calibrated(self.people.latents, self.shelf, self.life.state, targets=targets, jitter=jitter)
         self.desk = Desk(self.people, self.shelf, self.truth, self.records, tests)
-        self.rows: dict[str, int] = {}
+        self.treatments = Treatments()
+        self.service = Service(self.people, self.portfolio, first_on, self.chance)
         self.told = np.zeros(4)  # ordinary contacts: how many, converted, sum of p0, sum of p1
         self.leaving = np.zeros(2)  # who began to leave, of how many, summed over months
         self.last_seen_on = np.full(customers, NEVER, np.int32)
@@ -153,29 +145,33 @@ class World:
         self._tell_judges(played, month, hazard, leaves)
         columns, opened_at = contact_columns(played, self.shelf.offer_ids, self.desk.campaigns,
                                              self.chance.of("contacts", m))  # fmt: skip
-        self._write("contact", columns, month)
+        self.writing.tables({"contact": columns}, month)
         spoken = answers(played, opened_at, self.people.latents, self.chance.of("answers", m))
         converted = self._money(month)
         self._heed(spoken, m)
-        self._write("response", answer_columns(joined_rows([spoken, converted]), self.shelf.offer_ids, month.code,
-                                               self.chance.of("responses", m)), month)  # fmt: skip
+        said_rows = answer_columns(joined_rows([spoken, converted]), self.shelf.offer_ids, month.code,
+                                   self.chance.of("responses", m))  # fmt: skip
+        self.writing.tables({"response": said_rows}, month)
         self._visits(month)
         self.records.month(self.people, self.life, self.ledger, month, self.chance.of("notes", m))
+        self.service.settle(self.records, self.life, self.ledger, month)
 
     def finish(self) -> Summary:
         """Writes what is kept to the end, and sums up."""
         rng, last_on = self.chance.of("books"), self.months[-1].last_on
-        self._write("balance", self.ledger.open_rows().columns(rng), None, file="open")
-        self._write("customer", customer_columns(self.people, rng), None)
-        self._write("account", account_columns(self.people, rng), None)
-        tables = self.portfolio.columns(self.people, rng, last_on) | self.records.columns(rng, last_on)
-        for table, columns in tables.items():
-            self._write(table, columns, None)
-        self._write("assignment", self.desk.arms.columns(self.shelf.offer_ids, rng), None)
+        self.writing.table("balance", self.ledger.open_rows().columns(rng), file="open")
+        self.writing.tables({"customer": customer_columns(self.people, rng, last_on)})
+        self.writing.tables({"account": account_columns(self.people, rng, last_on)})
+        self.writing.tables(self.portfolio.columns(self.people, rng, last_on))
+        self.writing.tables(self.records.columns(rng, last_on))
+        self.writing.tables({"assignment": self.desk.arms.columns(self.shelf.offer_ids, rng)})
         offers = self.shelf.rows
-        self._write("offer", {name: offers[name].combine_chunks() for name in offers.column_names}, None)
-        self.truth.save(self.truth_folder, self.shelf.offer_ids)
-        write_parquet(self.truth_folder / "arms.parquet", self.desk.arms.truth(self.shelf.offer_ids))
+        self.writing.tables({"offer": {name: offers[name].combine_chunks() for name in offers.column_names}})
+        self.writing.tables(self.service.columns(last_on))
+        self.truth.save(self.writing.truth, self.shelf.offer_ids)
+        self.service.save(self.writing.truth)
+        self.writing.judged("arms", self.desk.arms.truth(self.shelf.offer_ids))
+        self.writing.judged("treatments", self.treatments.truth([month.label for month in self.months]))
         return self._summary()
 
     def _money(self, month: Month) -> Answers:
@@ -198,6 +194,9 @@ class World:
         txns += money.bookings(self.ledger, self.people, self.life, month, rng)
         txns += everyday(self.people, self.life, month, self.chance.of("everyday", m), demand=self.ledger.demand,
                          habit=self.habit)  # fmt: skip
+        held_out, arms = self.desk.is_held_out, self.desk.arms
+        txns += self.treatments.month(self.people, self.life, self.ledger, held_out, arms, month, self.habit,
+                                      self.chance.of("treatments", m))  # fmt: skip
         flows += [*sold, *placed, money.revalue(self.portfolio, self.ledger, self.life, month, rng)]
         self._settle(month, joined(txns), flows, closing_day)
         minor = np.where(has_happened, bought.minor, NEVER)
@@ -221,9 +220,10 @@ class World:
         txns = joined([txns, *last])
         intervals = self.ledger.post(month, joined_flows([posted, *emptied, *map(Flows.demand, last)]))
         self.people.closed_on[closing] = month.first_on + closing_day[closing] - 1
-        self._write("balance", intervals.columns(self.chance.of("balance", month.number)), month)
+        self.writing.tables({"balance": intervals.columns(self.chance.of("balance", month.number))}, month)
         self.ledger.close(closing)
-        self._write("txn", txn_columns(txns, month, self.chance.of("txn", month.number)), month)
+        self.writing.tables({"txn": txn_columns(txns, month, self.chance.of("txn", month.number))}, month)
+        self.writing.tables(self.service.month(self.life, self.ledger, txns, month), month)
         own = txns.by_customer
         np.maximum.at(self.last_seen_on, txns.who[own], month.first_on + txns.day[own].astype(np.int32) - 1)
 
@@ -246,22 +246,18 @@ class World:
         rng = self.chance.of("visits", month.number)
         seen = visits(self.people, self.life, month, rng, services=self.portfolio.services_on())
         names = [self.shelf.product_ids[i] for i in self.portfolio.service_products]
-        self._write("channel_event", event_columns(seen, month, names, rng), month)
+        self.writing.tables({"channel_event": event_columns(seen, month, names, rng)}, month)
         logged_in = seen.event == EVENTS.index("LOGIN")
         np.maximum.at(self.last_seen_on, seen.who[logged_in], month.first_on + seen.day[logged_in] - 1)
 
-    def _write(self, table: str, columns: dict[str, pa.Array], month: Month | None, file: str = "all") -> None:
-        n = write(self.bank, table, columns, file=month.label if month else file)
-        self.rows[table] = self.rows.get(table, 0) + n
-
     def _tell_judges(self, played: Played, month: Month, hazard: Array, leaves: Array) -> None:
         truth = truth_columns(played, self.shelf.offer_ids, month.number)
-        write_parquet(self.truth_folder / "contacts" / f"{month.label}.parquet", truth)
+        self.writing.judged(f"contacts/{month.label}", truth)
         states = pa.table({
             "customer_id": ids("C", np.arange(self.people.n)), "state": pa.array(self.life.state),
             "hazard": pa.array(hazard.astype(np.float32)), "leaves": pa.array(leaves),
         })  # fmt: skip
-        write_parquet(self.truth_folder / "states" / f"{month.label}.parquet", states)
+        self.writing.judged(f"states/{month.label}", states)
         usual = (played.plans.campaign == 0) & played.plans.is_told
         self.told += [usual.sum(), (played.converts_on[usual] != NEVER).sum(), played.p0[usual].sum(),
                       played.p1[usual].sum()]  # fmt: skip
@@ -274,7 +270,7 @@ class World:
         is_old = is_open & (self.people.first_product_on <= last_on - _DORMANT_DAYS)
         n, converted, p0, p1 = self.told
         return Summary(
-            customers=self.people.n, months=len(self.months), rows=self.rows,
+            customers=self.people.n, months=len(self.months), rows=self.writing.rows,
             top_aum_share=float(aum[: int(len(aum) * _TOP_SHARE)].sum() / max(aum.sum(), 1)),
             dormant_share=float((self.last_seen_on[is_old] < last_on - _DORMANT_DAYS).mean()),
             conversion_share=float(converted / max(n, 1)),

@@ -22,7 +22,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features.bank import tables as bank_tables
+from features.bank.tables import TABLES
 from features.vocabulary import Column, Outcome, Purpose, Stage
 from training.encoding import offer_features
 
@@ -36,8 +36,8 @@ _TAKINGS = {
     "loan": ("product_id", "opened_on"),
     "service_activation": ("service_id", "activated_on"),
 }
-_OFFER_COLUMNS = tuple(c for c in bank_tables.offer.columns if c.name not in ("from_on", "is_ranked", "known_at"))
-OFFER_FEATURES: tuple[Column, ...] = (*offer_features(_OFFER_COLUMNS), bank_tables.contact.column("channel"))
+_OFFER_COLUMNS = tuple(c for c in TABLES["offer"].columns if c.name not in ("from_on", "is_ranked", "known_at"))
+OFFER_FEATURES: tuple[Column, ...] = (*offer_features(_OFFER_COLUMNS), TABLES["contact"].column("channel"))
 _OFFER_NAMES = {flat.name: stored.name for flat, stored in zip(OFFER_FEATURES, _OFFER_COLUMNS, strict=False)}
 _OFFER_NAMES["channel"] = "channel"
 _GONE = (Stage.PROSPECT, Stage.DORMANT, Stage.LOST)

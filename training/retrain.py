@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from features.bank.engines import Bank, open_bank
-from features.errors import TiercelError, UserMistake
+from features.errors import MissingModel, TiercelError, UserMistake
 from features.policy import SegmentsPolicy, segments
 from features.profiles import PROFILE, Build, latest, silent
 from features.recent import RECENT
@@ -141,6 +141,7 @@ def _train(
         progress("trees", 0.3)
         return examples, churn.train(examples, split, profile=PROFILE_FACTS, parameters=parameters), split
     with open_bank(ground.home) as bank:
+        _refuse_without(bank, response.NEEDS, model)
         examples = response_examples(bank, ground.build.lineage, ground.horizon, ground.policy)
         arms = _arms(bank, ground.horizon)
     split = _split(ground, examples)
@@ -149,6 +150,15 @@ def _train(
     categories = [*examples.frame["offer_category"].dropna().unique(), *(arm.category for arm in arms)]
     shares = incremental_shares(arms, categories, default_share)
     return examples, Trained(trained.ours.with_shares([share.to_json() for share in shares]), trained.plain), split
+
+
+def _refuse_without(bank: Bank, needs: Sequence[str], model: str) -> None:
+    lacking = [name for name in needs if not bank.has(name)]
+    if lacking:
+        raise MissingModel(
+            f"{model} cannot be trained: the bank has no table {lacking[0]}", allowed=f"a bank with {', '.join(needs)}",
+            todo="go on with rules, and import the table once there is one",
+        )  # fmt: skip
 
 
 def _churn_examples(ground: Ground) -> Examples:

@@ -7,7 +7,7 @@ so that the first permitted channel is the cheapest.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decisioning.catalogue.cards import OfferCard, Words
+from decisioning.decision import Suppressed
 from decisioning.policy import DecisionsPolicy
 from decisioning.rules import Rules
 from features.errors import BadPolicy
@@ -72,6 +73,9 @@ class Catalogue:
     default_class: str
     benefits: Mapping[str, tuple[str, ...]]
     information: tuple[OfferCard, ...]
+    class_names: frozenset[str]
+    # every offer as it stands where it is out for a filter and code: filled by the decisions that need it
+    left_out: dict[tuple[str, str], tuple[Suppressed, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -117,6 +121,7 @@ class Catalogue:
             default_class=default_class,
             benefits=benefits,
             information=tuple(card for card in every if not card.is_ranked),
+            class_names=frozenset(name for name, _ in cells),
         )
 
     @property
@@ -135,7 +140,8 @@ class Catalogue:
     def mask(self, offer_ids: Sequence[str]) -> Bools:
         """Which offers are named, bool (m,); ids that are not ranked are passed over."""
         named = np.zeros(self.m, dtype=bool)
-        named[[self.index[offer_id] for offer_id in offer_ids if offer_id in self.index]] = True
+        if offer_ids:
+            named[[self.index[offer_id] for offer_id in offer_ids if offer_id in self.index]] = True
         return named
 
     def rows(self, from_on: date) -> list[dict[str, Any]]:

@@ -16,6 +16,8 @@ from decisioning.verdicts import Bench, Instants, Verdicts
 from features.vocabulary import Outcome
 
 TABLE = ("PASSES", "HELD", "REFUSED", "CONVERTED")
+READS: tuple[str, ...] = ("held_products", "active_services")  # facts, beside those that the policy names
+_EMPTY = "|"
 _REFUSALS = (Outcome.REFUSED, Outcome.DNC_REQUESTED)
 
 
@@ -37,7 +39,8 @@ def applicability(situation: Situation, catalogue: Catalogue, policy: DecisionsP
         for code, at in lapses.items():
             unasked = ~situation.is_asked if code == "REFUSED" else np.True_
             fresh = bench.reject((at > situation.now) & unasked, code)
-            until[fresh] = at[fresh]
+            if np.count_nonzero(fresh):
+                until[fresh] = at[fresh]
     return Verdicts(TABLE, bench.codes, until=until)
 
 
@@ -52,11 +55,12 @@ def _held(situation: Situation, catalogue: Catalogue) -> Bools:
 def _named(sets: NDArray[Any], catalogue: Catalogue) -> Bools:
     """Which offers' products each set names, bool (n, m)."""
     seen: dict[Any, int] = {}
-    ids = [seen.setdefault(codes, len(seen)) for codes in sets]
+    ids = [seen.setdefault(codes, len(seen)) for codes in sets.tolist()]
     rows = np.zeros((len(seen), catalogue.m), dtype=bool)
     for codes, row in seen.items():
-        for product in (codes or "").strip("|").split("|"):
-            rows[row, catalogue.offers_of.get(product, [])] = True
+        if codes is not None and codes != _EMPTY:
+            for product in codes.strip("|").split("|"):
+                rows[row, catalogue.offers_of.get(product, [])] = True
     return rows[ids]
 
 

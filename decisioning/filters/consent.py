@@ -14,6 +14,7 @@ from decisioning.situation import Situation
 from decisioning.verdicts import Bench, Verdicts
 
 TABLE = ("PASSES", "DO_NOT_CALL", "NO_CONSENT")
+READS: tuple[str, ...] = ("do_not_call", "consented_channels")  # facts, beside those that the policy names
 _EVERY = "ALL"
 
 

@@ -18,6 +18,7 @@ from features.vocabulary import Purpose
 TABLE = (
     "PASSES", "OPEN_COMPLAINT", "SALES_CAP", "CHANNEL_NOT_FOR_CUSTOMER", "QUIET_HOURS", "MESSAGE_CAP", "CHANNEL_CAP",
 )  # fmt: skip
+READS: tuple[str, ...] = ("n_open_complaints",)  # facts, beside those that the policy names
 
 _NEVER = np.datetime64("9999-12-31", "us")
 

@@ -10,6 +10,8 @@ from decisioning.situation import Situation
 from decisioning.verdicts import Bench, Verdicts
 
 TABLE = ("PASSES", "DATA_MISSING", "GATE", "CELL_BARRED", "NOT_READY", "BELOW_MINIMUM")
+# facts read, beside those that the policy names
+READS: tuple[str, ...] = ("days_with_product", "aum_now", "n_services_3m", "active_days_3m", "n_conversions_12m")
 
 
 def eligibility(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy) -> Verdicts:

@@ -7,6 +7,8 @@ from decisioning.policy import DecisionsPolicy
 from decisioning.situation import Situation
 from decisioning.verdicts import Bench, Verdicts
 
+READS: tuple[str, ...] = ()  # facts, beside those that the policy names
+
 
 def exclusion(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy) -> Verdicts:
     """Rejects every offer of a customer of whom an exclusion is known to hold; `keeps_care` lets care through.

@@ -10,6 +10,8 @@ from decisioning.verdicts import Bench, Verdicts
 TABLE = (
     "PASSES", "DATA_MISSING", "ASSESSMENT_EXPIRED", "RISK_TOO_HIGH", "AGE_CAP", "NOT_QUALIFIED",
 )  # fmt: skip
+# facts read, beside those that the policy names
+READS: tuple[str, ...] = ("risk_level", "is_risk_valid", "age", "investor_type")
 _QUALIFIED = ("QUALIFIED", "PROFESSIONAL")
 
 

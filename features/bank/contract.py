@@ -1,4 +1,4 @@
-"""What a bank table promises: grain, key, columns, owners. The tables themselves stand in `tables.py`."""
+"""What a bank table promises: grain, key, columns, owners; what many tables share. `tables.py` lists the tables."""
 
 from __future__ import annotations
 
@@ -41,3 +41,10 @@ def codes_of(name: str, meaning: str, allowed: tuple[str, ...], null: str | None
 def amount_of(name: str, meaning: str, null: str | None = None, at_least: float | None = 0) -> Column:
     """An amount in reporting currency; personal, and not negative unless `at_least` says so."""
     return Column(name, Kind.AMOUNT, meaning, null, Sensitivity.C2, at_least=at_least)
+
+
+CUSTOMER = id_of("customer_id", "the customer")
+BUSINESS_ON = Column("business_on", Kind.DATE, "day of business in the bank's zone")
+KNOWN_AT = Column("known_at", Kind.INSTANT, "when the bank's systems knew the row")
+OF_CUSTOMER = MappingProxyType({"customer_id": "customer"})
+EVENT_CHANNELS = ("APP", "WEB", "WECHAT", "BRANCH", "ATM", "CALL", "RM", "PAD", "SMS", "EMAIL", "SOCIAL", "LETTER")

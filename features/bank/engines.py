@@ -1,18 +1,13 @@
-"""A bank opened on an engine through Ibis: its tables as expressions, and its rows as known on a day.
-
-DuckDB is embedded and reads Parquet where it lies; nothing is written to a database file. The connection is private to
-the caller, in UTC, and loads no extensions from anywhere.
-"""
+"""A bank opened on an engine through Ibis: its tables as expressions, and its rows as known on a day."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -20,10 +15,13 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from features.bank.contract import Table
+from features.bank.duckdb_engine import DuckDB, connect
 from features.bank.tables import TABLES
 from features.errors import BadBank
 from features.vocabulary import Kind
 
+__all__ = ["ENGINES", "STORED", "Bank", "Engine", "arrow_schema", "connect", "month_end", "open_bank"]
+ENGINES = (DuckDB.name, "spark")
 STORED: Mapping[Kind, pa.DataType] = {
     Kind.FLAG: pa.bool_(),
     Kind.INTEGER: pa.int64(),
@@ -41,13 +39,42 @@ def arrow_schema(table: Table) -> pa.Schema:
     return pa.schema([pa.field(c.name, STORED[c.kind], nullable=c.is_nullable) for c in table.columns])
 
 
+class Engine(Protocol):
+    """What a bank asks of the engine beneath it; DuckDB and Spark answer it alike.
+
+    con       the Ibis connection; `con.table` finds what was kept, registered or read
+    statement SQL of an expression for this engine, its columns in the declared types
+    keep      rows of a statement, computed once and kept under `name`, replacing what stood there
+    view      a statement under `name`, computed each time it is read
+    register  Arrow rows as a table
+    read      Parquet files as one table under `name`, columns matched by name, null where a file lacks one
+    write     rows of a statement as one Parquet file that a reader sees whole or not at all, in their order
+    """
+
+    name: str
+    con: Any
+
+    def statement(self, expr: ir.Table) -> str: ...
+    def keep(self, name: str, sql: str) -> ir.Table: ...
+    def view(self, name: str, sql: str) -> ir.Table: ...
+    def register(self, name: str, rows: pa.Table) -> ir.Table: ...
+    def read(self, files: Sequence[Path], name: str) -> ir.Table: ...
+    def write(self, sql: str, path: Path) -> None: ...
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class Bank:
     """A bank's tables on one engine; a table that the bank does not have is absent."""
 
     home: Path
-    con: Any
+    engine: Engine
     tables: Mapping[str, ir.Table]
+
+    @property
+    def con(self) -> Any:
+        """The engine's Ibis connection."""
+        return self.engine.con
 
     def has(self, name: str) -> bool:
         return name in self.tables
@@ -58,60 +85,69 @@ class Bank:
 
     def keep(self, name: str, expr: ir.Table) -> ir.Table:
         """`expr` computed once and kept for this connection under `name`, replacing what stood there."""
-        return self.keep_sql(name, self.con.compile(expr))
+        return self.engine.keep(name, self.engine.statement(expr))
 
     def keep_sql(self, name: str, sql: str) -> ir.Table:
-        """A statement compiled earlier, computed and kept under `name`."""
-        self.con.raw_sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {sql}')
-        return self.con.table(name)
+        """A statement compiled earlier for this engine, computed and kept under `name`."""
+        return self.engine.keep(name, sql)
 
-    def point(self, name: str, path: Path) -> ir.Table:
-        """The Parquet file at `path` under `name`, so that the same statement can read another file next time."""
-        place = str(path).replace("'", "''")
-        self.con.raw_sql(f"CREATE OR REPLACE TEMP VIEW \"{name}\" AS SELECT * FROM read_parquet('{place}')")
-        return self.con.table(name)
+    def view_sql(self, name: str, sql: str) -> ir.Table:
+        """A statement compiled earlier for this engine under `name`, computed when it is read."""
+        return self.engine.view(name, sql)
+
+    def point(self, name: str, *paths: Path) -> ir.Table:
+        """The Parquet files at `paths` under `name`, so that one statement can read other files next time."""
+        return self.engine.read(paths, name)
 
     def register(self, name: str, rows: pa.Table) -> ir.Table:
         """`rows` as a table of this connection."""
-        return self.con.create_table(name, rows, temp=True, overwrite=True)
+        return self.engine.register(name, rows)
 
+    def write(self, expr: ir.Table, path: Path) -> None:
+        """`expr` as the Parquet file `path`, in the order of its rows, so that a reader sees all of it or none."""
+        self.engine.write(self.engine.statement(expr), path)
 
-def connect() -> Any:
-    """A private DuckDB connection in UTC that never reaches out for an extension."""
-    con = ibis.duckdb.connect()
-    for setting in (
-        "TimeZone = 'UTC'",
-        "autoinstall_known_extensions = false",
-        "autoload_known_extensions = false",
-        "lambda_syntax = 'ENABLE_SINGLE_ARROW'",  # Ibis 12 writes x -> y, which DuckDB 2.0 refuses by default
-    ):
-        con.raw_sql(f"SET {setting}")
-    return con
+    def write_sql(self, sql: str, path: Path) -> None:
+        """As `write`, of a statement compiled earlier for this engine."""
+        self.engine.write(sql, path)
 
 
 @contextmanager
-def open_bank(home: Path) -> Iterator[Bank]:
-    """The bank under `home/bank`; raises BadBank if it is not one, or a file breaks its table's schema."""
+def open_bank(home: Path, engine: str = DuckDB.name) -> Iterator[Bank]:
+    """The bank under `home/bank`; raises BadBank if it is not one, or a file breaks its table's schema.
+
+    `engine` is one of ENGINES; raises MissingSpark where Spark is asked for and not installed.
+    """
     folder = home / "bank"
     if not any(folder.glob("customer/*.parquet")):
         raise BadBank(
             "this folder holds no bank", value=str(home), allowed="a home with bank/customer/*.parquet",
             todo="run `tiercel simulate` or `tiercel import` first",
         )  # fmt: skip
-    con = connect()
+    opened: Engine = _engine(engine)
     try:
         tables = {}
         for name, table in TABLES.items():
             files = sorted((folder / name).glob("*.parquet"))
             if files:
-                tables[name] = _read(con, table, files)
-        yield Bank(home, con, tables)
+                tables[name] = _read(opened, table, files)
+        yield Bank(home, opened, tables)
     finally:
-        con.disconnect()
+        opened.close()
 
 
-def _read(con: Any, table: Table, files: list[Path]) -> ir.Table:
-    read = con.read_parquet([str(f) for f in files], table_name=f"bank_{table.name}")
+def _engine(name: str) -> Engine:
+    if name == DuckDB.name:
+        return DuckDB()
+    if name in ENGINES:
+        from features.bank.spark_engine import Spark
+
+        return Spark()
+    raise BadBank("unknown engine", value=name, allowed=ENGINES)
+
+
+def _read(engine: Engine, table: Table, files: list[Path]) -> ir.Table:
+    read = engine.read(files, f"bank_{table.name}")
     expected = {c.name: dt.DataType.from_pyarrow(STORED[c.kind]) for c in table.columns}
     for name, dtype in expected.items():
         if name not in read.columns:
@@ -119,16 +155,6 @@ def _read(con: Any, table: Table, files: list[Path]) -> ir.Table:
         if not read[name].type().castable(dtype):
             raise BadBank(f"column {table.name}.{name} is {read[name].type()}", allowed=str(dtype), todo="convert it")
     return read.select(**{name: read[name].cast(dtype) for name, dtype in expected.items()})
-
-
-def write_parquet(con: Any, expr: ir.Table, path: Path) -> None:
-    """Write `expr` to `path` so that a reader sees the whole file or none of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_suffix(".half")
-    con.to_parquet(expr, half)
-    with half.open("rb") as file:
-        os.fsync(file.fileno())
-    half.replace(path)
 
 
 def month_end(day: date) -> date:

@@ -1,13 +1,17 @@
 """Good rows pass; a row that breaks its table's contract is set aside with table, key, rule and value, and counted.
 
-Nothing is repaired. A run that would set aside more than the allowed share of a table stops with one sentence and
-leaves the home as it was: everything is written to a folder beside it and renamed when it is whole.
+Nothing is repaired. What could not be read at all (a line that does not fit its header, a file that is cut off) is set
+aside the same way, under its place in the files. A run that would set aside more than the allowed share of a table, by
+rows or by bytes, stops with one sentence and leaves the home as it was: everything is written to a folder beside it
+and moved in when it is whole.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,61 +22,237 @@ import pyarrow.parquet as pq
 
 from features.bank.contract import Table
 from features.bank.engines import arrow_schema, connect
+from features.bank.reading import Fault
+from features.bank.rules import TWICE, key_of, rules, told
 from features.bank.tables import TABLES
 from features.errors import BadBank
-from features.vocabulary import Kind
-
-_LARGEST_SHARE = 0.02
-_EARLIEST, _LATEST = "1900-01-02", "2100-01-01"
+from features.policy import segments
 
 
-def receive(home: Path, tables: Mapping[str, pa.Table], *, largest_share: float = _LARGEST_SHARE) -> dict[str, int]:
-    """Bring a bank's tables into `home`: good rows to bank/, bad ones to quarantine/; rows kept by table.
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One table that comes in: a relation of the connection (None if no file of it could be read) and what is amiss.
 
-    Raises BadBank, and changes nothing, if a table is unknown, lacks a column, or breaks its contract too often.
+    The relation has the table's columns, and perhaps `_said_<column>` (the text that stood there), `_fault` (a rule
+    broken already), `_place` (file and line) and `_row` (their order). `readings` says what a text should have been.
+    """
+
+    relation: str | None
+    readings: Mapping[str, str] = field(default_factory=dict)
+    faults: Sequence[Fault] = ()
+    n_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Rows of one table set aside under one rule: how many, and one of them."""
+
+    table: str
+    rule: str
+    n: int
+    key: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.table}: {self.n:,} × {self.rule}, such as {self.key} ({self.value})"
+
+
+@dataclass
+class Received:
+    """What came in: good rows by table, and what was set aside."""
+
+    kept: dict[str, int] = field(default_factory=dict)
+    aside: list[Aside] = field(default_factory=list)
+
+    @property
+    def n_aside(self) -> int:
+        return sum(found.n for found in self.aside)
+
+
+def receive(home: Path, tables: Mapping[str, pa.Table], *, largest_share: float | None = None) -> dict[str, int]:
+    """Bring Arrow tables into `home`: good rows to bank/, bad ones to quarantine/; rows kept by table.
+
+    Raises BadBank, and changes nothing, if a table is unknown, lacks a column, or breaks its contract too often:
+    beyond `largest_share`, by default what the home's policy allows.
     """
     unknown = sorted(set(tables) - set(TABLES))
     if unknown:
         raise BadBank("unknown table", value=unknown, allowed=sorted(TABLES))
-    if "customer" not in tables:
-        raise BadBank("a bank needs its customers", value=sorted(tables), allowed="at least the table customer")
-    staging = home / ".receiving"
-    shutil.rmtree(staging, ignore_errors=True)
     con = connect()
     try:
-        given = {
-            name: con.create_table(name, _conformed(TABLES[name], rows), temp=True) for name, rows in tables.items()
-        }
-        counts = {}
-        for name, rows in given.items():
-            counts[name] = _sift(con, TABLES[name], rows, given, staging, largest_share)
-        _move_in(staging, home)
+        incoming = {}
+        for name, rows in tables.items():
+            numbered = _conformed(TABLES[name], rows).append_column("_row", pa.array(range(rows.num_rows), pa.int64()))
+            con.create_table(f"given_{name}", numbered, temp=True)
+            incoming[name] = Incoming(f"given_{name}")
+        share = share_of(home / "policy" / "segments") if largest_share is None else largest_share
+        return take_in(con, home, incoming, largest_share=share).kept
     finally:
         con.disconnect()
+
+
+def share_of(folder: Path, as_of: date | None = None) -> float:
+    """The largest share of a table's rows that may be set aside, by the policy in `folder` on `as_of` or at last."""
+    book = segments(*([folder] if folder.is_dir() else []))
+    return book.view(as_of or max(book.dates())).bank.quarantine_share
+
+
+def take_in(
+    con: Any, home: Path, incoming: Mapping[str, Incoming], *, largest_share: float, until: date | None = None
+) -> Received:
+    """Judge every table and move the whole bank into `home`; what was kept and what set aside.
+
+    Business dated after `until` is set aside as the future. Raises BadBank and leaves the home as it was.
+    """
+    if "customer" not in incoming:
+        raise BadBank("a bank needs its customers", value=sorted(incoming), allowed="at least the table customer")
+    staging = home / ".receiving"
+    is_new = not home.exists()
+    shutil.rmtree(staging, ignore_errors=True)
+    received = Received()
+    kept: dict[str, ir.Table] = {}
+    try:
+        for name in sorted(incoming, key=lambda name: name != "customer"):
+            sift = _Sift(con, TABLES[name], incoming[name], kept, until)
+            sift.refuse_beyond(largest_share)
+            received.aside += sift.asides()
+            n_good = sift.write(staging)
+            if n_good or name == "customer":
+                received.kept[name] = n_good
+                kept[name] = sift.good
+        if not received.kept["customer"]:
+            raise BadBank("no customer can be read", value=str(incoming["customer"].faults[:1] or "empty table"),
+                          todo="mend the source; the home is as it was")  # fmt: skip
+        _move_in(staging, home, incoming)
+    except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
-    return counts
+        if is_new and home.exists() and not any(home.iterdir()):
+            home.rmdir()
+        raise
+    shutil.rmtree(staging, ignore_errors=True)
+    return received
 
 
 def complaints(table: Table, rows: ir.Table, others: Mapping[str, ir.Table]) -> Iterator[tuple[str, Any]]:
     """Each rule of the contract, named, with the condition under which a row breaks it."""
-    for column in table.columns:
-        value = rows[column.name]
-        if not column.is_nullable:
-            yield f"{column.name} is missing", value.isnull()
-        if column.allowed:
-            yield f"{column.name} is not a known code", value.notnull() & ~value.isin(column.allowed)
-        if column.at_least is not None:
-            yield f"{column.name} is below {column.at_least:g}", value < column.at_least
-        if column.kind is Kind.NUMBER:
-            yield f"{column.name} is not a number", value.isnan()
-        if column.kind is Kind.DATE:
-            yield f"{column.name} is out of time", (value < ibis.date(_EARLIEST)) | (value > ibis.date(_LATEST))
+    yield from ((rule.name, rule.broken) for rule in rules(table, rows, others))
     nth = ibis.row_number().over(ibis.window(group_by=list(table.key), order_by=list(table.key)))
-    yield "key stands twice", nth > 0
-    for column_name, owner in table.foreign.items():
-        if owner in others:
-            owners = others[owner][TABLES[owner].key[0]]
-            yield f"{column_name} is not in {owner}", rows[column_name].notnull() & rows[column_name].notin(owners)
+    yield TWICE, nth > 0
+
+
+class _Sift:
+    """One table judged: which rows are good, which broke which rule."""
+
+    def __init__(
+        self, con: Any, table: Table, incoming: Incoming, others: Mapping[str, ir.Table], until: date | None
+    ) -> None:
+        self._con, self._table, self._incoming = con, table, incoming
+        self._judged: ir.Table | None = None
+        if incoming.relation is not None:
+            self._judged = con.create_table(f"judged_{table.name}", self._judge(others, until), temp=True)
+        self.n_good = self._count(is_good=True)
+        self.n_bad = self._count(is_good=False) + len(incoming.faults)
+
+    @property
+    def good(self) -> ir.Table:
+        names = [column.name for column in self._table.columns]
+        if self._judged is None:
+            return self._con.create_table(
+                f"none_{self._table.name}", arrow_schema(self._table).empty_table(), temp=True
+            )
+        return self._judged.filter(self._judged._rule.isnull()).order_by(self._order).select(*names)
+
+    @property
+    def _order(self) -> list[str]:
+        has_order = self._judged is not None and "_row" in self._judged.columns
+        return ["_row"] if has_order else list(self._table.key)
+
+    def refuse_beyond(self, share: float) -> None:
+        """Raises BadBank if more than `share` of the rows, or of the bytes of its files, would be set aside."""
+        n = self.n_good + self.n_bad
+        lost = [fault for fault in self._incoming.faults if fault.is_file]
+        n_lost = sum(fault.n_bytes for fault in lost)
+        is_empty = (
+            not self.n_good and all(fault.rule == "file holds no rows" for fault in lost) and len(lost) == self.n_bad
+        )
+        if is_empty or (self.n_bad <= share * n and n_lost <= share * max(self._incoming.n_bytes, 1)):
+            return
+        first = self.asides()[0]
+        what = f"{self.n_bad} of {n} rows break the contract"
+        if n_lost:
+            what = f"{len(lost)} of its files cannot be taken"
+        raise BadBank(
+            f"table {self._table.name}: {what}", value=f"{first.key}: {first.rule} ({first.value})",
+            allowed=f"at most {share:.0%} of the rows", todo="mend the source; the home is as it was",
+        )  # fmt: skip
+
+    def asides(self) -> list[Aside]:
+        """What is set aside, rule by rule, most frequent first."""
+        name = self._table.name
+        by_rule: dict[str, list[Fault]] = {}
+        for fault in self._incoming.faults:
+            by_rule.setdefault(fault.rule, []).append(fault)
+        found = [Aside(name, rule, len(all_), all_[0].place, all_[0].value) for rule, all_ in by_rule.items()]
+        if self._judged is not None:
+            bad = self._judged.filter(self._judged._rule.notnull())
+            grouped = bad.group_by("_rule").agg(
+                n=bad.count(),
+                key=bad._key.first(order_by=self._order),
+                value=bad._value.first(order_by=self._order, include_null=True),
+            )
+            found += [
+                Aside(name, r["_rule"], r["n"], r["key"], r["value"] or "") for r in grouped.to_pyarrow().to_pylist()
+            ]
+        return sorted(found, key=lambda aside: (-aside.n, aside.rule))
+
+    def write(self, staging: Path) -> int:
+        """Good rows and bad ones to their files below `staging`; how many are good."""
+        name = self._table.name
+        if self.n_good:
+            path = staging / "bank" / name / "all.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._con.to_parquet(self.good, path, compression="zstd")
+        if self.n_bad:
+            path = staging / "quarantine" / f"{name}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(self._set_aside(), path, compression="zstd")
+        return self.n_good
+
+    def _judge(self, others: Mapping[str, ir.Table], until: date | None) -> ir.Table:
+        rows = self._con.table(self._incoming.relation)
+        found = list(rules(self._table, rows, others, readings=self._incoming.readings, until=until))
+        given = rows._fault if "_fault" in rows.columns else ibis.null("string")
+        broken = ibis.coalesce(given, ibis.cases(*[(r.broken.fill_null(False), r.name) for r in found], else_=None))
+        judged = rows.mutate(_rule=broken, _key=key_of(rows, self._table))
+        if "_row" in rows.columns:  # of two rows under one key, the later in the files is the one too many
+            places = ibis.window(group_by=[*self._table.key, judged._rule.isnull()], order_by=judged._row)
+            nth = ibis.row_number().over(places)
+            judged = judged.mutate(_nth=nth)
+            twice = judged._rule.isnull() & (judged._nth > 0)
+            judged = judged.mutate(_rule=ibis.ifelse(twice, TWICE, judged._rule)).drop("_nth")
+        values = [(judged._rule == r.name, told(judged, str(r.column))) for r in found if r.column is not None]
+        return judged.mutate(_value=ibis.cases(*values, else_=judged._key))
+
+    def _set_aside(self) -> pa.Table:
+        """Rows set aside: `_table`, `_place`, `_key`, `_rule`, `_value`, then the columns as far as they were read."""
+        names = [column.name for column in self._table.columns]
+        schema = pa.schema([*((name, pa.string()) for name in ("_table", "_place", "_key", "_rule", "_value")),
+                            *(field.with_nullable(True) for field in arrow_schema(self._table))])  # fmt: skip
+        faults = [{"_table": self._table.name, "_place": fault.place, "_key": fault.place, "_rule": fault.rule,
+                   "_value": fault.value} for fault in self._incoming.faults]  # fmt: skip
+        parts = [pa.Table.from_pylist(faults, schema=schema)]
+        if self._judged is not None:
+            bad = self._judged.filter(self._judged._rule.notnull())
+            place = bad._place if "_place" in bad.columns else ibis.literal("")
+            named = bad.order_by(self._order).mutate(_table=ibis.literal(self._table.name), _place=place)
+            parts.append(named.select("_table", "_place", "_key", "_rule", "_value", *names).to_pyarrow().cast(schema))
+        return pa.concat_tables(parts)
+
+    def _count(self, *, is_good: bool) -> int:
+        if self._judged is None:
+            return 0
+        test = self._judged._rule.isnull() if is_good else self._judged._rule.notnull()
+        return int(self._judged.filter(test).count().execute())
 
 
 def _conformed(table: Table, rows: pa.Table) -> pa.Table:
@@ -88,37 +268,18 @@ def _conformed(table: Table, rows: pa.Table) -> pa.Table:
         ) from error
 
 
-def _sift(
-    con: Any, table: Table, rows: ir.Table, others: Mapping[str, ir.Table], staging: Path, largest_share: float
-) -> int:
-    broken = ibis.cases(*[(test.fill_null(False), rule) for rule, test in complaints(table, rows, others)], else_=None)
-    judged = con.create_table(f"judged_{table.name}", rows.mutate(_rule=broken), temp=True)
-    good, bad = judged.filter(judged._rule.isnull()).drop("_rule"), judged.filter(judged._rule.notnull())
-    n_good, n_bad = int(good.count().execute()), int(bad.count().execute())
-    if n_bad > largest_share * (n_good + n_bad):
-        first = bad.limit(1).to_pyarrow().to_pylist()[0]
-        raise BadBank(
-            f"table {table.name}: {n_bad} of {n_good + n_bad} rows break the contract",
-            value=f"{ {k: first[k] for k in table.key} }: {first['_rule']}",
-            allowed=f"at most {largest_share:.0%} of the rows",
-            todo="mend the source; the home is as it was",
-        )
-    _write(good.to_pyarrow(), staging / "bank" / table.name / "all.parquet")
-    if n_bad:
-        _write(bad.to_pyarrow(), staging / "quarantine" / f"{table.name}.parquet")
-    return n_good
-
-
-def _write(rows: pa.Table, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows, path, compression="zstd")
-
-
-def _move_in(staging: Path, home: Path) -> None:
-    """Whole tables replace those of the same name; the others stay."""
-    for folder in sorted(staging.rglob("*.parquet")):
-        target = home / folder.relative_to(staging)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for old in target.parent.glob("*.parquet") if target.parent.parent.name == "bank" else ():
-            old.unlink()
-        folder.replace(target)
+def _move_in(staging: Path, home: Path, incoming: Mapping[str, Incoming]) -> None:
+    """Whole tables replace those of the same name, with what was set aside of them; the others stay."""
+    for name in incoming:
+        target, made = home / "bank" / name, staging / "bank" / name
+        if target.exists():
+            shutil.rmtree(target)
+        if made.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            made.replace(target)
+        aside = home / "quarantine" / f"{name}.parquet"
+        aside.unlink(missing_ok=True)
+        told_of = staging / "quarantine" / f"{name}.parquet"
+        if told_of.exists():
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            told_of.replace(aside)

@@ -1,14 +1,19 @@
 """Events -> customer-month tiles: each month of business is aggregated once, late rows in a tile of their own.
 
 A tile row is keyed (customer_id, month_no, known_no): the month of the business, and the month whose closing first knew
-it. A build of month B sums all tile rows known by B, so that a row which came late counts from the build after its
-arrival and never changes what an older build saw. Amounts are integer minor units and sets of days and channels are
-bit masks, so that tiles add up exactly. Grain of a file: all rows that the closing of one month brought.
+it, which is the file it stands in. A build of month B counts all tile rows known by B, so that a row which came late
+counts from the build after its arrival and never changes what an older build saw. Amounts are integer minor units and
+sets of days and channels are bit masks, so that tiles add up exactly; how they add up is told in `windows.py`.
+
+The statements name no date: they read those of the closing from the one row of `month_closing`, so that they are
+compiled once. What a closing is the first to know are two ranges, days that no closing had seen and late rows of the
+days before. Each is a step of its own, because a reader skips files by a range, and not by two of them at once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,14 +23,30 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from features.bank.engines import Bank, write_parquet
+from features.bank.chains import Chain
+from features.bank.engines import Bank
+from features.bank.masks import bit_or
 from features.bank.tables import AUM_CLASSES, EVENT_CHANNELS
 from features.policy import Bank as BankPolicy
 from features.vocabulary import Outcome, Purpose
 
 WINDOW_MONTHS = 12
+CLOSING, MONTHS = "month_closing", "closing_months"
 _INVESTMENTS = ("WMP", "FUND", "INS", "STRUCT", "BOND", "GOLD", "TRUST")
 _DEPOSITS = ("DEMAND", "TIME", "LCD")
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarMonth:
+    """A month by its number since year 0, its first and its last day."""
+
+    month_no: int
+    first_on: date
+    last_on: date
+
+    @property
+    def next_on(self) -> date:
+        return self.last_on + timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +63,10 @@ class Closing:
         ended = datetime.combine(as_of + timedelta(days=1), time(), ZoneInfo(policy.zone))
         return cls(as_of, ended, ended + timedelta(hours=policy.publishing_lag_hours))
 
+    def known_at(self, instant: datetime) -> Closing:
+        """The same closing with what was known at another instant."""
+        return replace(self, available_at=instant)
+
     @property
     def number(self) -> int:
         """Months since year 0, so that months can be subtracted."""
@@ -55,140 +80,166 @@ class Closing:
     def days(self) -> int:
         return self.as_of.day
 
-    def previous(self, policy: BankPolicy) -> Closing:
-        return Closing.of(self.first_on - timedelta(days=1), policy)
+    def months(self) -> list[CalendarMonth]:
+        """The twelve months that end with this one, newest first."""
+        found: list[CalendarMonth] = []
+        for back in range(WINDOW_MONTHS):
+            last_on = found[-1].first_on - timedelta(days=1) if found else self.as_of
+            found.append(CalendarMonth(self.number - back, last_on.replace(day=1), last_on))
+        return found
 
 
-def path_of(home: Path, closing: Closing) -> Path:
-    return home / "tiles" / f"known-{closing.as_of:%Y-%m}.parquet"
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What tiles hold already: days up to `as_of`, as known at `available_at`."""
+
+    as_of: date
+    available_at: datetime
 
 
-def write(bank: Bank, closing: Closing, policy: BankPolicy, *, is_first: bool) -> Path:
-    """The file of tile rows that this closing brings: its own month, and late rows of the months before."""
-    before = None if is_first else closing.previous(policy)
-    parts = [
-        part(bank, closing, before)
-        for name, part in _PARTS.items()
-        if bank.has(name)
-    ]  # fmt: skip
-    path = path_of(bank.home, closing)
-    write_parquet(bank.con, _joined(parts, closing) if parts else _empty(bank), path)
-    return path
+def path_of(folder: Path, closing: Closing) -> Path:
+    """The file of tile rows that a closing brings, in the folder of its lineage."""
+    return folder / f"known-{closing.as_of:%Y-%m}.parquet"
 
 
-def window(bank: Bank, closing: Closing) -> ir.Table:
-    """Tile rows of the last twelve months as known at `closing`, corrections summed: one row a customer and month.
-
-    `back` counts the months from this one, 0 for itself.
-    """
-    files = [
-        f for f in sorted((bank.home / "tiles").glob("known-*.parquet")) if f.stem <= path_of(bank.home, closing).stem
-    ]
-    tiles = bank.con.read_parquet([str(f) for f in files], union_by_name=True)
-    tiles = tiles.filter(tiles.month_no > closing.number - WINDOW_MONTHS, tiles.month_no <= closing.number)
-    present = [name for name in _COMBINE if name in tiles.columns]
-    sums = {name: _COMBINE[name](tiles[name]) for name in present}
-    rows = tiles.group_by("customer_id", "month_no").agg(**sums)
-    absent = {name: ibis.null(_TYPES[name]) for name in _COMBINE if name not in present}
-    return rows.mutate(back=closing.number - rows.month_no, **absent)
-
-
-def _fresh(table: ir.Table, happened: Any, closing: Closing, before: Closing | None) -> ir.Table:
-    """Rows that this closing is the first to know."""
-    rows = table.filter(happened <= ibis.literal(closing.as_of), table.known_at <= ibis.literal(closing.available_at))
-    if before is None:
-        return rows
-    seen = (happened <= ibis.literal(before.as_of)) & (rows.known_at <= ibis.literal(before.available_at))
-    return rows.filter(~seen)
+def lay_out(bank: Bank, closing: Closing, seen: Seen, more: dict[str, pa.Scalar]) -> None:
+    """Put down the dates of a closing, and `more` figures of its month, where the statements read them."""
+    months = closing.months()
+    instant = pa.timestamp("us", tz="UTC")
+    figures = {
+        "as_of": pa.scalar(closing.as_of), "month_on": pa.scalar(closing.first_on),
+        "morning_on": pa.scalar(closing.as_of + timedelta(days=1)), "window_on": pa.scalar(months[-1].first_on),
+        "seen_on": pa.scalar(seen.as_of), "seen_until": pa.scalar(seen.available_at, instant),
+        "known_until": pa.scalar(closing.available_at, instant), "number": pa.scalar(closing.number),
+        "as_of_at": pa.scalar(closing.as_of_at, instant),
+    }  # fmt: skip
+    figures |= {f"days_{back}": pa.scalar(month.last_on.day) for back, month in enumerate(months)}
+    bank.register(CLOSING, pa.table({name: pa.array([value]) for name, value in (figures | more).items()}))
+    rows = [{"month_no": m.month_no, "first_on": m.first_on, "next_on": m.next_on} for m in months]
+    bank.register(MONTHS, pa.Table.from_pylist(rows))
 
 
-def _month_no(day: Any) -> Any:
-    return (day.year() * 12 + day.month() - 1).cast("int64")
+def statement(bank: Bank) -> str:
+    """SQL of the tile rows that the closing laid out brings: its own month, and late rows of the months before."""
+    chain = Chain(bank)
+    parts = [_whole(part(bank, chain)) for name, part in _PARTS.items() if bank.has(name)]
+    if not parts:
+        nobody = bank.tables["customer"].limit(0).select("customer_id", month_no=ibis.literal(0, "int64"))
+        return chain.statement(_whole(nobody))
+    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    return chain.statement(rows.group_by("customer_id", "month_no").agg(
+        **{name: rows[name].max() if name != "services_used" else rows[name].arbitrary() for name in COLUMNS}
+    ))  # fmt: skip
+
+
+def _fresh(bank: Bank, chain: Chain, name: str, *columns: str) -> ir.Table:
+    """Rows of a table that this closing is the first to know."""
+    parts = []
+    for part, range_of in (("fresh", _of_new_days), ("late", _of_days_before)):
+        t = bank.tables[name].cross_join(bank.con.table(CLOSING).select(*_LIMITS))
+        t = t.filter(t.known_at <= t.known_until, *range_of(t)).select("customer_id", "business_on", *columns)
+        parts.append(chain.step(f"{part}_{name}", t))
+    rows = ibis.union(*parts)
+    rows = rows.mutate(month_no=(rows.business_on.year() * 12 + rows.business_on.month() - 1).cast("int64"))
+    return chain.step(f"rows_{name}", rows)
+
+
+def _of_new_days(t: ir.Table) -> tuple[Any, ...]:
+    return t.business_on > t.seen_on, t.business_on <= t.as_of
+
+
+def _of_days_before(t: ir.Table) -> tuple[Any, ...]:
+    return t.known_at > t.seen_until, t.business_on >= t.window_on, t.business_on <= t.seen_on
 
 
 def _minor(amount: Any) -> Any:
     return (amount * 100).cast("int64")
 
 
-def _txns(bank: Bank, closing: Closing, before: Closing | None) -> ir.Table:
-    t = _fresh(bank.tables["txn"], bank.tables["txn"].business_on, closing, before)
+def _txns(bank: Bank, chain: Chain) -> ir.Table:
+    t = _fresh(bank, chain, "txn", "txn_type", "amount", "counterparty", "channel", "by_customer")
+    t = t.mutate(minor=_minor(t.amount), day=_day_bit(t.business_on), way=_channel_bit(t.channel))
     mine = t.by_customer
     is_out = mine & (t.txn_type == "OUT") & (t.counterparty != "OWN").fill_null(True)
     is_salary = t.txn_type == "SALARY"
-    return t.group_by("customer_id", month_no=_month_no(t.business_on)).agg(
+    return t.group_by("customer_id", "month_no").agg(
         n_txn=mine.sum(),
-        txn_minor=_minor(t.amount).sum(where=mine).fill_null(0),
-        out_minor=_minor(t.amount).sum(where=is_out).fill_null(0),
-        largest_out_minor=_minor(t.amount).max(where=is_out).fill_null(0),
-        largest_in_minor=_minor(t.amount).max(where=mine & (t.txn_type == "IN")).fill_null(0),
+        txn_minor=t.minor.sum(where=mine).fill_null(0),
+        out_minor=t.minor.sum(where=is_out).fill_null(0),
+        largest_out_minor=t.minor.max(where=is_out).fill_null(0),
+        largest_in_minor=t.minor.max(where=mine & (t.txn_type == "IN")).fill_null(0),
         n_salary=is_salary.sum(),
-        salary_minor=_minor(t.amount).sum(where=is_salary).fill_null(0),
-        txn_day_mask=_day_bit(t.business_on).bit_or(where=mine).fill_null(0),
+        salary_minor=t.minor.sum(where=is_salary).fill_null(0),
+        txn_day_mask=bit_or(t.day, where=mine).fill_null(0),
         last_txn_on=t.business_on.max(where=mine),
-        txn_channel_mask=_channel_bit(t.channel).bit_or(where=mine).fill_null(0),
+        txn_channel_mask=bit_or(t.way, where=mine).fill_null(0),
     )
 
 
-def _events(bank: Bank, closing: Closing, before: Closing | None) -> ir.Table:
-    t = _fresh(bank.tables["channel_event"], bank.tables["channel_event"].business_on, closing, before)
+def _events(bank: Bank, chain: Chain) -> ir.Table:
+    t = _fresh(bank, chain, "channel_event", "channel", "event", "service_id")
+    t = t.mutate(day=_day_bit(t.business_on), way=_channel_bit(t.channel))
     is_login = t.event == "LOGIN"
-    return t.group_by("customer_id", month_no=_month_no(t.business_on)).agg(
-        app_day_mask=_day_bit(t.business_on).bit_or(where=is_login & (t.channel == "APP")).fill_null(0),
-        event_day_mask=_day_bit(t.business_on).bit_or().fill_null(0),
-        event_channel_mask=_channel_bit(t.channel).bit_or().fill_null(0),
+    return t.group_by("customer_id", "month_no").agg(
+        app_day_mask=bit_or(t.day, where=is_login & (t.channel == "APP")).fill_null(0),
+        event_day_mask=bit_or(t.day).fill_null(0),
+        event_channel_mask=bit_or(t.way).fill_null(0),
         last_login_on=t.business_on.max(where=is_login),
-        services_used=t.service_id.collect(where=t.service_id.notnull(), distinct=True),
+        services_used=_set_or_null(t.service_id.collect(where=t.service_id.notnull(), distinct=True)),
     )
 
 
-def _contacts(bank: Bank, closing: Closing, before: Closing | None) -> ir.Table:
-    t = _fresh(bank.tables["contact"], bank.tables["contact"].business_on, closing, before)
-    return t.group_by("customer_id", month_no=_month_no(t.business_on)).agg(
+def _contacts(bank: Bank, chain: Chain) -> ir.Table:
+    t = _fresh(bank, chain, "contact", "purpose")
+    return t.group_by("customer_id", "month_no").agg(
         n_contacts=t.count(), n_sales_contacts=(t.purpose == Purpose.SALES).sum()
     )
 
 
-def _responses(bank: Bank, closing: Closing, before: Closing | None) -> ir.Table:
-    t = _fresh(bank.tables["response"], bank.tables["response"].business_on, closing, before)
-    return t.group_by("customer_id", month_no=_month_no(t.business_on)).agg(
-        n_conversions=(t.outcome == Outcome.CONVERTED).sum()
-    )
+def _responses(bank: Bank, chain: Chain) -> ir.Table:
+    t = _fresh(bank, chain, "response", "outcome")
+    return t.group_by("customer_id", "month_no").agg(n_conversions=(t.outcome == Outcome.CONVERTED).sum())
 
 
-def _balances(bank: Bank, closing: Closing, before: Closing | None) -> ir.Table:
+def _balances(bank: Bank, chain: Chain) -> ir.Table:
     """Balance × days of each interval in each month it touches; months before this one only for intervals new to us."""
-    t = bank.tables["balance"].filter(bank.tables["balance"].known_at <= ibis.literal(closing.available_at))
-    t = t.cross_join(_months(bank, closing, 1 if before is None else WINDOW_MONTHS))
-    stop = ibis.least(t.to_on.fill_null(t.next_on), t.next_on)
-    start = ibis.greatest(t.from_on, t.first_on)
-    days = stop.delta(start, unit="day")
-    t = t.mutate(held_days=days, is_at_end=t.to_on.isnull() | (t.to_on >= t.next_on)).filter(days > 0)
-    if before is not None:
-        t = t.filter((t.month_no == closing.number) | (t.known_at > ibis.literal(before.available_at)))
-    counted = t.asset_class.isin(AUM_CLASSES)
-    own = _minor(t.amount - t.in_transit_amount - t.loan_proceeds_amount)
-    at_end = counted & t.is_at_end
+    closing = bank.con.table(CLOSING).select("month_on", "morning_on", *_LIMITS)
+    t = bank.tables["balance"].cross_join(closing)
+    t = t.filter(t.known_at <= t.known_until)
+    here = t.mutate(month_no=t.number, first_on=t.month_on, next_on=t.morning_on).filter(t.from_on < t.morning_on)
+    late = t.filter(t.known_at > t.seen_until, t.from_on < t.month_on).cross_join(bank.con.table(MONTHS))
+    late = late.filter(late.month_no < late.number, late.from_on < late.next_on)
+    parts = {
+        "ended_balance": here.filter(here.to_on > here.month_on),
+        "open_balance": here.filter(here.to_on.isnull()),
+        "late_balance": late.filter(late.to_on.isnull() | (late.to_on > late.first_on)),
+    }
+    t = ibis.union(*[chain.step(name, _held(rows)) for name, rows in parts.items()])
+    at_end = t.counted & t.is_at_end
     return t.group_by("customer_id", "month_no").agg(
-        aum_day_minor=(own * t.held_days).sum(where=counted).cast("int64").fill_null(0),
-        aum_end_minor=own.sum(where=at_end).cast("int64").fill_null(0),
-        invest_end_minor=own.sum(where=at_end & t.asset_class.isin(_INVESTMENTS)).cast("int64").fill_null(0),
-        deposit_end_minor=own.sum(where=at_end & t.asset_class.isin(_DEPOSITS)).cast("int64").fill_null(0),
-        asset_mask=_bit(t.asset_class, AUM_CLASSES).bit_or(where=at_end & (t.amount > 0)).fill_null(0),
+        aum_day_minor=(t.own * t.held_days).sum(where=t.counted).fill_null(0),
+        aum_end_minor=t.own.sum(where=at_end).fill_null(0),
+        invest_end_minor=t.own.sum(where=at_end & t.asset_class.isin(_INVESTMENTS)).fill_null(0),
+        deposit_end_minor=t.own.sum(where=at_end & t.asset_class.isin(_DEPOSITS)).fill_null(0),
+        asset_mask=bit_or(_bit(t.asset_class, AUM_CLASSES), where=at_end & t.has_money).fill_null(0),
     )
 
 
-def _months(bank: Bank, closing: Closing, n: int) -> ir.Table:
-    rows = []
-    last = closing.as_of
-    for back in range(n):
-        rows.append(
-            {"month_no": closing.number - back, "first_on": last.replace(day=1), "next_on": last + timedelta(days=1)}
-        )
-        last = last.replace(day=1) - timedelta(days=1)
-    return bank.register("closing_months", pa.Table.from_pylist(rows))
+def _held(t: ir.Table) -> ir.Table:
+    stop = ibis.least(t.to_on.fill_null(t.next_on), t.next_on)
+    return t.select(
+        "customer_id",
+        "month_no",
+        "asset_class",
+        own=_minor(t.amount - t.in_transit_amount - t.loan_proceeds_amount),
+        has_money=t.amount > 0,
+        counted=t.asset_class.isin(AUM_CLASSES),
+        held_days=stop.delta(ibis.greatest(t.from_on, t.first_on), unit="day"),
+        is_at_end=t.to_on.isnull() | (t.to_on >= t.next_on),
+    )
 
 
-def _bit(code: Any, codes: tuple[str, ...]) -> Any:
+def _bit(code: Any, codes: Sequence[str]) -> Any:
     return ibis.cases(*[(code == c, 1 << i) for i, c in enumerate(codes)], else_=0).cast("int64")
 
 
@@ -196,42 +247,34 @@ def _channel_bit(channel: Any) -> Any:
     return _bit(channel, EVENT_CHANNELS)
 
 
+def _set_or_null(codes: Any) -> Any:
+    """Distinct codes in order, null if there are none: of no rows DuckDB makes null and Spark an empty array."""
+    return ibis.ifelse(codes.length() > 0, codes.sort(), None)
+
+
 def _day_bit(day: Any) -> Any:
-    return ibis.literal(1, "int64") << day.day().cast("int64")
+    one = ibis.literal(1, "int8").cast("int64")  # Spark takes a bare 1 for 32 bits, and the 31st does not fit
+    return one << day.day().cast("int64")
 
 
-def _joined(parts: list[ir.Table], closing: Closing) -> ir.Table:
-    joined = parts[0]
-    for part in parts[1:]:
-        both = joined.outer_join(part, ["customer_id", "month_no"])
-        keys = {key: ibis.coalesce(both[key], both[f"{key}_right"]) for key in ("customer_id", "month_no")}
-        joined = both.mutate(**keys).drop("customer_id_right", "month_no_right")
-    return joined.mutate(known_no=ibis.literal(closing.number, "int64"))
-
-
-def _empty(bank: Bank) -> ir.Table:
-    schema = pa.schema([("customer_id", pa.string()), ("month_no", pa.int64()), ("known_no", pa.int64())])
-    return bank.register("no_tiles", schema.empty_table())
+def _whole(part: ir.Table) -> ir.Table:
+    """A part in the columns of a tile, null where it has nothing to say."""
+    columns = {
+        name: part[name].cast(dtype) if name in part.columns else ibis.null(dtype) for name, dtype in COLUMNS.items()
+    }
+    return part.select("customer_id", "month_no", **columns)
 
 
 _PARTS = {
     "txn": _txns, "channel_event": _events, "contact": _contacts, "response": _responses, "balance": _balances,
 }  # fmt: skip
-_SUMS = (
+_LIMITS = ("as_of", "window_on", "seen_on", "seen_until", "known_until", "number")
+SUMS = (
     "n_txn", "txn_minor", "out_minor", "n_salary", "salary_minor", "n_contacts", "n_sales_contacts", "n_conversions",
     "aum_day_minor", "aum_end_minor", "invest_end_minor", "deposit_end_minor",
 )  # fmt: skip
-_MASKS = ("txn_day_mask", "txn_channel_mask", "app_day_mask", "event_day_mask", "event_channel_mask", "asset_mask")
-_COMBINE: dict[str, Any] = (
-    {name: lambda column: column.sum().cast("int64") for name in _SUMS}
-    | {name: lambda column: column.bit_or() for name in _MASKS}
-    | {
-        name: lambda column: column.max()
-        for name in ("largest_out_minor", "largest_in_minor", "last_txn_on", "last_login_on")
-    }
-    | {"services_used": lambda column: column.collect(where=column.notnull()).flatten().unique()}
-)
-_TYPES = (
-    dict.fromkeys((*_SUMS, *_MASKS, "largest_out_minor", "largest_in_minor"), "int64")
+MASKS = ("txn_day_mask", "txn_channel_mask", "app_day_mask", "event_day_mask", "event_channel_mask", "asset_mask")
+COLUMNS = (
+    dict.fromkeys((*SUMS, *MASKS, "largest_out_minor", "largest_in_minor"), "int64")
     | {"last_txn_on": "date", "last_login_on": "date", "services_used": "array<string>"}
 )  # fmt: skip

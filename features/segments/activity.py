@@ -1,18 +1,22 @@
 """活跃 Activity: what a customer does with us: own transactions, logins, channels, services used, contacts answered.
 
-Grain: a customer, a month. Uses: tiles of transactions, channel events, contacts and responses. Nulls: the columns of a
+Grain: a customer, a month. Uses: windows of transactions, channel events, contacts, responses. Nulls: the columns of a
 table that the bank does not have; otherwise nothing done is 0, except for dates. Rules: R17 (interest and fees are not
 activity), R23; a service counts as active only if used in the window (A05).
 """
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add, or_
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
-from features.month import Month, beside, bit_count
+from features.bank.masks import bit_count
+from features.bank.windows import slots
+from features.month import Month, declared
 from features.policy import SegmentsPolicy
 from features.vocabulary import Column, Kind
 
@@ -49,47 +53,66 @@ _EITHER = (
 )
 COLUMNS = (*_TXN, *_EVENT, *_EITHER, *_CONTACT, *_RESPONSE)
 uses: tuple[str, ...] = ()
+carries = ("last_active_on",)
+needs: tuple[str, ...] = ("active_days_3m",)
+inputs = {  # bank table -> the columns that it makes known
+    "txn": tuple(c.name for c in (*_TXN, *_EITHER)),
+    "channel_event": tuple(c.name for c in (*_EVENT, *_EITHER)),
+    "contact": tuple(c.name for c in _CONTACT),
+    "response": tuple(c.name for c in _RESPONSE),
+}
 
 
-def family(month: Month, before: ir.Table | None, policy: SegmentsPolicy) -> ir.Table:
+def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     """Activity of every customer in the windows that end with the month."""
-    t = month.tiles
-    one, three, prior = month.within(1), month.within(3), month.within(3, back=3)
-    days = (t.txn_day_mask.fill_null(0) | t.event_day_mask.fill_null(0)).name("days")
-    t = t.mutate(active_mask=days, channels=t.txn_channel_mask.fill_null(0) | t.event_channel_mask.fill_null(0))
-    answer = t.group_by("customer_id").agg(
-        n_txn_1m=t.n_txn.sum(where=one),
-        n_txn_3m=t.n_txn.sum(where=three),
-        n_txn_prior_3m=t.n_txn.sum(where=prior),
-        txn_amount_3m=t.txn_minor.sum(where=three) / 100,
-        out_amount_1m=t.out_minor.sum(where=one) / 100,
-        largest_out_1m=t.largest_out_minor.max(where=one) / 100,
-        largest_in_3m=t.largest_in_minor.max(where=three) / 100,
-        salary_amount_1m=t.salary_minor.sum(where=one) / 100,
-        n_salary_1m=t.n_salary.sum(where=one),
-        n_salary_3m=t.n_salary.sum(where=three),
-        app_days_1m=bit_count(t.app_day_mask).sum(where=one),
-        app_days_3m=bit_count(t.app_day_mask).sum(where=three),
-        app_days_prior_3m=bit_count(t.app_day_mask).sum(where=prior),
-        n_services_3m=_distinct(t.services_used, three),
-        n_channels_3m=bit_count(t.channels.bit_or(where=three)),
-        active_days_1m=bit_count(t.active_mask).sum(where=one),
-        active_days_3m=bit_count(t.active_mask).sum(where=three),
-        last_seen_on=ibis.greatest(t.last_txn_on.max(), t.last_login_on.max()),
-        n_contacts_3m=t.n_contacts.sum(where=three),
-        n_contacts_12m=t.n_contacts.sum(),
-        n_conversions_12m=t.n_conversions.sum(),
-    )
-    answer = answer.mutate(last_active_on=answer.last_seen_on)
-    if before is not None:  # a customer silent for longer than the tiles reach keeps the date
-        held = before.select("customer_id", kept_on=before.last_active_on)
-        answer = beside(month.customers.select("customer_id"), answer, held)
-        answer = answer.mutate(last_active_on=ibis.coalesce(answer.last_seen_on, answer.kept_on))
-    return month.everyone(answer, COLUMNS, _zeros(month))
+    p = month.people
+    one, three, prior, year = range(1), range(3), range(3, 6), range(12)
+    answer = {
+        "n_txn_1m": p.n_txn_0,
+        "n_txn_3m": _sum(p, "n_txn", three),
+        "n_txn_prior_3m": _sum(p, "n_txn", prior),
+        "txn_amount_3m": _sum(p, "txn_minor", three) / 100,
+        "out_amount_1m": p.out_minor_0 / 100,
+        "largest_out_1m": p.largest_out_minor_0 / 100,
+        "largest_in_3m": ibis.greatest(*[p[slot] for slot in slots("largest_in_minor", three)]) / 100,
+        "salary_amount_1m": p.salary_minor_0 / 100,
+        "n_salary_1m": p.n_salary_0,
+        "n_salary_3m": _sum(p, "n_salary", three),
+        "app_days_1m": _days(p, one, "app_day_mask"),
+        "app_days_3m": _days(p, three, "app_day_mask"),
+        "app_days_prior_3m": _days(p, prior, "app_day_mask"),
+        "n_services_3m": _n_services(p, three),
+        "n_channels_3m": bit_count(_union(p, three, "txn_channel_mask", "event_channel_mask")),
+        "active_days_1m": _days(p, one, "txn_day_mask", "event_day_mask"),
+        "active_days_3m": _days(p, three, "txn_day_mask", "event_day_mask"),
+        "n_contacts_3m": _sum(p, "n_contacts", three),
+        "n_contacts_12m": _sum(p, "n_contacts", year),
+        "n_conversions_12m": _sum(p, "n_conversions", year),
+        # a customer silent for longer than the windows reach keeps the date
+        "last_active_on": ibis.coalesce(ibis.greatest(p.last_txn_on, p.last_login_on), p.held_last_active_on),
+    }
+    zeros = _zeros(month)
+    known = {name: value for name, value in answer.items() if name in zeros or name == "last_active_on"}
+    return declared(p.mutate(**known), COLUMNS, zeros)
 
 
-def _distinct(sets: Any, where: Any) -> Any:
-    return sets.collect(where=where & sets.notnull()).flatten().unique().length()
+def _sum(people: ir.Table, name: str, months: range) -> Any:
+    return reduce(add, [people[slot].fill_null(0) for slot in slots(name, months)])
+
+
+def _union(people: ir.Table, months: range, *masks: str) -> Any:
+    return reduce(or_, [people[slot].fill_null(0) for mask in masks for slot in slots(mask, months)])
+
+
+def _days(people: ir.Table, months: range, *masks: str) -> Any:
+    """Days set in any of the masks; a mask holds the days of one month, so that months are counted one by one."""
+    return reduce(add, [bit_count(_union(people, range(k, k + 1), *masks)) for k in months])
+
+
+def _n_services(people: ir.Table, months: range) -> Any:
+    nothing = ibis.literal([], "array<string>")
+    used = [people[slot].fill_null(nothing) for slot in slots("services_used", months)]
+    return used[0].concat(*used[1:]).unique().length()
 
 
 def _zeros(month: Month) -> dict[str, object]:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import ibis.expr.types as ir
 
-from features.month import Month
+from features.month import Month, declared
 from features.policy import SegmentsPolicy
 from features.vocabulary import Column, Kind
 
 COLUMNS = (Column("cell", Kind.CODE, "class/stage, such as MASS/GROWTH"),)
 uses = ("classes", "lifecycle")
+carries: tuple[str, ...] = ()
+needs: tuple[str, ...] = ()
 
 
-def family(month: Month, before: ir.Table | None, policy: SegmentsPolicy) -> ir.Table:
+def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     """Cell of every customer after this month's closing."""
-    people = month.families["classes"].join(month.families["lifecycle"], "customer_id")
-    return month.everyone(people.mutate(cell=people.customer_class + "/" + people.stage), COLUMNS)
+    people = month.people
+    return declared(people.mutate(cell=people.customer_class + "/" + people.stage), COLUMNS)

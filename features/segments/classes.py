@@ -13,7 +13,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features.month import Month, beside
+from features.month import Month, declared
 from features.policy import SegmentsPolicy
 from features.segments import activity, wealth
 from features.today import TODAY
@@ -27,26 +27,30 @@ COLUMNS = (
     Column("wealth_months_below", Kind.INTEGER, "months in a row with mda below the keeping amount", "no balances"),
 )
 uses = ("wealth", "activity", "lifecycle")
+carries = ("customer_class", "wealth_months_below")
+needs: tuple[str, ...] = ()
 _ASLEEP = (Stage.DORMANT.value, Stage.LOST.value)
 _FROM_TODAY = ("held_products", "active_services", "preapproved", "customer_facts", "overdue_from_on", "card_opened_on")
 
 
-def family(month: Month, before: ir.Table | None, policy: SegmentsPolicy) -> ir.Table:
+def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     """Class of every customer after this month's closing."""
-    people = _people(month, before, policy)
+    below = month.people.mda < policy.classes.wealth_stay_amount
+    kept = month.people.held_wealth_months_below.fill_null(0) + 1
+    people = month.people.mutate(wealth_months_below=ibis.ifelse(below, kept, below.cast("int64")))
     ranked = policy.classes.ranked()
     fits = {name: _fits(people, name, policy) for name, _ in ranked}
     first = ibis.cases(*[(fits[name], name) for name, _ in ranked[:-1]], else_=ranked[-1][0])
-    asleep = people.stage.isin(_ASLEEP) & people.held_class.notnull()
+    asleep = people.stage.isin(_ASLEEP) & people.held_customer_class.notnull()
     people = people.mutate(fresh=first, asleep=asleep)
-    people = people.mutate(customer_class=ibis.ifelse(people.asleep, people.held_class, people.fresh))
-    answer = people.mutate(
+    people = people.mutate(customer_class=ibis.ifelse(people.asleep, people.held_customer_class, people.fresh))
+    people = people.mutate(
         class_reason=ibis.cases(
             (people.asleep, "asleep: last class kept"), (people.fresh == ranked[-1][0], "default"), else_="rule"
         ),
         other_classes=_others(people, fits),
     )
-    return month.everyone(answer, COLUMNS)
+    return declared(people, COLUMNS)
 
 
 def known_columns() -> Mapping[str, Column]:
@@ -66,21 +70,6 @@ _PERSON = (
 )
 
 
-def _people(month: Month, before: ir.Table | None, policy: SegmentsPolicy) -> ir.Table:
-    stages = month.families["lifecycle"].select("customer_id", "stage")
-    families = [month.families["wealth"], month.families["activity"], stages]
-    people = beside(month.customers, *families, month.standing.select("customer_id", *_FROM_TODAY))
-    if before is None:
-        people = people.mutate(held_class=ibis.null("string"), held_below=ibis.null("int64"))
-    else:
-        held = before.select("customer_id", held_class=before.customer_class, held_below=before.wealth_months_below)
-        people = beside(people, held)
-    below = people.mda < policy.classes.wealth_stay_amount
-    return people.mutate(
-        wealth_months_below=ibis.ifelse(below, people.held_below.fill_null(0) + 1, below.cast("int64"))
-    )
-
-
 def _fits(people: ir.Table, name: str, policy: SegmentsPolicy) -> Any:
     card = policy.classes.classes[name]
     if card.rule is None:
@@ -88,7 +77,7 @@ def _fits(people: ir.Table, name: str, policy: SegmentsPolicy) -> Any:
     fits = card.rule.expr(people).fill_null(False)
     if card.keep is None:
         return fits
-    return fits | ((people.held_class == name) & card.keep.expr(people)).fill_null(False)
+    return fits | ((people.held_customer_class == name) & card.keep.expr(people)).fill_null(False)
 
 
 def _others(people: ir.Table, fits: Mapping[str, Any]) -> Any:

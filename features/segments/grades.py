@@ -18,27 +18,28 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features.month import Month, beside
+from features.month import Month, declared
 from features.policy import SegmentsPolicy
 from features.vocabulary import Column, Kind
 
 COLUMNS = (Column("grade", Kind.CODE, "composite grade, A best", "AUM or activity not known"),)
 uses = ("wealth", "activity")
+carries = ("grade",)
+FACTORS = {  # factor -> the columns that it is made of
+    "aum": ("mda",),
+    "services": ("n_services_3m",),
+    "business_activity": ("n_txn_3m", "txn_amount_3m"),
+    "channel_activity": ("app_days_1m", "n_channels_3m"),
+}
 _AUM_UNIT, _AUM_FULL = 1e4, 601
 _AMOUNT_UNIT, _AMOUNT_FULL = 1e3, 501
 _SERVICES_FULL, _TXN_FULL, _APP_DAYS_FULL, _CHANNELS_FULL = 12, 30, 12, 4
 
 
-def family(month: Month, before: ir.Table | None, policy: SegmentsPolicy) -> ir.Table:
+def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     """Grade of every customer after this month's closing."""
-    people = beside(month.families["wealth"], month.families["activity"])
-    people = people.mutate(score=score(people, policy))
-    if before is None:
-        people = people.mutate(held=ibis.null("string"))
-    else:
-        people = beside(people, before.select("customer_id", held=before.grade))
-    graded = people.mutate(grade=_banded(people.score, people.held, policy))
-    return month.everyone(graded, COLUMNS)
+    people = month.people.mutate(score=score(month.people, policy))
+    return declared(people.mutate(grade=_banded(people.score, people.held_grade, policy)), COLUMNS)
 
 
 def score(people: ir.Table, policy: SegmentsPolicy) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features.month import Month, beside
+from features.month import Month, declared
 from features.policy import Lifecycle, SegmentsPolicy
 from features.vocabulary import Column, Kind, Stage
 
@@ -28,21 +28,17 @@ COLUMNS = (
     Column("months_lost", Kind.INTEGER, "month ends in a row at which AUM was a remnant of its peak"),
 )
 uses = ("wealth", "activity")
-_CARRIED = (
+carries = (
     "stage", "stage_entered_on", "previous_stage", "reference_mda", "months_steady", "months_growing",
     "months_recovered", "months_lost",
 )  # fmt: skip
-_TYPES = {
-    "stage": "string", "stage_entered_on": "date", "previous_stage": "string", "reference_mda": "float64",
-    "months_steady": "int64", "months_growing": "int64", "months_recovered": "int64", "months_lost": "int64",
-}  # fmt: skip
+needs: tuple[str, ...] = ()
 
 
-def family(month: Month, before: ir.Table | None, policy: SegmentsPolicy) -> ir.Table:
+def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     """Stage of every customer after this month's closing, with the counters that the next month needs."""
     figures = policy.lifecycle
-    people = _people(month, before)
-    people = people.mutate(**_ages(people, month))
+    people = month.people.mutate(**_ages(month.people, month))
     people = people.mutate(**_signs(people, figures))
     people = people.mutate(**_counters(people, figures))
     people = people.mutate(**_wanted(people, figures))
@@ -50,7 +46,7 @@ def family(month: Month, before: ir.Table | None, policy: SegmentsPolicy) -> ir.
     moved = people.held_stage.isnull() | (people.stage != people.held_stage)
     enters_decline = moved & (people.stage == Stage.DECLINE)
     stays_declining = ~moved & (people.stage == Stage.DECLINE)
-    answer = people.mutate(
+    people = people.mutate(
         stage_entered_on=ibis.ifelse(moved, people.as_of, people.held_stage_entered_on),
         stage_reason=_reason(people),
         previous_stage=ibis.ifelse(moved, people.held_stage, people.held_previous_stage),
@@ -58,18 +54,7 @@ def family(month: Month, before: ir.Table | None, policy: SegmentsPolicy) -> ir.
             enters_decline, people.mda_prior_3m, ibis.ifelse(stays_declining, people.held_reference_mda, None)
         ),
     )
-    return month.everyone(answer, COLUMNS)
-
-
-def _people(month: Month, before: ir.Table | None) -> ir.Table:
-    people = month.customers.select(
-        "customer_id", "registered_on", "first_product_on", "closed_on", "as_of", "history_on"
-    )
-    people = beside(people, *[month.families[name] for name in uses])
-    if before is None:
-        return people.mutate(**{f"held_{name}": ibis.null(_TYPES[name]) for name in _CARRIED}, has_past=False)
-    held = before.select("customer_id", **{f"held_{name}": before[name] for name in _CARRIED})
-    return beside(people, held).mutate(has_past=True)
+    return declared(people, COLUMNS)
 
 
 def _ages(people: ir.Table, month: Month) -> dict[str, Any]:

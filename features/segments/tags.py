@@ -9,16 +9,18 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from features.month import Month, beside
+from features.month import Month, declared
 from features.policy import SegmentsPolicy
 from features.vocabulary import Column, Kind
 
 COLUMNS = (Column("tags", Kind.SET, "tags that hold at the month's end"),)
 uses = ("wealth", "activity", "tiers", "lifecycle", "classes", "grades")
+carries: tuple[str, ...] = ()
+needs: tuple[str, ...] = ()
 
 
-def family(month: Month, before: ir.Table | None, policy: SegmentsPolicy) -> ir.Table:
+def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     """Tags of every customer at the month's end."""
-    people = beside(month.customers, *[month.families[name] for name in uses])
+    people = month.people
     parts = [ibis.ifelse(tag.rule.expr(people).fill_null(False), f"{name}|", "") for name, tag in policy.tags.items()]
-    return month.everyone(people.mutate(tags=ibis.literal("|").concat(*parts)), COLUMNS)
+    return declared(people.mutate(tags=ibis.literal("|").concat(*parts)), COLUMNS)

@@ -11,7 +11,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features.month import Month, beside
+from features.month import Month, declared
 from features.policy import SegmentsPolicy
 from features.vocabulary import Column, Kind, TierState
 
@@ -26,53 +26,42 @@ COLUMNS = (
     Column("next_tier_gap", Kind.NUMBER, "mda missing to the next threshold", "highest tier, or no balances"),
 )
 uses = ("wealth",)
+carries = ("tier", "tier_since_on", "months_below", "best_below")
+needs: tuple[str, ...] = ("mda",)
 
 
-def family(month: Month, before: ir.Table | None, policy: SegmentsPolicy) -> ir.Table:
+def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     """Tier of every customer after this month's closing."""
-    wealth = month.families["wealth"].select("customer_id", "mda", "aum_day_minor")
-    people = beside(month.customers.select("customer_id", "as_of", "month_days"), wealth)
-    if before is not None:
-        held = before.select(
-            "customer_id", held_tier=before.tier, held_since=before.tier_since_on,
-            held_months=before.months_below, held_best=before.best_below,
-        )  # fmt: skip
-        people = beside(people, held)
-    else:
-        people = people.mutate(
-            held_tier=ibis.null("string"), held_since=ibis.null("date"),
-            held_months=ibis.null("int64"), held_best=ibis.null("float64"),
-        )  # fmt: skip
-    people = _moved(people, policy, is_first=before is None)
-    people = people.mutate(**_towards_next(people, policy))
-    known = people.mda.notnull()
-    return month.everyone(people.filter(known), COLUMNS)
+    if "balance" not in month.has:
+        return declared(month.people, COLUMNS)
+    people = _moved(month.people, policy)
+    return declared(people.mutate(**_towards_next(people, policy)), COLUMNS)
 
 
-def _moved(people: ir.Table, policy: SegmentsPolicy, *, is_first: bool) -> ir.Table:
+def _moved(people: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     names = list(policy.tiers.thresholds)
     floors = list(policy.tiers.thresholds.values())
-    earned = _count_met([people.aum_day_minor >= people.month_days * (floor * 100) for floor in floors])
+    earned = _count_met([people.aum_day_minor >= people.days_0 * (floor * 100) for floor in floors])
     held = ibis.cases(*[(people.held_tier == name, i) for i, name in enumerate(names)], else_=None)
     p = people.mutate(earned=earned.cast("int64"), held=held.cast("int64"))
     is_below = (p.earned < p.held).fill_null(False)
-    p = p.mutate(is_below=is_below, below=ibis.ifelse(is_below, p.held_months.fill_null(0) + 1, 0))
+    p = p.mutate(is_below=is_below, below=ibis.ifelse(is_below, p.held_months_below.fill_null(0) + 1, 0))
     p = p.mutate(falls=p.is_below & (p.below > _by_tier(p.held, policy, "demote_after_months")))
-    best = p.held_best.fill_null(0)
+    best = p.held_best_below.fill_null(0)
     landing = ibis.greatest(_count_met([best >= floor for floor in floors]).cast("int64"), p.earned)
     p = p.mutate(index=ibis.ifelse(p.falls, landing, ibis.ifelse(p.is_below, p.held, p.earned)))
     still_below = ibis.ifelse(p.falls, p.earned < p.index, p.is_below)
     p = p.mutate(still_below=still_below, months_below=ibis.ifelse(p.falls, still_below.cast("int64"), p.below))
     watched = p.months_below > _by_tier(p.index, policy, "watch_after_months")
-    calm = TierState.SEEDED if is_first else TierState.NORMAL
+    calm = ibis.ifelse(p.has_past, TierState.NORMAL.value, TierState.SEEDED.value)
     return p.mutate(
         tier=ibis.cases(*[(p.index == i, name) for i, name in enumerate(names)]),
         tier_state=ibis.cases(
-            (p.still_below & watched, TierState.WATCH.value), (p.still_below, TierState.GRACE.value), else_=calm.value
+            (p.still_below & watched, TierState.WATCH.value), (p.still_below, TierState.GRACE.value), else_=calm
         ),
-        tier_since_on=ibis.ifelse((p.index == p.held).fill_null(False), p.held_since, p.as_of),
+        tier_since_on=ibis.ifelse((p.index == p.held).fill_null(False), p.held_tier_since_on, p.as_of),
         best_below=ibis.ifelse(
-            p.still_below, ibis.ifelse(p.falls, p.mda, ibis.greatest(p.held_best.fill_null(0), p.mda)), None
+            p.still_below, ibis.ifelse(p.falls, p.mda, ibis.greatest(p.held_best_below.fill_null(0), p.mda)), None
         ),
     )
 
@@ -95,5 +84,5 @@ def _towards_next(people: ir.Table, policy: SegmentsPolicy) -> dict[str, Any]:
     counted = people.index >= names.index(policy.tiers.near_up_from)
     return {
         "near_up": (near & counted).fill_null(False),
-        "next_tier_gap": ibis.greatest(following - people.mda, 0.0),
+        "next_tier_gap": ibis.ifelse(following.notnull(), ibis.greatest(following - people.mda, 0.0), None),
     }

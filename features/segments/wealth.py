@@ -1,6 +1,6 @@
 """资产 Wealth: what a customer keeps with us, as monthly daily average and at the month's end.
 
-Grain: a customer, a month. Uses: tiles of balances, holdings and loans as known at the closing. Nulls: everything, if
+Grain: a customer, a month. Uses: windows of balances, holdings and loans as known at the closing. Nulls: everything, if
 the bank has no balances. Rules: R01, R07-R09.
 """
 
@@ -11,12 +11,16 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features.month import Month, beside, bit_count
+from features.bank.masks import bit_count
+from features.bank.tiles import WINDOW_MONTHS
+from features.bank.windows import slots
+from features.month import Month, declared
 from features.policy import SegmentsPolicy
 from features.vocabulary import Column, Kind
 
 _NO_BALANCES = "the bank has no balances"
 _NO_HOLDINGS = "the bank has no holdings"
+_SPREAD_MONTHS = 3
 COLUMNS = (
     Column("aum_day_minor", Kind.INTEGER, "Σ end-of-day AUM × days of the month, in minor units", _NO_BALANCES),
     Column("mda", Kind.NUMBER, "AUM as daily average of the month, in currency", _NO_BALANCES),
@@ -40,66 +44,74 @@ COLUMNS = (
     Column("has_card", Kind.FLAG, "credit-card customer (信用卡)", "the bank has no loans"),
 )
 uses: tuple[str, ...] = ()
-
-
-def family(month: Month, before: ir.Table | None, policy: SegmentsPolicy) -> ir.Table:
-    """Wealth of every customer at the month's end."""
-    parts = [_balances(month)] if "balance" in month.has else []
-    people = beside(month.customers.select("customer_id"), *parts, _contracts(month))
-    fill: dict[str, object] = {}
-    if "balance" in month.has:
-        fill |= dict.fromkeys(_BALANCE_ZEROS, 0) | {"has_deposit": False, "has_wealth": False}
-    return month.everyone(people, COLUMNS, fill)
-
-
+carries: tuple[str, ...] = ()
+needs: tuple[str, ...] = ("mda",)
+inputs = {  # bank table -> the columns that it makes known
+    "balance": tuple(c.name for c in COLUMNS if c.name not in ("n_holdings", "has_loan", "has_card")),
+    "holding": ("n_holdings",),
+    "loan": ("has_loan", "has_card"),
+}
 _BALANCE_ZEROS = (
     "aum_day_minor", "mda", "mda_mean_3m", "mda_mean_6m", "mda_peak_12m", "aum_end", "invest_end", "n_asset_classes",
 )  # fmt: skip
 
 
-def _balances(month: Month) -> ir.Table:
-    tiles = month.tiles.mutate(mda=_mda(month.tiles))
-    now, last = tiles.back == 0, tiles.back == 1
+def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
+    """Wealth of every customer at the month's end."""
+    people = month.people.mutate(**_contracts(month))
+    fill: dict[str, object] = {}
+    if "balance" in month.has:
+        people = people.mutate(**{f"mda_{k}": _mda(people, k) for k in range(WINDOW_MONTHS)})
+        people = people.mutate(**_balances(people))
+        fill.update(dict.fromkeys(_BALANCE_ZEROS, 0), has_deposit=False, has_wealth=False)
+    return declared(people, COLUMNS, fill)
 
-    def mean(months: int, back: int = 0) -> Any:
+
+def _balances(people: ir.Table) -> dict[str, Any]:
+    p = people
+    months = [p[f"mda_{k}"] for k in range(WINDOW_MONTHS)]
+
+    def mean(n: int, back: int = 0) -> Any:
         """Mean over the months that lie in history; a month without a balance counts as 0."""
-        known = ibis.least(tiles.history_months.max() - back, months)
-        total = tiles.mda.sum(where=month.within(months, back)).fill_null(0)
-        return ibis.ifelse(known > 0, total / known, None)
+        known = ibis.least(p.history_months - back, n)
+        return ibis.ifelse(has_tiles & (known > 0), _sum(months[back : back + n]) / known, None)
 
-    highest, lowest = tiles.mda.max(where=month.within(3)), tiles.mda.min(where=month.within(3))
-    return tiles.group_by("customer_id").agg(
-        aum_day_minor=ibis.greatest(tiles.aum_day_minor.sum(where=now).fill_null(0), 0),
-        mda=tiles.mda.sum(where=now),
-        mda_mean_3m=mean(3),
-        mda_mean_6m=mean(6),
-        mda_prior_3m=mean(3, back=1),
-        mda_peak_12m=tiles.mda.max(),
-        mda_spread_3m=(highest - lowest) / (tiles.mda.mean(where=month.within(3))).nullif(0),
-        aum_end=tiles.aum_end_minor.sum(where=now) / 100,
-        aum_end_before=tiles.aum_end_minor.sum(where=last) / 100,
-        invest_end=tiles.invest_end_minor.sum(where=now) / 100,
-        n_asset_classes=bit_count(tiles.asset_mask.max(where=now).fill_null(0)),
-        has_deposit=(tiles.deposit_end_minor.sum(where=now) > 0),
-        has_wealth=(tiles.invest_end_minor.sum(where=now) > 0),
-    )
-
-
-def _mda(tiles: ir.Table) -> Any:
-    """Monthly daily average in currency, at least 0 (R09: calendar days)."""
-    first_on = ibis.date(tiles.month_no // 12, tiles.month_no % 12 + 1, 1)
-    next_on = first_on + ibis.interval(months=1)
-    days = next_on.cast("date").delta(first_on, unit="day")
-    return ibis.greatest(tiles.aum_day_minor.fill_null(0), 0) / (100 * days)
+    has_tiles = ibis.coalesce(*[p[slot] for slot in slots("has_tile")]).notnull()
+    there = [p[slot] for slot in slots("has_tile", range(_SPREAD_MONTHS))]
+    recent = [ibis.ifelse(there[k].notnull(), months[k], None) for k in range(_SPREAD_MONTHS)]
+    counted = _sum([is_there.fill_null(0) for is_there in there])
+    centre = _sum(months[:_SPREAD_MONTHS]) / counted.nullif(0)
+    return {
+        "aum_day_minor": ibis.greatest(p.aum_day_minor_0, 0),
+        "mda": months[0],
+        "mda_mean_3m": mean(3),
+        "mda_mean_6m": mean(6),
+        "mda_prior_3m": mean(3, back=1),
+        "mda_peak_12m": ibis.greatest(*months),
+        "mda_spread_3m": (ibis.greatest(*recent) - ibis.least(*recent)) / centre.nullif(0),
+        "aum_end": p.aum_end_minor_0 / 100,
+        "aum_end_before": p.aum_end_minor_1 / 100,
+        "invest_end": p.invest_end_minor_0 / 100,
+        "n_asset_classes": bit_count(p.asset_mask_0.fill_null(0)),
+        "has_deposit": p.deposit_end_minor_0 > 0,
+        "has_wealth": p.invest_end_minor_0 > 0,
+    }
 
 
-def _contracts(month: Month) -> ir.Table:
-    t = month.standing
-    is_borrower = t.next_loan_end_on.notnull() | t.overdue_from_on.notnull()
-    has_loans = "loan" in month.has
-    return t.select(
-        "customer_id",
-        n_holdings=t.held_products.length() - t.held_products.replace("|", "").length() - 1,
-        has_loan=is_borrower if has_loans else ibis.null("boolean"),
-        has_card=t.card_opened_on.notnull() if has_loans else ibis.null("boolean"),
-    )
+def _mda(people: ir.Table, back: int) -> Any:
+    """Daily average in currency of the month `back` months ago, at least 0 (R09: calendar days); 0 without balances."""
+    return ibis.greatest(people[f"aum_day_minor_{back}"].fill_null(0), 0) / (100 * people[f"days_{back}"])
+
+
+def _sum(values: list[Any]) -> Any:
+    return sum(values[1:], start=values[0])
+
+
+def _contracts(month: Month) -> dict[str, Any]:
+    p = month.people
+    products = p.held_products
+    answer = {"n_holdings": products.length() - products.replace("|", "").length() - 1}
+    if "loan" in month.has:
+        answer["has_loan"] = p.next_loan_end_on.notnull() | p.overdue_from_on.notnull()
+        answer["has_card"] = p.card_opened_on.notnull()
+    return answer

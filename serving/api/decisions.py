@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
@@ -22,47 +22,49 @@ from serving.api.documents import (
     Explanation,
     Replay,
 )
-from serving.api.openapi import READING, WRITING, body_of, problems
-from serving.deciding import Decided, Desk, unknown_customer
-from serving.errors import TooManyCustomers, UnknownDecision, invalid_fields, problem
+from serving.api.openapi import READING, WRITING, body_of, header, problems
+from serving.deciding import Decided, Desk, Question, unknown_customer
+from serving.errors import InvalidFields, TooManyCustomers, UnknownDecision, invalid_fields, problem
 from serving.explaining import explanation
+from serving.gathering import MOST_CUSTOMERS as MOST_GATHERED
+from serving.gathering import Gathering
 from serving.ledger import Claim, Finish, StoredAnswer, StoredDecision
 from serving.records import Kept, public_of, told
 from serving.replay import replay
-from serving.security import Actor, asking, can, require
+from serving.security import Actor, asker, asking, can, require
 
 router = APIRouter(prefix="/v1/decisions", tags=["decisions"])
-_INLINE_MOST = 8  # customers decided on the event loop itself; more would keep other requests waiting
-Decider = Annotated[Actor, Depends(asking("decide"))]
 Reader = Annotated[Actor, Depends(asking("read_decision"))]
 Replayer = Annotated[Actor, Depends(asking("replay"))]
 _FOUND = problems(404, *READING)
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
+_KEY, _LONGEST_KEY = "Idempotency-Key", 200
 
 
 @router.post(
     "",
     response_model=None,
     responses={200: {"model": DecisionAnswer | DecisionAnswers}, **problems(404, 409, *WRITING)},
-    openapi_extra=body_of("DecisionRequest"),
+    openapi_extra=body_of("DecisionRequest")
+    | header(_KEY, "the same key and body give the same answer", minLength=1, maxLength=_LONGEST_KEY),
 )
-async def make_decisions(request: Request, actor: Decider, idempotency_key: Key = None) -> Response:
+async def make_decisions(request: Request) -> Response:
     """The next best offers of one customer, or of up to 500, kept before they are told.
 
     With `dry_run` nothing is written and nothing has an id. The same Idempotency-Key and body give the same answer.
     """
     started = time.perf_counter()
+    actor, idempotency_key = asker(request, "decide"), _key(request)
     body = await request.body()
     asked = _read(body)
     desk: Desk = request.app.state.desk
     if idempotency_key is None or asked.dry_run:
-        return _as_json((await _decided(desk, actor, asked, started))[1])
+        return _as_json(await _decided(request, actor, asked, started))
     digest = hashlib.sha256(body).hexdigest()
     claim = await asyncio.to_thread(desk.ledger.begin, actor.role, "POST /v1/decisions", idempotency_key, digest)
     if isinstance(claim, StoredAnswer):
         return _as_json(claim.answer, claim.status)
     try:
-        return _as_json((await _decided(desk, actor, asked, started, claim))[1])
+        return _as_json(await _decided(request, actor, asked, started, claim))
     except BaseException:
         await asyncio.to_thread(desk.ledger.abandon, claim)
         raise
@@ -89,6 +91,14 @@ async def replay_decision(request: Request, actor: Replayer, decision_id: str) -
     return answer((await asyncio.to_thread(replay, desk.home, stored.row)).to_json())
 
 
+def _key(request: Request) -> str | None:
+    key = request.headers.get(_KEY)
+    if key is not None and not 1 <= len(key) <= _LONGEST_KEY:
+        message = f"between 1 and {_LONGEST_KEY} characters"
+        raise InvalidFields([{"field": f"header.{_KEY}", "message": message}])
+    return key
+
+
 def _read(body: bytes) -> DecisionRequest:
     try:
         asked = DecisionRequest.model_validate_json(body)
@@ -101,23 +111,25 @@ def _read(body: bytes) -> DecisionRequest:
 
 
 async def _decided(
-    desk: Desk, actor: Actor, asked: DecisionRequest, started: float, claim: Claim | None = None
-) -> tuple[Decided, str]:
-    """The decisions, kept, and the answer's text; a claimed key is finished in the transaction that keeps them."""
+    request: Request, actor: Actor, asked: DecisionRequest, started: float, claim: Claim | None = None
+) -> str:
+    """The answer's text, once its decisions are kept; a claimed key is finished in the transaction that keeps them."""
+    desk: Desk = request.app.state.desk
+    gathering: Gathering = request.app.state.gathering
     if asked.customer_ids is None:
         require(actor, "decide", asked.customer_id)
         ids: Sequence[str] = [str(asked.customer_id)]
     else:
         ids = [customer for customer in asked.customer_ids if can(actor, "decide", customer)]
-    if len(ids) <= _INLINE_MOST:
-        decided = desk.decide(asked, ids)
+    if len(ids) <= MOST_GATHERED:
+        decided = await gathering.decided(Question(asked, tuple(ids)))
     else:
         decided = await asyncio.to_thread(desk.decide, asked, ids)
     text = _told(asked, decided, started)
     await desk.keep(decided, None if claim is None else Finish(claim, 200, text))
     if claim is not None and not decided.rows:
         await asyncio.to_thread(desk.ledger.finish, claim, 200, text)
-    return decided, text
+    return text
 
 
 def _told(asked: DecisionRequest, decided: Decided, started: float) -> str:

@@ -32,6 +32,12 @@ def body_of(model: str, *, is_list: bool = False) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
+def header(name: str, meaning: str, **schema: Any) -> dict[str, Any]:
+    """The `openapi_extra` of a route that reads an optional header itself."""
+    given = {"name": name, "in": "header", "required": False, "description": meaning}
+    return {"parameters": [given | {"schema": {"type": "string"} | schema}]}
+
+
 def describe(app: FastAPI, *bodies: type[BaseModel]) -> None:
     """Let the document of `app` name its problems, the bodies that routes read themselves, and the key."""
     plain = app.openapi

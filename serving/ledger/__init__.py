@@ -2,8 +2,10 @@
 
 from serving.ledger.book import Ledger
 from serving.ledger.chain import ChainFault, ChainReport, Head, WrongKey
+from serving.ledger.databases import Unreachable
 from serving.ledger.engine import LedgerTooNew
 from serving.ledger.idempotency import Claim, Finish, OtherBody, StillRunning, StoredAnswer
+from serving.ledger.moments import Moment
 from serving.ledger.recent import RecentRows
 from serving.ledger.recording import AlreadyRecorded
 from serving.ledger.rows import (
@@ -21,7 +23,7 @@ from serving.ledger.rows import (
     StoredDecision,
     StoredPlacement,
 )
-from serving.ledger.writer import Closed, Overloaded, Unwritable
+from serving.ledger.writer import Closed, Overloaded, Unconfirmed, Unwritable
 
 __all__ = [
     "AlreadyRecorded",
@@ -41,6 +43,7 @@ __all__ = [
     "Head",
     "Ledger",
     "LedgerTooNew",
+    "Moment",
     "OtherBody",
     "Overloaded",
     "PlacementRow",
@@ -51,6 +54,8 @@ __all__ = [
     "StoredAnswer",
     "StoredDecision",
     "StoredPlacement",
+    "Unconfirmed",
+    "Unreachable",
     "Unwritable",
     "WrongKey",
 ]

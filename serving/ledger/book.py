@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from serving.ledger import answers, consents, contacts, export, history, idempot
 from serving.ledger.chain import Chain, ChainReport, Head, head, pseudonym_key
 from serving.ledger.engine import Engines, alone, migrate, open_engines
 from serving.ledger.idempotency import Claim, Finish, StoredAnswer
+from serving.ledger.moments import Moment, MomentReader
 from serving.ledger.recent import DAYS, RecentReader, RecentRows
 from serving.ledger.recording import Recorder
 from serving.ledger.rows import (
@@ -50,6 +50,7 @@ class Ledger:
         self._scope = scope
         self._day = reading.DayReader(engines.reader.dialect)
         self._recent = RecentReader(engines.reader.dialect)
+        self._moment = MomentReader(engines.reader.dialect)
         self._recorder = Recorder(chain, engines.writer.dialect)
         self._writer = Writer(engines.writer, self._recorder.record, queue_max=queue_max)
 
@@ -59,13 +60,14 @@ class Ledger:
     ) -> Self:
         """The ledger at `url`, its tables brought up to date first; `zone` is the bank's, `clock` serving's one.
 
-        Raises UserMistake (another database), LedgerTooNew (tables of a later version) or WrongKey (the home's
-        pseudonym key is not the one of this ledger).
+        Several processes may have one ledger open; on PostgreSQL on several machines, whose homes then share one
+        pseudonym key. Raises UserMistake (another database), Unreachable (its server is away), LedgerTooNew (tables
+        of a later version) or WrongKey (the home's pseudonym key is not the one of this ledger).
         """
         engines = open_engines(url)
         try:
-            migrate(engines.writer, home)
-            with alone(home), engines.writer.begin() as connection:
+            migrate(engines, home)
+            with alone(home), engines.writing() as connection:
                 chain = Chain(pseudonym_key(home))
                 chain.begin(connection)
         except BaseException:
@@ -88,7 +90,8 @@ class Ledger:
         """A future that resolves once all of `decisions` are on the disk, or fails with none of them written.
 
         `finish` ends an Idempotency-Key in the same transaction. Raises BadRequest at once for rows that are not
-        allowed, Overloaded when too many writes wait; the future may fail with AlreadyRecorded or Unwritable.
+        allowed, Overloaded when too many writes wait; the future may fail with AlreadyRecorded, Unwritable (nothing was
+        written) or Unconfirmed (the commit was not confirmed).
         """
         check_decisions(decisions)
         if finish is None:
@@ -139,51 +142,56 @@ class Ledger:
 
     def recent(self, customer_ids: Sequence[str], before: datetime, days: int = DAYS) -> RecentRows:
         """Contacts and responses of the last `days` days and open complaints, strictly before an instant."""
-        with self._reading() as connection:
+        with self._engines.reading() as connection:
             return self._recent.read(connection, customer_ids, before, days)
+
+    def moment(self, customer_ids: Sequence[str], *, before: datetime, on: date, start: datetime) -> Moment:
+        """`recent` before an instant, `do_not_call` on a day and `first_decisions` from `start` on, in one reading."""
+        with self._engines.asking() as cursor:
+            return self._moment.read(cursor, customer_ids, before=before, on=on, start=start)
 
     def decision(self, decision_id: str) -> StoredDecision:
         """The decision of this id; raises NotFound."""
-        with self._reading() as connection:
+        with self._engines.reading() as connection:
             return reading.read_decision(connection, decision_id)
 
     def decisions(
         self, start: datetime, end: datetime, cursor: str | None = None, limit: int = reading.PAGE_ROWS
     ) -> DecisionPage:
         """A page of the decisions with start ≤ decided_at < end, in order of time; raises BadRequest for a cursor."""
-        with self._reading() as connection:
+        with self._engines.reading() as connection:
             return reading.read_decisions(connection, start, end, cursor, limit)
 
     def first_decisions(
         self, customer_ids: Sequence[str], start: datetime, before: datetime
     ) -> dict[str, FirstDecision]:
         """Each customer's first decision in start ≤ decided_at < before: what later ones of the day repeat."""
-        with self._reading() as connection:
+        with self._engines.reading() as connection:
             return self._day.first_decisions(connection, customer_ids, start, before)
 
     def placements(self, placement_ids: Sequence[str]) -> dict[str, StoredPlacement]:
         """The placements of these ids by id; unknown ids are left out."""
-        with self._reading() as connection:
+        with self._engines.reading() as connection:
             return reading.read_placements(connection, placement_ids)
 
     def do_not_call(self, customer_ids: Sequence[str], on: date) -> dict[str, frozenset[str]]:
         """The channels that responses closed and no consent reopened, of each customer who has any on this day."""
-        with self._reading() as connection:
+        with self._engines.reading() as connection:
             return self._day.do_not_call(connection, customer_ids, on)
 
     def latest_at(self) -> datetime | None:
         """The last instant at which the ledger itself wrote something; None if it never did."""
-        with self._reading() as connection:
+        with self._engines.reading() as connection:
             return reading.read_latest_at(connection)
 
     def head(self) -> Head:
         """The last row of the chain: note it elsewhere, and pass it to `verify` as its anchor."""
-        with self._reading() as connection:
+        with self._engines.reading() as connection:
             return head(connection)
 
     def verify(self, anchor: Head | None = None) -> ChainReport:
         """Recompute the chain of all decisions; the report lists where it does not hold."""
-        with self._reading() as connection:
+        with self._engines.reading() as connection:
             return self._chain.verify(connection, anchor)
 
     def pseudonym(self, customer_id: str) -> str:
@@ -192,14 +200,8 @@ class Ledger:
 
     def export(self, folder: Path) -> dict[str, int]:
         """Write what the ledger learned as Parquet under `folder`; the number of rows by table."""
-        with self._reading() as connection:
+        with self._engines.reading() as connection:
             return export.export(connection, folder)
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        """A connection that sees one instant of the ledger for as long as it is held."""
-        with self._engines.reader.connect() as connection:
-            yield connection
 
 
 def _seed(name: str, rows: pa.Table, connection: Connection) -> None:

@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection, Table
 
-from serving.ledger.engine import insert_or_keep
-from serving.ledger.prepared import Prepared
+from serving.ledger.databases import keep_all
 from serving.ledger.tables import BANK, complaint, contact, response
 
 _HUNDRED = pa.scalar(Decimal(100), pa.decimal128(3, 0))
@@ -42,8 +41,7 @@ def seed(connection: Connection, name: str, rows: pa.Table) -> None:
     columns = {_RENAMED.get(column, column): column for column in rows.column_names}
     values = {stored: _stored(rows[column]) for stored, column in columns.items() if stored in table.c}
     values |= {stored: [value] * rows.num_rows for stored, value in ({"source": BANK} | _GIVEN[name]).items()}
-    statement = insert_or_keep(table, connection.dialect, _REFRESHED[name])
-    Prepared(statement, connection.dialect, list(values)).run_columns(connection, values)
+    keep_all(connection, table, values, _REFRESHED[name])
 
 
 def _stored(column: pa.ChunkedArray) -> Sequence[Any]:

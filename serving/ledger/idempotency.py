@@ -1,8 +1,8 @@
 """The same request sent twice is done once: keys of an actor on a route, with the answer that was given.
 
 A key is claimed before the work and finished with its answer in the same transaction as what the work wrote. Claimed
-and not finished, it answers "still running"; a claim older than a minute belongs to a process that died, and the next
-one who asks takes it over. Keys are kept as long as the decisions they led to.
+and not finished, it answers "still running"; a claim older than a minute, by the database's own clock, belongs to a
+process that died, and the next one who asks takes it over. Keys are kept as long as the decisions they led to.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, select, update
+from sqlalchemy import Connection, and_, delete, select, update
 
 from features.errors import BadRequest, UserMistake
 from serving.ledger.chain import head
+from serving.ledger.databases import seconds_now
 from serving.ledger.tables import idempotency
 
 RUNNING, DONE = "running", "done"
@@ -62,7 +63,7 @@ class Finish:
 def begin(connection: Connection, actor: str, route: str, key: str, body_digest: str) -> Claim | StoredAnswer:
     """The claim to a new key, or the answer to one that is done; raises StillRunning or OtherBody."""
     head(connection, for_update=True)
-    now = int(connection.execute(select(func.unixepoch())).scalar_one()) * 1_000_000
+    now = seconds_now(connection) * 1_000_000
     claim = Claim(actor, route, key, 1)
     row = connection.execute(select(idempotency).where(_of(claim))).one_or_none()
     if row is None:

@@ -14,6 +14,8 @@ from sqlalchemy import Connection, CursorResult, Dialect, String, bindparam
 
 from serving.ledger.scope import chunks
 
+_PREPARED_FOR = (1, 8, 64)
+
 
 class Prepared:
     """A statement as its dialect writes it, with the names of its parameters in the order the driver wants them.
@@ -39,15 +41,13 @@ class Prepared:
         values = [pick(row) for row in rows]
         return connection.exec_driver_sql(self._sql, values if len(values) > 1 else values[0])
 
-    def fetch(self, connection: Connection, row: Mapping[str, Any]) -> list[Any]:
-        """The plain rows of a query, straight from the driver."""
-        values = {name: self._processed(name, [value])[0] for name, value in row.items()}
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(self._sql, [values[name] for name in self._order] if self._order else values)
-            return list(cursor.fetchall())
-        finally:
-            cursor.close()
+    def fetch(self, cursor: Any, row: Mapping[str, Any]) -> list[Any]:
+        """The plain rows of a query, by a cursor of the driver's own."""
+        values: dict[str, Any] = {**row}
+        for name, processor in self._processors.items():
+            values[name] = processor(values[name])
+        cursor.execute(self._sql, [values[name] for name in self._order] if self._order else values)
+        return list(cursor.fetchall())
 
     def run_columns(self, connection: Connection, columns: Mapping[str, Sequence[Any]]) -> None:
         """Execute once for each row of `columns`, which have the parameters' names and equal lengths."""
@@ -64,21 +64,43 @@ class Prepared:
 
 
 class OfCustomers:
-    """A query about customers: prepared for one of them, in chunks for many.
+    """A query about customers: prepared for one of them and for a few, in chunks for many.
 
-    `query` makes it from the condition on its customer column: `query(lambda column: column == "C1")`.
+    `query` makes it from the condition on its customer column: `query(lambda column: column == "C1")`. A prepared
+    statement has a fixed number of places; those that are left over repeat the last customer.
     """
 
     def __init__(self, query: Callable[[Callable[[Any], Any]], Any], dialect: Dialect) -> None:
-        one, many = bindparam("customer_id", type_=String), bindparam("customer_ids", type_=String, expanding=True)
-        self._of_one = Prepared(query(lambda column: column == one), dialect)
+        many = bindparam("customer_ids", type_=String, expanding=True)
+        self._prepared = {n: Prepared(query(_one_of(n)), dialect) for n in _PREPARED_FOR}
         self._of_many = query(lambda column: column.in_(many))
 
     def rows(self, connection: Connection, customer_ids: Sequence[str], **values: Any) -> list[Any]:
         """The rows of these customers, as tuples; `values` are the query's other parameters."""
-        if len(customer_ids) == 1:
-            return self._of_one.fetch(connection, {"customer_id": customer_ids[0]} | values)
+        if len(customer_ids) <= _PREPARED_FOR[-1]:
+            cursor = connection.connection.cursor()
+            try:
+                return self.rows_by(cursor, customer_ids, **values)
+            finally:
+                cursor.close()
         rows: list[Any] = []
         for chunk in chunks(customer_ids):
             rows += connection.execute(self._of_many, {"customer_ids": chunk} | values).all()
         return rows
+
+    def rows_by(self, cursor: Any, customer_ids: Sequence[str], **values: Any) -> list[Any]:
+        """The same by a cursor of the driver's own, for however many customers."""
+        rows: list[Any] = []
+        for start in range(0, len(customer_ids), _PREPARED_FOR[-1]):
+            part = customer_ids[start : start + _PREPARED_FOR[-1]]
+            places = next(n for n in _PREPARED_FOR if n >= len(part))
+            filled = [*part, *[part[-1]] * (places - len(part))]
+            named = {f"customer_{place}": customer_id for place, customer_id in enumerate(filled)}
+            rows += self._prepared[places].fetch(cursor, named | values)
+        return rows
+
+
+def _one_of(n: int) -> Callable[[Any], Any]:
+    """The condition that a column is one of n customers."""
+    places = [bindparam(f"customer_{place}", type_=String) for place in range(n)]
+    return lambda column: column.in_(places) if n > 1 else column == places[0]

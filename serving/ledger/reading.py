@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Date, Dialect, Row, and_, bindparam, func, or_, select, tuple_
+from sqlalchemy import BigInteger, Connection, Date, Dialect, Row, Select, and_, bindparam, func, or_, select, tuple_
 
 from features.errors import BadRequest, NotFound
 from serving.ledger.prepared import OfCustomers
@@ -51,8 +51,8 @@ class DayReader:
     """What a decision has to know of the day: which decision it repeats, which channels are closed."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._firsts = OfCustomers(_firsts, dialect)
-        self._closed = OfCustomers(_closed, dialect)
+        self._firsts = OfCustomers(firsts_of, dialect)
+        self._closed = OfCustomers(closed_of, dialect)
 
     def first_decisions(
         self, connection: Connection, customer_ids: Sequence[str], start: datetime, before: datetime
@@ -72,7 +72,8 @@ class DayReader:
         return {customer_id: frozenset(channels) for customer_id, channels in found.items()}
 
 
-def _firsts(of_customers: Callable[[Any], Any]) -> Any:
+def firsts_of(of_customers: Callable[[Any], Any]) -> Select[Any]:
+    """The query of the decisions of a day that repeat no other, first ones first."""
     start, before = bindparam("start", type_=BigInteger), bindparam("before", type_=BigInteger)
     query = select(decision.c.customer_id, decision.c.decision_id, decision.c.release_id, decision.c.decided_at)
     query = query.where(of_customers(decision.c.customer_id), decision.c.repeat_of.is_(None))
@@ -80,7 +81,8 @@ def _firsts(of_customers: Callable[[Any], Any]) -> Any:
     return query.order_by(decision.c.customer_id, decision.c.decided_at, decision.c.seq)
 
 
-def _closed(of_customers: Callable[[Any], Any]) -> Any:
+def closed_of(of_customers: Callable[[Any], Any]) -> Select[Any]:
+    """The query of the channels that are closed on a day."""
     on = bindparam("on", type_=Date)
     holds = and_(do_not_call.c.from_on <= on, or_(do_not_call.c.to_on.is_(None), do_not_call.c.to_on > on))
     return select(do_not_call.c.customer_id, do_not_call.c.channel).where(

@@ -6,7 +6,7 @@ and responses of the last 180 days, complaints as long as they are open.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ from serving.ledger.tables import complaint, contact, micros, response
 
 DAYS = 180
 _KINDS = np.array(["contact", "response", "complaint"], dtype=object)  # as numbered in the query
-_NEVER = -1  # in the query, for what did not happen: before 1970 no bank sent messages
+NEVER = -1  # in the query, for what did not happen: before 1970 no bank sent messages
 _NAT = np.iinfo(np.int64).min  # how NumPy writes "not a time"
 
 
@@ -49,17 +49,21 @@ class RecentReader:
     """Reads the recent rows of one customer or of many."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._query = OfCustomers(_query, dialect)
+        self._query = OfCustomers(lambda of_customers: union_all(*happened_of(of_customers)), dialect)
 
     def read(self, connection: Connection, customer_ids: Sequence[str], before: datetime, days: int) -> RecentRows:
         """The recent rows of `customer_ids` (distinct) at the instant `before`, known by then."""
         limits = {"before": micros(before), "since": micros(before - timedelta(days=days))}
         rows = self._query.rows(connection, customer_ids, **limits)
-        return _arrays(rows, {customer_id: i for i, customer_id in enumerate(customer_ids)}, limits["before"])
+        return recent_rows(rows, customer_ids, limits["before"])
 
 
-def _arrays(rows: Sequence[Sequence[Any]], position: Mapping[str, int], before: int) -> RecentRows:
-    columns = list(zip(*rows, strict=True)) or [()] * 9
+def recent_rows(rows: Sequence[Sequence[Any]], customer_ids: Sequence[str], before: int) -> RecentRows:
+    """The rows of the queries of `happened_of` as arrays; `before` in microseconds."""
+    if not rows:
+        return _NOTHING
+    position = {customer_id: i for i, customer_id in enumerate(customer_ids)}
+    columns = list(zip(*rows, strict=True))
     customer = np.array([position[customer_id] for customer_id in columns[0]], dtype=np.int64)
     kind, at = np.array(columns[1], dtype=np.int64), np.array(columns[2], dtype=np.int64)
     order = np.lexsort((kind, at, customer))
@@ -76,10 +80,11 @@ def _arrays(rows: Sequence[Sequence[Any]], position: Mapping[str, int], before: 
     )
 
 
-def _query(of_customers: Callable[[Any], Any]) -> Any:
+def happened_of(of_customers: Callable[[Any], Any]) -> list[Select[Any]]:
+    """Queries of contacts, responses and open complaints of customers, as rows of one shape."""
     before, since = bindparam("before", type_=BigInteger), bindparam("since", type_=BigInteger)
     text: Any = null().cast(String)
-    never: Any = literal_column(str(_NEVER))
+    never: Any = literal_column(str(NEVER))
 
     def part(table: Any, kind: int, at: Any, *columns: Any) -> Select[Any]:
         query = select(table.c.customer_id, literal_column(str(kind)), at, *columns)
@@ -92,7 +97,7 @@ def _query(of_customers: Callable[[Any], Any]) -> Any:
                      response.c.outcome, never, never).where(response.c.occurred_at >= since)  # fmt: skip
     complaints = part(complaint, 2, complaint.c.opened_at, text, text, text, text, never, never)
     is_open = or_(complaint.c.closed_at.is_(None), complaint.c.closed_at >= before)
-    return union_all(contacts, responses, complaints.where(is_open))
+    return [contacts, responses, complaints.where(is_open)]
 
 
 def _objects(values: Sequence[Any], order: NDArray[np.int64]) -> NDArray[np.object_]:
@@ -103,4 +108,13 @@ def _objects(values: Sequence[Any], order: NDArray[np.int64]) -> NDArray[np.obje
 
 def _instants(values: Sequence[int], order: NDArray[np.int64], before: int) -> NDArray[np.datetime64]:
     at = np.array(values, dtype=np.int64)[order]
-    return np.where((at == _NEVER) | (at >= before), _NAT, at).view("datetime64[us]")
+    return np.where((at == NEVER) | (at >= before), _NAT, at).view("datetime64[us]")
+
+
+def _nothing() -> RecentRows:
+    none, codes = np.empty(0, dtype=np.int64), np.empty(0, dtype=object)
+    at = none.view("datetime64[us]")
+    return RecentRows(none, codes, at, codes, codes, codes, codes, at, at)
+
+
+_NOTHING = _nothing()

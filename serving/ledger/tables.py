@@ -30,6 +30,8 @@ from sqlalchemy import (
 
 METADATA = MetaData()
 LEDGER, BANK = "ledger", "bank"
+# Compared byte by byte on every database: the chain hashes placements of one rank in the order of their ids.
+WORD = String().with_variant(String(collation="C"), "postgresql")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -65,16 +67,16 @@ decision = Table(
     "decision",
     METADATA,
     Column("seq", BigInteger, primary_key=True, autoincrement=False),  # 1, 2, 3 … without a gap: place in the chain
-    Column("decision_id", String, nullable=False, unique=True),
-    Column("customer_id", String, nullable=False),
+    Column("decision_id", WORD, nullable=False, unique=True),
+    Column("customer_id", WORD, nullable=False),
     Column("decided_at", BigInteger, nullable=False),
-    Column("channel", String, nullable=False),
-    Column("release_id", String, nullable=False),
-    Column("prices_version", String, nullable=False),
-    Column("segments_digest", String, nullable=False),
-    Column("decisions_digest", String, nullable=False),
-    Column("arm", String, nullable=False),
-    Column("repeat_of", String),  # null: the first of its day
+    Column("channel", WORD, nullable=False),
+    Column("release_id", WORD, nullable=False),
+    Column("prices_version", WORD, nullable=False),
+    Column("segments_digest", WORD, nullable=False),
+    Column("decisions_digest", WORD, nullable=False),
+    Column("arm", WORD, nullable=False),
+    Column("repeat_of", WORD),  # null: the first of its day
     Column("is_degraded", Boolean, nullable=False),
     Column("is_fallback", Boolean, nullable=False),
     Column("is_stale", Boolean, nullable=False),
@@ -88,14 +90,14 @@ decision = Table(
 placement = Table(
     "placement",
     METADATA,
-    Column("placement_id", String, primary_key=True),
-    Column("decision_id", String, ForeignKey("decision.decision_id"), nullable=False),
-    Column("customer_id", String, nullable=False),
+    Column("placement_id", WORD, primary_key=True),
+    Column("decision_id", WORD, ForeignKey("decision.decision_id"), nullable=False),
+    Column("customer_id", WORD, nullable=False),
     Column("rank", Integer, nullable=False),
-    Column("offer_id", String, nullable=False),
-    Column("treatment_id", String, nullable=False),
-    Column("channel", String, nullable=False),
-    Column("purpose", String, nullable=False),
+    Column("offer_id", WORD, nullable=False),
+    Column("treatment_id", WORD, nullable=False),
+    Column("channel", WORD, nullable=False),
+    Column("purpose", WORD, nullable=False),
     Column("propensity", Float),  # null: not chosen by chance
     Column("cost_minor", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
@@ -104,13 +106,13 @@ placement = Table(
 contact = Table(
     "contact",
     METADATA,
-    Column("contact_id", String, primary_key=True),
-    Column("customer_id", String, nullable=False),
-    Column("placement_id", String),  # null: not from a decision
-    Column("campaign_id", String),
-    Column("offer_id", String),
-    Column("channel", String, nullable=False),
-    Column("purpose", String, nullable=False),
+    Column("contact_id", WORD, primary_key=True),
+    Column("customer_id", WORD, nullable=False),
+    Column("placement_id", WORD),  # null: not from a decision
+    Column("campaign_id", WORD),
+    Column("offer_id", WORD),
+    Column("channel", WORD, nullable=False),
+    Column("purpose", WORD, nullable=False),
     Column("sent_at", BigInteger, nullable=False),
     Column("business_on", Date, nullable=False),
     Column("delivered_at", BigInteger),
@@ -119,18 +121,18 @@ contact = Table(
     Column("propensity", Float),
     Column("cost_minor", BigInteger, nullable=False),
     Column("known_at", BigInteger, nullable=False),
-    Column("source", String, nullable=False),
+    Column("source", WORD, nullable=False),
     Index("ix_contact_customer", "customer_id", "sent_at"),
     Index("ix_contact_placement", "placement_id"),
 )
 contact_event = Table(
     "contact_event",
     METADATA,
-    Column("event_id", String, primary_key=True),
-    Column("contact_id", String, ForeignKey("contact.contact_id"), nullable=False),
-    Column("status", String, nullable=False),
+    Column("event_id", WORD, primary_key=True),
+    Column("contact_id", WORD, ForeignKey("contact.contact_id"), nullable=False),
+    Column("status", WORD, nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("actor", String, nullable=False),
+    Column("actor", WORD, nullable=False),
     Column("body_digest", String(64), nullable=False),
     Column("known_at", BigInteger, nullable=False),
     Index("ix_contact_event_contact", "contact_id"),
@@ -138,74 +140,74 @@ contact_event = Table(
 response = Table(
     "response",
     METADATA,
-    Column("event_id", String, primary_key=True),
-    Column("customer_id", String, nullable=False),
-    Column("contact_id", String),
-    Column("placement_id", String),
-    Column("offer_id", String),
-    Column("outcome", String, nullable=False),
+    Column("event_id", WORD, primary_key=True),
+    Column("customer_id", WORD, nullable=False),
+    Column("contact_id", WORD),
+    Column("placement_id", WORD),
+    Column("offer_id", WORD),
+    Column("outcome", WORD, nullable=False),
     Column("occurred_at", BigInteger, nullable=False),
     Column("business_on", Date, nullable=False),
     Column("amount_minor", BigInteger),
-    Column("reason_code", String),
+    Column("reason_code", WORD),
     Column("next_contact_on", Date),
     Column("note", Text),
-    Column("actor", String, nullable=False),
+    Column("actor", WORD, nullable=False),
     Column("body_digest", String(64), nullable=False),
     Column("known_at", BigInteger, nullable=False),
-    Column("source", String, nullable=False),
+    Column("source", WORD, nullable=False),
     Index("ix_response_customer", "customer_id", "occurred_at"),
     Index("ix_response_placement", "placement_id"),
 )
 complaint = Table(
     "complaint",
     METADATA,
-    Column("complaint_id", String, primary_key=True),
-    Column("customer_id", String, nullable=False),
+    Column("complaint_id", WORD, primary_key=True),
+    Column("customer_id", WORD, nullable=False),
     Column("opened_at", BigInteger, nullable=False),
     Column("business_on", Date, nullable=False),
     Column("closed_at", BigInteger),  # null: still open
-    Column("topic", String, nullable=False),
+    Column("topic", WORD, nullable=False),
     Column("severity", Integer, nullable=False),
     Column("known_at", BigInteger, nullable=False),
-    Column("source", String, nullable=False),
+    Column("source", WORD, nullable=False),
     Index("ix_complaint_customer", "customer_id", "opened_at"),
 )
 case_file = Table(
     "case",
     METADATA,
-    Column("case_id", String, primary_key=True),
-    Column("complaint_id", String, ForeignKey("complaint.complaint_id"), nullable=False, unique=True),
-    Column("customer_id", String, nullable=False),
-    Column("placement_id", String),
+    Column("case_id", WORD, primary_key=True),
+    Column("complaint_id", WORD, ForeignKey("complaint.complaint_id"), nullable=False, unique=True),
+    Column("customer_id", WORD, nullable=False),
+    Column("placement_id", WORD),
     Column("opened_at", BigInteger, nullable=False),
-    Column("state", String, nullable=False),
-    Column("opened_by", String, nullable=False),
+    Column("state", WORD, nullable=False),
+    Column("opened_by", WORD, nullable=False),
     Index("ix_case_customer", "customer_id"),
 )
 do_not_call = Table(
     "do_not_call",
     METADATA,
-    Column("customer_id", String, primary_key=True),
-    Column("channel", String, primary_key=True),
+    Column("customer_id", WORD, primary_key=True),
+    Column("channel", WORD, primary_key=True),
     Column("from_on", Date, primary_key=True),
     Column("to_on", Date),  # null: until renewed consent (R40)
     Column("occurred_at", BigInteger, nullable=False),  # when the customer said so
-    Column("event_id", String, nullable=False),  # the response it came with
+    Column("event_id", WORD, nullable=False),  # the response it came with
     Column("known_at", BigInteger, nullable=False),
 )
 consent = Table(
     "consent",
     METADATA,
-    Column("consent_id", String, primary_key=True),
-    Column("customer_id", String, nullable=False),
-    Column("purpose", String, nullable=False),
-    Column("channel", String),  # null: all channels
+    Column("consent_id", WORD, primary_key=True),
+    Column("customer_id", WORD, nullable=False),
+    Column("purpose", WORD, nullable=False),
+    Column("channel", WORD),  # null: all channels
     Column("is_granted", Boolean, nullable=False),
-    Column("proof_id", String),
+    Column("proof_id", WORD),
     Column("occurred_at", BigInteger, nullable=False),
     Column("business_on", Date, nullable=False),
-    Column("actor", String, nullable=False),
+    Column("actor", WORD, nullable=False),
     Column("body_digest", String(64), nullable=False),
     Column("known_at", BigInteger, nullable=False),
     Index("ix_consent_customer", "customer_id", "occurred_at"),
@@ -213,20 +215,20 @@ consent = Table(
 idempotency = Table(
     "idempotency",
     METADATA,
-    Column("actor", String, primary_key=True),
-    Column("route", String, primary_key=True),
-    Column("key", String, primary_key=True),
+    Column("actor", WORD, primary_key=True),
+    Column("route", WORD, primary_key=True),
+    Column("key", WORD, primary_key=True),
     Column("body_digest", String(64), nullable=False),
-    Column("state", String, nullable=False),
+    Column("state", WORD, nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("started_at", BigInteger, nullable=False),  # machine time: the home's clock may stand still
+    Column("started_at", BigInteger, nullable=False),  # the database's time: the home's clock may stand still
     Column("status", Integer),
     Column("answer", Text),
 )
 chain_head = Table(
     "chain_head",
     METADATA,
-    Column("chain", String, primary_key=True),
+    Column("chain", WORD, primary_key=True),
     Column("seq", BigInteger, nullable=False),
     Column("row_hash", String(64), nullable=False),
     Column("key_id", String(16), nullable=False),  # which pseudonym key the chain is hashed with

@@ -3,15 +3,17 @@
 While one group is being synced the next one queues; a group is one transaction, and its futures resolve after its
 commit, never before. A job that fails fails alone: decisions are first written together, and if one of them cannot
 be, the group is rolled back and every job is done again inside its own savepoint. A transaction that fails as a whole
-(disk full, another process holding the lock too long) fails all its jobs, and the thread goes on.
+(disk full, another process holding the lock too long, the server gone) fails all its jobs, and the thread goes on. Only
+if the commit itself fails is it unknown whether they are on the disk, and that is what its jobs are told.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -37,6 +39,12 @@ class Unwritable(NotReady):
     """The ledger could not be written, so nothing was."""
 
     slug = "ledger-unwritable"
+
+
+class Unconfirmed(NotReady):
+    """The database did not confirm the commit: all of the request is on record, or nothing of it."""
+
+    slug = "ledger-unconfirmed"
 
 
 class Closed(NotReady):
@@ -138,21 +146,34 @@ class Writer:
         try:
             try:
                 return self._together(jobs)
-            except OperationalError:
+            except (OperationalError, Unconfirmed):
                 raise
             except Exception:  # whichever row it was, each job is now tried alone and tells its own error
                 return self._one_by_one(jobs)
+        except Unconfirmed as error:
+            return [_Done(job, error=error) for job in jobs]
         except Exception as error:  # the transaction itself failed: nothing is written, everybody is told
             return [_Done(job, error=_unwritable(error)) for job in jobs]
 
     def _together(self, jobs: list[_Job]) -> list[_Done]:
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             self._record(connection, [row for job in jobs for row in job.rows])
             return [_Done(job) if job.work is None else self._alone(connection, job) for job in jobs]
 
     def _one_by_one(self, jobs: list[_Job]) -> list[_Done]:
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             return [self._alone(connection, job) for job in jobs]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """Committed at the end, rolled back on an error; raises Unconfirmed if the commit is what failed."""
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            yield connection
+            try:
+                transaction.commit()
+            except Exception as error:
+                raise Unconfirmed("the ledger's database did not confirm that it wrote",
+                                  todo="ask again with the same Idempotency-Key") from error  # fmt: skip
 
     def _alone(self, connection: Connection, job: _Job) -> _Done:
         """One job inside a savepoint: its failure undoes only itself, unless the database itself gives way."""

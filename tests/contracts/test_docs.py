@@ -111,11 +111,12 @@ def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     page = (ROOT / "docs/decisions/0004-dependencies.md").read_text("utf-8")
     reasons = dict(re.findall(r"^\| `([^`]+)` \| (.+) \|$", page, re.MULTILINE))
-    assert list(reasons) == project["dependencies"]
+    extras = [wanted for name, all_of in project["optional-dependencies"].items() if name != "dev" for wanted in all_of]
+    assert list(reasons) == project["dependencies"] + extras
     assert all(len(reason.split()) > 3 for reason in reasons.values())
 
 
-@pytest.mark.parametrize("lock", ["base", "dev"])
+@pytest.mark.parametrize("lock", ["base", "dev", "spark"])
 def test_locks_hold_names_versions_and_hashes_only(lock: str) -> None:
     """An address in a lock sends every other machine to a mirror it cannot reach."""
     text = (ROOT / f"requirements/{lock}.lock").read_text("utf-8").replace("\\\n", "")
@@ -127,13 +128,15 @@ def test_the_locks_agree_and_hold_every_dependency() -> None:
     """Two locks that drift apart test one set of packages and ship another."""
     pins = {
         lock: dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / f"requirements/{lock}.lock").read_text(), re.MULTILINE))
-        for lock in ("base", "dev")
+        for lock in ("base", "dev", "spark")
     }
     assert pins["base"].items() <= pins["dev"].items()
+    assert pins["base"].items() <= pins["spark"].items()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     for lock, wanted in {
         "base": project["dependencies"],
         "dev": project["dependencies"] + project["optional-dependencies"]["dev"],
+        "spark": project["dependencies"] + project["optional-dependencies"]["spark"],
     }.items():
         names = {re.split(r"[\[<>=!~ ]", requirement)[0].lower() for requirement in wanted}
         assert names <= pins[lock].keys()

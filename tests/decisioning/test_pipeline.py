@@ -142,6 +142,13 @@ def test_deciding_from_stored_inputs_is_identical_to_the_bit(stored: Inputs) -> 
 
 
 @RELAXED
+@given(batches(NOISY, customers()))
+def test_each_customers_inputs_are_stored_as_if_he_were_alone(stored: Inputs) -> None:
+    kept = [Inputs.from_json(json.loads(json.dumps(one, allow_nan=False))) for one in stored.each_json()]
+    assert [one.to_json() for one in kept] == [part_of(stored, [row]).to_json() for row in range(stored.n)]
+
+
+@RELAXED
 @given(batches(NOISY, customers(), most=6), st.randoms(use_true_random=False))
 def test_neither_batch_nor_order_changes_a_decision(stored: Inputs, random: Any) -> None:
     catalogue = Catalogue.of(NOISY)

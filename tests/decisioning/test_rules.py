@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decisioning.case import plain_of
 from decisioning.rules import Rules
+from decisioning.rules_alone import RulesAlone
 from features.predicates import Predicate
 from tests.decisioning.builders import column, shipped_policy
 
@@ -63,6 +65,16 @@ def test_rules_asked_together_say_what_each_says_alone(texts: list[str | None], 
         assert answers.true[i].tolist() == alone.true.tolist()
         assert answers.false[i].tolist() == (alone.known & ~alone.true).tolist()
         assert answers.unknown[i].tolist() == (~alone.known).tolist()
+
+
+@given(st.lists(RULES | st.none(), min_size=1, max_size=8), ROWS)
+def test_rules_asked_of_one_customer_without_arrays_say_the_same(texts: list[str | None], row: dict[str, Any]) -> None:
+    rules = [None if text is None else Predicate.parse(text) for text in texts]
+    answers = Rules.of(rules).answers(arrays([row]), 1)
+    alone = RulesAlone(rules)
+    known = alone.known(plain_of(arrays([row])))
+    assert [verdict.holds(known) for verdict in alone.verdicts] == answers.true[:, 0].tolist()
+    assert [verdict.fails(known) for verdict in alone.verdicts] == answers.false[:, 0].tolist()
 
 
 @pytest.mark.parametrize("n", [1, 4])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,8 +17,8 @@ from hypothesis import strategies as st
 
 from features.vocabulary import Outcome
 from serving.ledger import BadRows, ConsentRow, DecisionRow, Ledger, PlacementRow, ResponseReceipt, ResponseRow
+from tests.serving.ledgers import NOON, LedgerUrl, opened, rows_of
 
-NOON = datetime(2025, 12, 31, 4, tzinfo=UTC)
 LATER = NOON + timedelta(days=30)
 _examples = itertools.count()
 
@@ -30,9 +29,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ledger(home: Path) -> Iterator[Ledger]:
-    url = f"sqlite:///{home / 'ledger.db'}"
-    with Ledger.open(url, home, zone=ZoneInfo("Asia/Shanghai"), clock=lambda: NOON) as ledger:
+def url(ledger_url: LedgerUrl, home: Path) -> str:
+    return ledger_url(home)
+
+
+@pytest.fixture(scope="module")
+def ledger(url: str, home: Path) -> Iterator[Ledger]:
+    with opened(url, home) as ledger:
         yield ledger
 
 
@@ -56,11 +59,6 @@ def answered(event_id: str, placement_id: str, outcome: str = "refused", **given
 def consented(consent_id: str, customer_id: str, **given: Any) -> ConsentRow:
     values: dict[str, Any] = {"purpose": "MARKETING", "is_granted": True, "occurred_at": NOON, "proof_id": "proof"}
     return ConsentRow(consent_id, customer_id, **(values | given))
-
-
-def rows_of(home: Path, query: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(home / "ledger.db") as connection:
-        return connection.execute(query).fetchall()
 
 
 def outcomes_of(ledger: Ledger, customer_id: str) -> list[str]:
@@ -158,7 +156,7 @@ def test_an_instant_without_a_zone_is_listed_with_the_other_bad_rows(ledger: Led
     assert outcomes_of(ledger, customer_id) == []
 
 
-def test_eight_threads_that_send_one_event_write_it_once(ledger: Ledger, home: Path) -> None:
+def test_eight_threads_that_send_one_event_write_it_once(ledger: Ledger, url: str) -> None:
     customer_id = decided(ledger)
     rows = [answered(f"{customer_id}-{n}", f"{customer_id}.1", "complained") for n in range(50)]
     receipts: list[list[ResponseReceipt]] = [[] for _ in range(8)]
@@ -175,7 +173,7 @@ def test_eight_threads_that_send_one_event_write_it_once(ledger: Ledger, home: P
     assert all(mine == receipts[0] for mine in receipts)
     assert len(receipts[0]) == 50
     for table in ("response", "complaint", '"case"'):
-        assert rows_of(home, f"SELECT count(*) FROM {table} WHERE customer_id = '{customer_id}'") == [(50,)]
+        assert rows_of(url, f"SELECT count(*) FROM {table} WHERE customer_id = '{customer_id}'") == [(50,)]
 
 
 def test_of_eight_threads_with_eight_bodies_one_wins_and_the_others_are_told(ledger: Ledger) -> None:
@@ -198,12 +196,12 @@ def test_of_eight_threads_with_eight_bodies_one_wins_and_the_others_are_told(led
     assert outcomes_of(ledger, customer_id) == ["refused"]
 
 
-def test_a_complaint_opens_a_case_with_it_and_stays_open(ledger: Ledger, home: Path) -> None:
+def test_a_complaint_opens_a_case_with_it_and_stays_open(ledger: Ledger, url: str) -> None:
     customer_id = decided(ledger)
     row = answered(f"{customer_id}-e", f"{customer_id}.1", "complained", reason_code="FEES")
     case_id = ledger.responses([row], "rm7")[0].case_id
     found = rows_of(
-        home,
+        url,
         'SELECT c.case_id, c.state, c.opened_by, c.placement_id, p.topic, p.closed_at FROM "case" c '
         f"JOIN complaint p USING (complaint_id) WHERE c.customer_id = '{customer_id}'",
     )
@@ -276,13 +274,11 @@ def test_closed_channels_do_not_depend_on_which_word_arrives_first(
             assert ledger.do_not_call([customer], on) == ({customer: frozenset({channel})} if is_closed else {})
 
 
-def test_a_change_of_consent_counts_once_and_not_with_another_content(ledger: Ledger, home: Path) -> None:
+def test_a_change_of_consent_counts_once_and_not_with_another_content(ledger: Ledger, url: str) -> None:
     customer_id = decided(ledger)
     change = consented(f"{customer_id}-1", customer_id)
     ledger.consents([change, change], "rm7")
     ledger.consents([change], "rm7")
     with pytest.raises(BadRows):
         ledger.consents([replace(change, is_granted=False), consented(f"{customer_id}-2", customer_id)], "rm7")
-    assert rows_of(home, f"SELECT consent_id FROM consent WHERE customer_id = '{customer_id}'") == [
-        (change.consent_id,)
-    ]
+    assert rows_of(url, f"SELECT consent_id FROM consent WHERE customer_id = '{customer_id}'") == [(change.consent_id,)]

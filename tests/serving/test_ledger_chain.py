@@ -6,19 +6,18 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, select, text
 
 from features.errors import UserMistake
-from serving.ledger import ChainReport, DecisionRow, Head, Ledger, PlacementRow, WrongKey
+from serving.ledger import ChainReport, DecisionRow, Head, PlacementRow, WrongKey
 from serving.ledger.chain import Chain, pseudonym_key
 from serving.ledger.tables import decision, placement
+from tests.serving.ledgers import NOON, LedgerUrl, change, opened
 
-NOON = datetime(2025, 12, 31, 4, tzinfo=UTC)
 N_ROWS = 200
 
 
@@ -27,11 +26,6 @@ CHANGES = {
     "is_fallback": "NOT is_fallback", "rank": "rank + 5", "propensity": "propensity + 1e-12", "cost_minor": "1",
     "expires_at": "expires_at + 1",
 }  # fmt: skip
-
-
-def opened(home: Path) -> Ledger:
-    url = f"sqlite:///{home / 'ledger.db'}"
-    return Ledger.open(url, home, zone=ZoneInfo("Asia/Shanghai"), clock=lambda: NOON)
 
 
 def decided(i: int) -> DecisionRow:
@@ -47,15 +41,15 @@ def decided(i: int) -> DecisionRow:
 
 @dataclass(frozen=True)
 class Log:
-    """A log of 200 decisions in memory, which a test may spoil and undo."""
+    """A log of 200 decisions that a test may spoil and undo."""
 
-    memory: Engine
+    engine: Engine
     chain: Chain
     anchor: Head
 
     @contextmanager
     def spoiled(self) -> Iterator[Connection]:
-        with self.memory.connect() as connection:
+        with self.engine.connect() as connection:
             yield connection
             connection.rollback()
 
@@ -66,16 +60,26 @@ class Log:
 
 
 @pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
+def log(ledger_url: LedgerUrl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
     home = tmp_path_factory.mktemp("log")
-    with opened(home) as ledger:
+    url = ledger_url(home)
+    with opened(url, home) as ledger:
         ledger.record([decided(i) for i in range(1, N_ROWS + 1)]).result()
         anchor = ledger.head()
-    memory = sqlite3.connect(":memory:", check_same_thread=False)
-    with sqlite3.connect(home / "ledger.db") as stored:
-        stored.backup(memory)
-    engine = create_engine("sqlite://", creator=lambda: memory, poolclass=StaticPool)
-    return Log(engine, Chain(pseudonym_key(home)), anchor)
+    engine = within_reach(url, home)
+    yield Log(engine, Chain(pseudonym_key(home)), anchor)
+    engine.dispose()
+
+
+def within_reach(url: str, home: Path) -> Engine:
+    """The database as someone has it before him who may do anything: SQLite's file in memory, PostgreSQL's owner."""
+    if url.startswith("sqlite"):
+        memory = sqlite3.connect(":memory:", check_same_thread=False)
+        with sqlite3.connect(home / "ledger.db") as stored:
+            stored.backup(memory)
+        return create_engine("sqlite://", creator=lambda: memory, poolclass=StaticPool)
+    change(url, "ALTER TABLE placement DROP CONSTRAINT placement_decision_id_fkey")
+    return create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
 
 
 def sql(*statements: str) -> Callable[[Connection], None]:
@@ -182,8 +186,8 @@ def test_a_tail_cut_off_with_its_head_is_seen_against_an_anchor_only(log: Log) -
         assert {fault.kind for fault in log.report(sql(*cut, head), log.anchor).faults} == {"anchor"}
 
 
-def test_an_anchor_holds_for_a_log_that_went_on(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_an_anchor_holds_for_a_log_that_went_on(ledger_url: LedgerUrl, tmp_path: Path) -> None:
+    with opened(ledger_url(tmp_path), tmp_path) as ledger:
         start = ledger.head()
         ledger.record([decided(1)]).result()
         anchor = ledger.head()
@@ -198,37 +202,37 @@ def test_the_placements_of_a_decision_that_is_gone_are_seen(log: Log) -> None:
     assert "orphan" in kinds
 
 
-def test_the_chain_never_holds_a_customer_in_the_clear(tmp_path: Path) -> None:
+def test_the_chain_never_holds_a_customer_in_the_clear(ledger_url: LedgerUrl, tmp_path: Path) -> None:
     """Two homes have two keys: the same customer has two pseudonyms, and neither is a plain hash of his id."""
     names = []
     for name in ("one", "two"):
-        with opened(tmp_path / name) as ledger:
+        with opened(ledger_url(tmp_path / name), tmp_path / name) as ledger:
             names.append(ledger.pseudonym("C1"))
             assert ledger.pseudonym("C1") == names[-1]
     assert len({*names, "C1"}) == 3
     assert all(len(name) == 64 for name in names)
 
 
-def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
+def test_the_key_is_made_once_and_for_its_owner_alone(ledger_url: LedgerUrl, tmp_path: Path) -> None:
     path = tmp_path / "keys" / "pseudonym.key"
-    with opened(tmp_path):
+    with opened(ledger_url(tmp_path), tmp_path):
         first = path.read_bytes()
-    with opened(tmp_path):
+    with opened(ledger_url(tmp_path), tmp_path):
         assert path.read_bytes() == first
     assert (len(first), path.stat().st_mode & 0o777) == (32, 0o600)
     path.chmod(0o640)
     with pytest.raises(UserMistake, match="0600"):
-        opened(tmp_path)
+        opened(ledger_url(tmp_path), tmp_path)
 
 
-def test_a_ledger_whose_key_was_lost_is_not_opened_with_a_new_one(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_a_ledger_whose_key_was_lost_is_not_opened_with_a_new_one(ledger_url: LedgerUrl, tmp_path: Path) -> None:
+    with opened(ledger_url(tmp_path), tmp_path) as ledger:
         ledger.record([decided(1)]).result()
     path = tmp_path / "keys" / "pseudonym.key"
     kept = path.read_bytes()
     path.unlink()
     with pytest.raises(WrongKey, match="backup"):
-        opened(tmp_path)
+        opened(ledger_url(tmp_path), tmp_path)
     path.write_bytes(kept)
-    with opened(tmp_path) as ledger:
+    with opened(ledger_url(tmp_path), tmp_path) as ledger:
         assert ledger.verify().is_whole

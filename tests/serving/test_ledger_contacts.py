@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,18 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.ledger import BadRows, ContactReceipt, ContactRow, DecisionRow, Ledger, PlacementRow
+from tests.serving.ledgers import NOON, LedgerUrl, opened
 
-NOON = datetime(2025, 12, 31, 4, tzinfo=UTC)
 LATER = NOON + timedelta(days=30)
 STATUSES = ("sent", "delivered", "opened", "failed", "blocked")
 _examples = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+def ledger(ledger_url: LedgerUrl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     home = tmp_path_factory.mktemp("contacts")
-    url = f"sqlite:///{home / 'ledger.db'}"
-    with Ledger.open(url, home, zone=ZoneInfo("Asia/Shanghai"), clock=lambda: NOON) as ledger:
+    with opened(ledger_url(home), home) as ledger:
         yield ledger
 
 

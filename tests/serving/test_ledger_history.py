@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +18,8 @@ import pytest
 from features.bank.tables import TABLES
 from features.vocabulary import Kind
 from serving.ledger import ConsentRow, ContactRow, DecisionRow, Ledger, PlacementRow, ResponseRow
+from tests.serving.ledgers import NOON, LedgerUrl, opened
 
-NOON = datetime(2025, 12, 31, 4, tzinfo=UTC)
 TYPES = {
     Kind.FLAG: pa.bool_(), Kind.INTEGER: pa.int64(), Kind.NUMBER: pa.float64(), Kind.AMOUNT: pa.decimal128(18, 2),
     Kind.CODE: pa.string(), Kind.DATE: pa.date32(), Kind.INSTANT: pa.timestamp("us", tz="UTC"),
@@ -29,9 +28,8 @@ Rows = Sequence[dict[str, Any]]
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    with Ledger.open(url, tmp_path, zone=ZoneInfo("Asia/Shanghai"), clock=lambda: NOON) as ledger:
+def ledger(ledger_url: LedgerUrl, tmp_path: Path) -> Iterator[Ledger]:
+    with opened(ledger_url(tmp_path), tmp_path) as ledger:
         yield ledger
 
 
@@ -147,6 +145,15 @@ def test_taking_history_in_again_changes_nothing_but_what_the_bank_learned_since
     assert found.kind.tolist() == ["contact", "response"]
     assert found.opened_at[0] == np.datetime64(opened_at.replace(tzinfo=None), "us")
     assert found.offer_id[0] is None
+
+
+def test_a_row_that_the_bank_gives_twice_counts_once_with_what_it_learned_last(ledger: Ledger) -> None:
+    at = NOON - timedelta(days=3)
+    opened_late = sent(1, "C1", at, opened_at=at + timedelta(hours=1))
+    ledger.seed_history(bank("contact", [sent(1, "C1", at), sent(2, "C1", at), opened_late]))
+    found = ledger.recent(["C1"], NOON)
+    assert found.at.size == 2
+    assert int(np.isnat(found.opened_at).sum()) == 1
 
 
 def test_the_banks_copy_does_not_overwrite_what_the_ledger_has_of_its_own(ledger: Ledger) -> None:

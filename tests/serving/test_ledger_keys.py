@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -22,15 +20,14 @@ from serving.ledger import (
     StoredAnswer,
     idempotency,
 )
+from tests.serving.ledgers import NOON, LedgerUrl, opened
 
-NOON = datetime(2025, 12, 31, 4, tzinfo=UTC)
 ROUTE = "POST /v1/decisions"
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    with Ledger.open(url, tmp_path, zone=ZoneInfo("Asia/Shanghai"), clock=lambda: NOON) as ledger:
+def ledger(ledger_url: LedgerUrl, tmp_path: Path) -> Iterator[Ledger]:
+    with opened(ledger_url(tmp_path), tmp_path) as ledger:
         yield ledger
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 from alembic import command
@@ -16,31 +13,32 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from features.errors import UserMistake
-from serving.ledger import Ledger, LedgerTooNew
+from serving.ledger import LedgerTooNew
 from serving.ledger.engine import migrate, migrations, open_engines
 from serving.ledger.tables import METADATA
+from tests.serving.ledgers import LedgerUrl, change, opened
 
-NOON = datetime(2025, 12, 31, 4, tzinfo=UTC)
 OPEN = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 from serving.ledger import Ledger
-home = Path(sys.argv[1])
+url, home = sys.argv[1], Path(sys.argv[2])
 clock = lambda: datetime(2025, 12, 31, 4, tzinfo=UTC)
-with Ledger.open(f"sqlite:///{home / 'ledger.db'}", home, zone=ZoneInfo("Asia/Shanghai"), clock=clock) as ledger:
+with Ledger.open(url, home, zone=ZoneInfo("Asia/Shanghai"), clock=clock) as ledger:
     print(ledger.pseudonym("C1"))
 """
 
 
-def url_of(home: Path) -> str:
-    return f"sqlite:///{home / 'ledger.db'}"
+@pytest.fixture
+def url(ledger_url: LedgerUrl, tmp_path: Path) -> str:
+    return ledger_url(tmp_path)
 
 
-def test_migrations_make_the_tables_that_the_code_uses(tmp_path: Path) -> None:
-    engines = open_engines(url_of(tmp_path))
-    migrate(engines.writer, tmp_path)
+def test_migrations_make_the_tables_that_the_code_uses(url: str, tmp_path: Path) -> None:
+    engines = open_engines(url)
+    migrate(engines, tmp_path)
     with engines.reader.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
@@ -49,10 +47,10 @@ def test_migrations_make_the_tables_that_the_code_uses(tmp_path: Path) -> None:
     engines.dispose()
 
 
-def test_migrations_go_back_to_nothing_and_forward_again(tmp_path: Path) -> None:
-    engines = open_engines(url_of(tmp_path))
+def test_migrations_go_back_to_nothing_and_forward_again(url: str, tmp_path: Path) -> None:
+    engines = open_engines(url)
     for _ in range(2):
-        migrate(engines.writer, tmp_path)
+        migrate(engines, tmp_path)
         with engines.reader.connect() as connection:
             assert set(inspect(connection).get_table_names()) == {*METADATA.tables, "alembic_version"}
         with engines.writer.begin() as connection:
@@ -62,9 +60,11 @@ def test_migrations_go_back_to_nothing_and_forward_again(tmp_path: Path) -> None
     engines.dispose()
 
 
-def test_several_processes_that_start_at_once_make_tables_and_key_once(tmp_path: Path) -> None:
+def test_several_processes_that_start_at_once_make_tables_and_key_once(url: str, tmp_path: Path) -> None:
     started = [
-        subprocess.Popen([sys.executable, "-c", OPEN, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN, url, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         for _ in range(4)
     ]
     told = [process.communicate(timeout=60) for process in started]
@@ -72,22 +72,21 @@ def test_several_processes_that_start_at_once_make_tables_and_key_once(tmp_path:
     assert len({out for out, _ in told}) == 1
 
 
-def test_tables_of_a_later_version_are_left_alone(tmp_path: Path) -> None:
-    Ledger.open(url_of(tmp_path), tmp_path, zone=ZoneInfo("UTC"), clock=lambda: NOON).close()
-    with sqlite3.connect(tmp_path / "ledger.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+def test_tables_of_a_later_version_are_left_alone(url: str, tmp_path: Path) -> None:
+    opened(url, tmp_path).close()
+    change(url, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(LedgerTooNew, match="upgrade Tiercel"):
-        Ledger.open(url_of(tmp_path), tmp_path, zone=ZoneInfo("UTC"), clock=lambda: NOON)
+        opened(url, tmp_path)
 
 
 def test_a_database_that_the_ledger_cannot_stand_on_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserMistake, match="sqlite, postgresql"):
-        Ledger.open("mysql://somewhere/ledger", tmp_path, zone=ZoneInfo("UTC"), clock=lambda: NOON)
+        opened("mysql://somewhere/ledger", tmp_path)
 
 
 def test_every_connection_syncs_each_commit_and_holds_foreign_keys(tmp_path: Path) -> None:
     """FULL is 2: with NORMAL (1) a commit of SQLite's WAL may be lost with the power."""
-    engines = open_engines(url_of(tmp_path))
+    engines = open_engines(f"sqlite:///{tmp_path / 'ledger.db'}")
     for engine in (engines.writer, engines.reader):
         with engine.connect() as connection:
             found = {name: connection.execute(text(f"PRAGMA {name}")).scalar_one()

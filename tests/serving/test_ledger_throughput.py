@@ -12,25 +12,23 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from serving.ledger import DecisionRow, Ledger, PlacementRow
+from tests.serving.ledgers import NOON, LedgerUrl, opened
 
-NOON = datetime(2025, 12, 31, 4, tzinfo=UTC)
 SECONDS = 1.5
 ANSWER, INPUTS = '{"offers":"' + "y" * 3_000 + '"}', '{"facts":"' + "x" * 4_000 + '"}'
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    with Ledger.open(url, tmp_path, zone=ZoneInfo("Asia/Shanghai"), clock=lambda: NOON) as ledger:
+def ledger(ledger_url: LedgerUrl, tmp_path: Path) -> Iterator[Ledger]:
+    with opened(ledger_url(tmp_path), tmp_path) as ledger:
         yield ledger
 
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.recent import RECENT
-from serving.customer_reader import CustomerReader
+from serving.customer_reader import CustomerReader, recent_facts
 from serving.ground import Ground
 from serving.ledger import RecentRows
-from serving.moment import closed_channels, moment_facts
+from serving.moment import closed_channels, counted, happenings_of, moment_facts
 from serving.releases import current
 from serving.scorer import uplift_of
 from tests.serving.homes import CUSTOMERS, INSTANT, arrays_for, facts_of
@@ -161,6 +161,19 @@ def test_the_moment_counts_as_a_loop_over_the_events_counts(events: list[tuple[i
         assert facts["n_open_complaints"][customer] == n(customer, 10_000, kind="complaint")
         opened = sum(e[0] == customer and e[1] == "contact" and e[5] and e[2] <= 90 * 24 for e in events)
         assert facts["n_opened_90d"][customer] == opened
+
+
+@settings(max_examples=200, deadline=None)
+@given(EVENTS)
+def test_a_few_rows_counted_one_by_one_give_what_sorting_gives(
+    events: list[tuple[int, str, int, str, str, bool]],
+) -> None:
+    rows = rows_of(events)
+    looped, sorted_ = counted(3, INSTANT, rows), recent_facts(3, INSTANT, happenings_of(rows))
+    assert set(looped) == set(sorted_) == {column.name for column in RECENT}
+    for name, values in sorted_.items():
+        np.testing.assert_array_equal(looped[name], values, err_msg=name)
+        assert looped[name].dtype == values.dtype
 
 
 def test_channels_closed_since_publication_join_those_of_the_rows() -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from features.errors import UserMistake
-from serving.settings import Clock, Settings, clock_of, read_settings
+from serving.settings import Clock, Settings, clock_of, ledger_url, read_settings
 
 NOON = datetime(2025, 12, 31, 4, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HOME", "PORT", "AS_OF", "BODY_LIMIT_BYTES", "SHARED_DATA"):
+    for name in ("HOME", "PORT", "AS_OF", "BODY_LIMIT_BYTES", "SHARED_DATA", "LEDGER_URL"):
         monkeypatch.delenv(f"TIERCEL_{name}", raising=False)
 
 
@@ -38,6 +38,19 @@ def test_a_value_out_of_bounds_names_its_variable(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv(f"TIERCEL_{name}", value)
     with pytest.raises(UserMistake, match=f"TIERCEL_{name}"):
         read_settings()
+
+
+def test_the_password_of_the_ledger_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://tiercel:s3cret@ledger.bank/tiercel"
+    monkeypatch.setenv("TIERCEL_LEDGER_URL", url)
+    settings = read_settings()
+    assert ledger_url(settings) == url
+    shown = [repr(settings), str(settings), settings.model_dump_json(), f"{settings.model_dump()}"]
+    assert not [text for text in shown if "s3cret" in text]
+
+
+def test_the_ledger_stands_in_the_home_unless_told_otherwise(tmp_path: Path) -> None:
+    assert ledger_url(read_settings(home=tmp_path)) == f"sqlite:///{tmp_path / 'ledger.db'}"
 
 
 def test_every_setting_is_described() -> None:

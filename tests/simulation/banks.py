@@ -15,7 +15,8 @@ from features.bank.engines import arrow_schema
 from features.bank.tables import TABLES
 from simulation import Summary, simulate
 
-CUSTOMERS, MONTHS, SEED = 3_000, 12, 11
+CUSTOMERS, MONTHS, SEED = 12_000, 12, 11
+LAST_ON = date(2025, 12, 31)
 _OFFERS: tuple[tuple[str, str | None, str | None, str, str, str, int, int, int, int], ...] = (
     # offer, product, hook, kind, category, role, risk, minimum, reward, outcome days
     ("P01", "P01", None, "financial", "DEPOSIT", "hook", 0, 10_000, 0, 30),
@@ -50,10 +51,20 @@ class Simulated:
             "truth_contacts": f"read_parquet('{self.home}/truth/contacts/*.parquet')",
             "truth_states": f"read_parquet('{self.home}/truth/states/*.parquet', filename=true)",
             "truth_arms": f"read_parquet('{self.home}/truth/arms.parquet')",
+            "truth_treatments": f"read_parquet('{self.home}/truth/treatments.parquet')",
+            "truth_referrals": f"read_parquet('{self.home}/truth/referrals.parquet')",
         }
         with duckdb.connect() as con:
             answer: dict[str, Any] = con.sql(query.format(**bank, **truth)).fetchnumpy()
             return answer
+
+
+def aum_on(day: str) -> str:
+    """The query for everybody's AUM on the evening of a day, third-party custody left out."""
+    return (
+        "SELECT customer_id, sum(amount) AS aum FROM {balance} WHERE asset_class <> 'CUSTODY_3P' "
+        f"AND from_on <= DATE '{day}' AND coalesce(to_on, DATE '2999-01-01') > DATE '{day}' GROUP BY 1"
+    )
 
 
 def shelf(*, without: tuple[str, ...] = ()) -> pa.Table:

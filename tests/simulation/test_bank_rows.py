@@ -119,5 +119,15 @@ def test_every_kind_of_row_occurs(bank: Simulated) -> None:
     assert transit["classes"][0] == 12
     assert overdue["begun"][0] > overdue["ended"][0] > 0
     assert withdrawn > MONTHS
-    assert facts == 7
+    assert facts == 8
     assert {"clicked", "refused", "no_answer", "considering", "converted"} <= set(outcomes)
+
+
+def test_no_day_of_business_lies_after_the_last_month(bank: Simulated) -> None:
+    """A customer who is to begin in January would tell in December who is about to convert."""
+    first_days = {"customer": ("registered_on", "first_product_on", "closed_on"), "account": ("opened_on", "closed_on")}
+    for name, table in TABLES.items():
+        for day in first_days.get(name, (table.happened,)):
+            if day and name != "offer":
+                answer = bank.sql(f"SELECT count(*) AS n FROM {{{name}}} WHERE {day} > DATE '2025-12-31'")
+                assert answer["n"][0] == 0, (name, day)

@@ -9,22 +9,15 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from tests.simulation.banks import CUSTOMERS, MONTHS, Simulated
+from tests.simulation.banks import CUSTOMERS, MONTHS, Simulated, aum_on
+from tests.simulation.service_figures import service_figures
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulated-bank.md"
 BOUNDS = {
     name: (float(low), float(high))
-    for name, low, high in re.findall(r"^\| `(\w+)` \|.*\| ([\d.]+) \| ([\d.]+) \|$", PAGE.read_text("utf-8"), re.M)
+    for name, low, high in re.findall(r"^\| `(\w+)` \|.*\| (-?[\d.]+) \| (-?[\d.]+) \|$", PAGE.read_text("utf-8"), re.M)
 }
 USUAL = "(SELECT t.* FROM {truth_contacts} t JOIN {contact} c USING (contact_id) WHERE c.campaign_id = 'MONTHLY')"
-
-
-def aum_on(day: str) -> str:
-    """The query for everybody's AUM on the evening of a day, third-party custody left out."""
-    return (
-        "SELECT customer_id, sum(amount) AS aum FROM {balance} WHERE asset_class <> 'CUSTODY_3P' "
-        f"AND from_on <= DATE '{day}' AND coalesce(to_on, DATE '2999-01-01') > DATE '{day}' GROUP BY 1"
-    )
 
 
 def auc(score: np.ndarray, label: np.ndarray) -> float:
@@ -63,7 +56,7 @@ def figures(bank: Simulated) -> dict[str, float]:
         "incident_ratio": incident_ratio(bank),
         "events_a_month": events / CUSTOMERS / MONTHS,
         "late_share": float(late["share"][0]),
-    }
+    } | service_figures(bank)
 
 
 def leavers_lost(bank: Simulated) -> float:

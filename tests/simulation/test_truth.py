@@ -69,6 +69,7 @@ def test_fatigue_and_channels_move_what_a_contact_adds_and_never_what_happens_wi
 @pytest.mark.parametrize("flag", ["incident", "money_left", "moved"])
 def test_what_hurts_raises_the_hazard_of_leaving_and_care_lowers_it(flag: str) -> None:
     none = {name: np.array([False]) for name in ("incident", "money_left", "moved", "cared")}
+    none["eased"] = np.zeros(1)
     loyalty, active = np.zeros(1), np.array([State.ACTIVE])
     quiet = leaving_hazard(loyalty, active, **none)[0]
     hurt = leaving_hazard(loyalty, active, **(none | {flag: np.array([True])}))[0]

@@ -13,8 +13,19 @@ import pytest
 from features.bank.tables import TABLES
 from features.errors import BadRequest
 from simulation import HookTest, simulate, standing_tests
-from simulation.world import calendar_months
+from simulation.months import calendar_months
 from tests.simulation.banks import MONTHS, Simulated, shelf, simulated
+
+MONTHLY = (
+    "txn",
+    "channel_event",
+    "contact",
+    "response",
+    "survey_response",
+    "journey_event",
+    "rm_usage",
+    "product_ledger",
+)
 
 
 def digests(home: Path) -> dict[str, str]:
@@ -32,14 +43,15 @@ def test_equal_seeds_give_equal_bytes_and_another_seed_another_bank(tmp_path: Pa
     assert one == same
     assert one.keys() == other.keys()
     changed = {name for name in one if one[name] != other[name]}
-    assert set(one) - changed == {"bank/offer/all.parquet"}  # the catalogue is given, not drawn
+    # the catalogue is given, not drawn, and what a remedy does is the same in every bank
+    assert set(one) - changed == {"bank/offer/all.parquet", "truth/remedies.parquet"}
 
 
 def test_every_table_of_the_contract_is_written_and_large_ones_by_month(bank: Simulated) -> None:
     folders = {path.name: sorted(file.stem for file in path.iterdir()) for path in (bank.home / "bank").iterdir()}
     assert folders.keys() == TABLES.keys()
     months = [month.label for month in calendar_months(date(2025, 12, 31), MONTHS)]
-    for table in ("txn", "channel_event", "contact", "response"):
+    for table in MONTHLY:
         assert folders[table] == months
     assert folders["balance"] == [*months, "open"]
     counted = {
@@ -49,7 +61,7 @@ def test_every_table_of_the_contract_is_written_and_large_ones_by_month(bank: Si
 
 
 def test_no_transaction_lies_outside_the_file_of_its_month(bank: Simulated) -> None:
-    for table in ("txn", "channel_event", "contact", "response"):
+    for table in MONTHLY:
         answer = bank.sql(
             f"SELECT count(*) AS n FROM read_parquet('{bank.home}/bank/{table}/*.parquet', filename=true) "
             "WHERE strftime(business_on, '%Y-%m') <> parse_filename(filename, true)"
@@ -121,7 +133,7 @@ def test_amounts_of_the_catalogue_may_come_as_plain_numbers(tmp_path: Path) -> N
     assert digests(tmp_path / "plain") == digests(tmp_path / "exact")
 
 
-def test_without_hooks_no_arm_is_drawn_but_the_holdout(tmp_path: Path) -> None:
+def test_without_hooks_the_holdout_and_the_treatments_are_drawn(tmp_path: Path) -> None:
     simulate(tmp_path, customers=400, months=2, seed=1, offers=shelf(), hooks=())
-    arms = pq.read_table(tmp_path / "bank" / "assignment")["experiment_id"].unique().to_pylist()
-    assert arms == ["GLOBAL-2025"]
+    arms = sorted(pq.read_table(tmp_path / "bank" / "assignment")["experiment_id"].unique().to_pylist())
+    assert arms == ["GLOBAL-2025", "PRICE-2025-12", "SERVICE-2025-12"]

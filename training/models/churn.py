@@ -11,6 +11,7 @@ from training.fitting import Trained, fit, refuse_too_little
 
 NAME = "churn"
 LEAST_POSITIVES = 50
+NEEDS = ("balance", "txn")  # bank tables without which nobody is seen to leave
 PLAIN = frozenset({"age", "gender", "mda", "region", "tenure_days", "tier"})  # who the customer is and what he has
 
 

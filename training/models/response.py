@@ -16,6 +16,7 @@ from training.outcomes import OFFER_FEATURES
 
 NAME = "response"
 LEAST_POSITIVES = 200
+NEEDS = ("contact", "offer")  # bank tables without which there is nothing to learn from
 
 
 def train(

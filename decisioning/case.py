@@ -1,0 +1,166 @@
+"""The inputs of one customer as plain values: what `Inputs` says in arrays of one row.
+
+A request decides one customer, and an array of one row costs a hundred times what a number does. Numbers and flags are
+floats with NaN, codes and sets text or None, dates days since 1970 or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decisioning.inputs import ConsentBasis, Inputs, day_text
+from features.errors import BadRequest
+
+Plain = float | str | int | None
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_NAT = int(np.iinfo(np.int64).min)
+_NAN = float("nan")
+
+
+class Happened(NamedTuple):
+    """One row of `Recent`; `at` is microseconds since 1970."""
+
+    kind: str
+    at: int
+    offer_id: str | None
+    channel: str | None
+    purpose: str | None
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all customers of a request or a batch are decided under, as the fields of `Inputs` say it."""
+
+    channel: str
+    limit: int
+    now: datetime
+    zone: str
+    consent_basis: ConsentBasis
+    release_id: str
+    epoch: str
+    prices_version: str
+    asked: tuple[str, ...] = ()
+    moment: tuple[str, ...] = ()
+    degraded: bool = False
+    stale: bool = False
+
+    def __post_init__(self) -> None:
+        if self.now.utcoffset() is None:
+            raise BadRequest("the moment of a decision has no time zone", value=self.now, todo="give it in UTC")
+        if self.limit < 1:
+            raise BadRequest("limit of a decision", value=self.limit, allowed="1 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One customer at one moment; `p`, `p_channel`, shares and prices have one value an offer, as in `Inputs`."""
+
+    customer_id: str
+    facts: Mapping[str, Plain]
+    recent: Sequence[Happened]
+    p: Sequence[float] | None
+    p_channel: Sequence[float] | None
+    uplift_share: Sequence[float]
+    uplift_is_assumed: Sequence[bool]
+    terms: Terms
+    shadow_price: Sequence[float] | None = None
+
+    def number(self, name: str) -> float:
+        """A number or flag, NaN where the bank does not have it."""
+        value = self.facts.get(name, _NAN)
+        return value if isinstance(value, float) else _NAN
+
+    def code(self, name: str) -> str | None:
+        """A code or set, None where the bank does not have it."""
+        value = self.facts.get(name)
+        return value if isinstance(value, str) else None
+
+    @classmethod
+    def of(cls, inputs: Inputs) -> Self:
+        """The case of the only customer of `inputs`."""
+        (customer_id,) = inputs.customer_ids
+        terms = Terms(**{name: getattr(inputs, name) for name in Terms.__slots__})
+        recent = inputs.recent
+        rows = zip(recent.kind.tolist(), recent.at.astype("datetime64[us]").view(np.int64).tolist(),
+                   recent.offer_id.tolist(), recent.channel.tolist(), recent.purpose.tolist(),
+                   recent.outcome.tolist(), strict=True)  # fmt: skip
+        return cls(
+            customer_id=customer_id,
+            facts=plain_of(inputs.facts),
+            recent=[Happened(*row) for row in rows],
+            p=None if inputs.p is None else inputs.p[0].tolist(),
+            p_channel=None if inputs.p_channel is None else inputs.p_channel[0].tolist(),
+            uplift_share=inputs.uplift_share.tolist(),
+            uplift_is_assumed=inputs.uplift_is_assumed.tolist(),
+            terms=terms,
+            shadow_price=None if inputs.shadow_price is None else inputs.shadow_price.tolist(),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What `Inputs.from_json` reads back; a number that is missing stays NaN, which the writer makes null."""
+        numbers: dict[str, Plain] = {}
+        codes: dict[str, Plain] = {}
+        dates: dict[str, str | None] = {}
+        for name, value in self.facts.items():
+            if type(value) is float:
+                numbers[name] = value
+            elif type(value) is int:
+                dates[name] = day_text(value)
+            else:
+                codes[name] = value
+        terms = self.terms
+        return {
+            "channel": terms.channel, "limit": terms.limit, "zone": terms.zone, "consent_basis": terms.consent_basis,
+            "release_id": terms.release_id, "epoch": terms.epoch, "prices_version": terms.prices_version,
+            "degraded": terms.degraded, "stale": terms.stale, "customer_ids": [self.customer_id],
+            "asked": terms.asked, "moment": terms.moment, "now": terms.now.isoformat(),
+            "numbers": numbers, "codes": codes, "dates": dates,
+            "recent": _columns(self.recent),
+            "uplift_is_assumed": self.uplift_is_assumed, "uplift_share": self.uplift_share,
+            "shadow_price": self.shadow_price,
+            "p": None if self.p is None else [self.p],
+            "p_channel": None if self.p_channel is None else [self.p_channel],
+        }  # fmt: skip
+
+
+def plain_of(facts: Mapping[str, NDArray[Any]]) -> dict[str, Plain]:
+    """Facts of one row as plain values."""
+    return {name: _plain(values) for name, values in facts.items()}
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since 1970."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def instant(microseconds: int) -> datetime:
+    """The instant so many microseconds after 1970, in UTC."""
+    return _EPOCH + microseconds * _MICROSECOND
+
+
+def _plain(values: NDArray[Any]) -> Plain:
+    if values.dtype.kind == "M":
+        day = int(values.astype("datetime64[D]").view(np.int64)[0])
+        return None if day == _NAT else day
+    value = values.tolist()[0]
+    return value if values.dtype == object else float(value)
+
+
+def _columns(recent: Sequence[Happened]) -> dict[str, list[Any]]:
+    """Rows as `Recent.to_json` writes them."""
+    return {
+        "customer": [0] * len(recent),
+        "at": [instant(row.at).replace(tzinfo=None).isoformat(timespec="microseconds") for row in recent],
+        **{
+            name: [getattr(row, name) for row in recent]
+            for name in ("kind", "offer_id", "channel", "purpose", "outcome")
+        },
+    }

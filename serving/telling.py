@@ -1,0 +1,60 @@
+"""How a command speaks: one answer for people or programs, a bar while it works, a mistake in one sentence."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec
+
+import typer
+from rich.console import Console
+
+from features.errors import TiercelError
+
+P = ParamSpec("P")
+USER_MISTAKE = 2
+
+
+def told(command: Callable[P, None]) -> Callable[P, None]:
+    """The command, a mistake told in one sentence and exit code 2 instead of a traceback."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except TiercelError as error:
+            Console(stderr=True, soft_wrap=True).print(f"tiercel: {error}", markup=False, highlight=False)
+            raise typer.Exit(USER_MISTAKE) from error
+
+    return run
+
+
+def say(text: str, data: object, *, as_json: bool) -> None:
+    """One answer: `text` for people or `data` for programs."""
+    if as_json:
+        sys.stdout.write(json.dumps(data, default=str, ensure_ascii=False) + "\n")
+    else:
+        Console(soft_wrap=True).print(text, markup=False, highlight=False)
+
+
+@contextmanager
+def progress(title: str, *, as_json: bool = False) -> Iterator[Callable[[str, float], None]]:
+    """A bar on the terminal's error stream while something long runs; plain lines where there is no terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=as_json, transient=False) as bar:
+        task = bar.add_task(title, total=1.0)
+
+        def moved(what: str, share: float) -> None:
+            bar.update(task, completed=share, description=title if share >= 1 else f"{title}: {what}")
+
+        yield moved

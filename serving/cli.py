@@ -78,6 +78,8 @@ def import_(
     source: Annotated[str, typer.Argument(metavar="NAME|MAPPING.yaml", help="A data set we know, or a mapping file.")],
     path: Annotated[Path, typer.Argument(help="Folder of the files.")],
     propose: Annotated[bool, typer.Option("--propose", help="Draft the mapping file from the folder's files.")] = False,
+    add: Annotated[bool, typer.Option("--add", help="A further delivery: what the home holds stays.")] = False,
+    as_of: Day = None,
     out: Annotated[Path | None, typer.Option("--out", help="The new home; default --home.")] = None,
     home: Home = _HOME,
     as_json: Json = False,
@@ -90,7 +92,8 @@ def import_(
         say("\n".join(draft.lines()), draft.to_json(), as_json=as_json)
         return
     with progress("import", as_json=as_json) as moved:
-        done = importing.bring_in(source, path, out or home, moved)
+        last = as_of.date() if as_of else None
+        done = importing.bring_in(source, path, out or home, moved, as_of=last, adds=add)
     say("\n".join(done.lines()), done.to_json(), as_json=as_json)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from features.bank.sources import berka, starbucks
 from features.errors import UserMistake
 from serving import jobs
 from serving.abilities import Abilities, of_home
+from serving.settings import Clock
 
 Progress = Callable[[str, float], None]
 
@@ -46,8 +48,13 @@ class Told:
         return [done.to_json() | can.to_json() for done, can in self.parts]
 
 
-def bring_in(source: str, folder: Path, out: Path, progress: Progress) -> Told:
-    """The files in `folder` in a home at `out` by the importer `source`, or by the mapping file of that name."""
+def bring_in(
+    source: str, folder: Path, out: Path, progress: Progress, *, as_of: date | None = None, adds: bool = False
+) -> Told:
+    """The files in `folder` in a home at `out` by the importer `source`, or by the mapping file of that name.
+
+    A bank whose mapping names no day lives: business after today, by serving's clock, lies in the future.
+    """
     if source in NAMED:
         made = NAMED[source](folder, out, progress)
     else:
@@ -56,7 +63,12 @@ def bring_in(source: str, folder: Path, out: Path, progress: Progress) -> Told:
             raise UserMistake(
                 "no importer of that name", value=source, allowed=[*sorted(NAMED), "a mapping file *.yaml"]
             )
-        made = [importing.bring_in(mapping.load(path), folder, out, beside=path.parent, progress=progress)]
+        said = mapping.load(path)
+        made = [
+            importing.bring_in(
+                said, folder, out, beside=path.parent, as_of=as_of, now=Clock().now(), adds=adds, progress=progress
+            )
+        ]
     for done in made:
         jobs.write_catalogue(done.home)  # what a model learns of an offer is what serving scores with
     return Told([(done, of_home(done.home)) for done in made])

@@ -130,9 +130,10 @@ def write_catalogue(home: Path) -> int:
     half = folder / "catalogue.half"
     catalogue = pa.concat_tables(parts)
     pq.write_table(catalogue, half)
-    for old in folder.glob("*.parquet"):
-        old.unlink()
     half.replace(folder / "catalogue.parquet")
+    for old in folder.glob("*.parquet"):
+        if old.name != "catalogue.parquet":
+            old.unlink()
     return int(catalogue.num_rows)
 
 

@@ -81,17 +81,15 @@ class Lines:
         """Tables of text with `_line`, each with the lines that do not fit: number and text."""
         line = 1
         for text in self._texts():
-            lines = text.split("\n")
-            if lines[-1] == "":
-                lines.pop()
-            skip = min(max(self.n_before - line + 1, 0), len(lines))
+            n_lines = text.count("\n")
+            skip = min(max(self.n_before - line + 1, 0), n_lines)
             rejects: Rejects = []
-            tables = list(self._parsed(lines[skip:], line + skip, wanted, rejects))
+            tables = list(self._parsed(_after(text, skip), n_lines - skip, line + skip, wanted, rejects))
             if len(rejects) > _HOPELESS:
                 raise BadLayout(f"{len(rejects)} lines of one block do not fit the header", rejects[0][1])
             if tables or rejects:
                 yield (pa.concat_tables(tables) if tables else self._empty(wanted)), rejects
-            line += len(lines)
+            line += n_lines
 
     def _texts(self) -> Iterator[str]:
         """The file as text in blocks of whole lines, every line ended by \\n."""
@@ -99,7 +97,8 @@ class Lines:
         rest = ""
         with _raw(self.path) as file:
             while raw := file.read(_BLOCK):
-                text = (rest + decoder.decode(raw)).replace("\r\n", "\n")
+                text = rest + decoder.decode(raw)
+                text = text.replace("\r\n", "\n") if "\r" in text else text
                 cut = text.rfind("\n") + 1
                 rest = text[cut:]
                 if cut:
@@ -111,23 +110,26 @@ class Lines:
     def _unified(self, text: str) -> str:
         return text if len(self.delimiter) == 1 else text.replace(self.delimiter, _UNIT)
 
-    def _parsed(self, lines: list[str], first: int, wanted: Sequence[str] | None, rejects: Rejects) -> Iterator[Any]:
-        """The lines as tables; halves what does not come out line for row."""
-        if not lines or len(rejects) > _HOPELESS:
+    def _parsed(
+        self, text: str, n_lines: int, first: int, wanted: Sequence[str] | None, rejects: Rejects
+    ) -> Iterator[Any]:
+        """The lines of `text` as tables; halves what does not come out line for row."""
+        if not n_lines or len(rejects) > _HOPELESS:
             return
         bad: list[tuple[int, str]] = []
-        table = self._table("\n".join(lines) + "\n", wanted, bad)
-        whole = table is not None and table.num_rows + len(bad) == len(lines)
-        if whole and not (len(lines) == 1 and table is not None and _holds_break(table)):
-            rejects += [(first + number - 1, text) for number, text in bad if text.strip()]
-            numbers = np.arange(first, first + len(lines), dtype=np.int64)
+        table = self._table(text, wanted, bad)
+        whole = table is not None and table.num_rows + len(bad) == n_lines
+        if whole and not (n_lines == 1 and table is not None and _holds_break(table)):
+            rejects += [(first + number - 1, line) for number, line in bad if line.strip()]
+            numbers = np.arange(first, first + n_lines, dtype=np.int64)
             yield table.append_column("_line", pa.array(_without(numbers, [n - 1 for n, _ in bad])))
-        elif len(lines) == 1:
-            rejects.append((first, lines[0]))
+        elif n_lines == 1:
+            rejects.append((first, text.removesuffix("\n")))
         else:
-            half = len(lines) // 2
-            yield from self._parsed(lines[:half], first, wanted, rejects)
-            yield from self._parsed(lines[half:], first + half, wanted, rejects)
+            half = n_lines // 2
+            second = _after(text, half)
+            yield from self._parsed(text[: len(text) - len(second)], half, first, wanted, rejects)
+            yield from self._parsed(second, n_lines - half, first + half, wanted, rejects)
 
     def _table(self, text: str, wanted: Sequence[str] | None, bad: list[tuple[int, str]]) -> Any:
         data = text.encode()
@@ -217,6 +219,14 @@ def _raw(path: Path) -> gzip.GzipFile | BufferedReader:
 
 def _most(line: str, delimiters: Sequence[str]) -> str:
     return max(delimiters, key=line.count)
+
+
+def _after(text: str, n_lines: int) -> str:
+    """`text` behind its first `n_lines` lines."""
+    place = 0
+    for _ in range(n_lines):
+        place = text.index("\n", place) + 1
+    return text[place:]
 
 
 def _without(numbers: NDArray[np.int64], places: list[int]) -> NDArray[np.int64]:

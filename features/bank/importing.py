@@ -1,13 +1,12 @@
 """`tiercel import`: a bank's files through a mapping into a home, and what is told at the end.
 
-The home gets the mapping's tables, its policy and its clock together, or nothing: the files are read and judged beside
-it first. A mapping is a YAML file; a data set that needs more than a mapping can say prepares files of its own and
-comes the same way.
+The home gets the mapping's tables and its clock in one step, or nothing: the files are read and judged beside it
+first, and its policy follows. A mapping is a YAML file; a data set that needs more than a mapping can say prepares
+files of its own and comes the same way.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -17,16 +16,21 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from features.bank import deliveries
 from features.bank.engines import connect
+from features.bank.joining import Further, Instead
 from features.bank.mapping import BadMapping
 from features.bank.mapping import Mapping as BankMapping
 from features.bank.quarantine import Received, take_in
 from features.bank.shaping import Shaper
+from features.bank.whole_files import whole
+from features.errors import BadBank
 from features.policy import segments
 from features.policy_book import PolicyBook
 
 Progress = Callable[[str, float], None]
 _PARTS = ("segments", "decisions")
+_BOUNDED = ("memory_limit = '4GiB'", "preserve_insertion_order = false", "partitioned_write_flush_threshold = 100000")
 
 
 @dataclass
@@ -75,36 +79,63 @@ def bring_in(
     *,
     beside: Path | None = None,
     prepared: Path | None = None,
-    today: date | None = None,
+    as_of: date | None = None,
+    now: datetime | None = None,
+    adds: bool = False,
     progress: Progress = silent,
 ) -> Imported:
     """The files in `folder` as a bank home, judged by the mapping's policy; raises BadBank, the home left as it was.
 
     `beside` is the folder in which the mapping's own `policy` lies (that of the mapping file), `prepared` a second
-    folder of files, made from the first. Business after `last_on` of the mapping, else after its instant, else after
-    `today`, is set aside as the future.
+    folder of files, made from the first. Business after `as_of`, else after what the mapping names, else after the day
+    of `now` lies in the future. With `adds` the files are a further delivery of the bank that stands.
     """
     policy = _policy_folder(mapping, beside)
     own = [place / "segments" for place in (home / "policy", policy) if place is not None]
     book = segments(*(place for place in own if place.is_dir()))
     values = book.view(_day(mapping, book))
-    here = mapping.instant.astimezone(ZoneInfo(values.bank.zone)).date() if mapping.instant else today
-    until = mapping.last_on or here
+    until, until_is = _until(mapping, ZoneInfo(values.bank.zone), as_of, now)
+    joining = _joining(mapping, home, adds=adds)
     folders = [place for place in (folder, prepared) if place is not None]
     con = connect()
     try:
         with tempfile.TemporaryDirectory(prefix="tiercel-") as staging:
-            con.raw_sql(f"SET temp_directory = '{staging}/spill'")
+            for setting in (f"temp_directory = '{staging}/spill'", *_BOUNDED):
+                con.raw_sql(f"SET {setting}")
             progress("files", 0.1)
             shaped = Shaper(con, mapping, folders, Path(staging), values.bank.zone).shape()
             progress("quarantine", 0.6)
-            received = take_in(con, home, shaped.incoming, largest_share=values.bank.quarantine_share, until=until)
+            received = take_in(
+                con, home, shaped.incoming, largest_share=values.bank.quarantine_share, until=until, joining=joining,
+                about=_about(mapping),
+            )  # fmt: skip
             first_on, last_on = _span(con, received)
     finally:
         con.disconnect()
-    _settle(mapping, policy, home)
+    _settle(policy, home)
     progress("done", 1.0)
-    return Imported(home, received, [*shaped.notes, *mapping.notes], first_on, last_on)
+    stayed = [f"not in these files, as they were: {', '.join(received.stayed)}"] if received.stayed else []
+    notes = [*shaped.notes, *joining.notes, *stayed, f"business after {until} counts as future ({until_is})"]
+    return Imported(home, received, [*notes, *mapping.notes], first_on, last_on)
+
+
+def _until(mapping: BankMapping, zone: ZoneInfo, as_of: date | None, now: datetime | None) -> tuple[date | None, str]:
+    """The last day whose business can have happened, and where it comes from."""
+    here = [(as_of, "as asked"), (mapping.last_on, "the mapping's last_on")]
+    here += [(at.astimezone(zone).date(), name) for at, name in
+             ((mapping.instant, "the mapping's instant"), (now, "today")) if at is not None]  # fmt: skip
+    return next(((day, name) for day, name in here if day is not None), (None, "no day is known"))
+
+
+def _joining(mapping: BankMapping, home: Path, *, adds: bool) -> Further | Instead:
+    """What becomes of the bank that stands; its files stay where they are while the new are written."""
+    bank = deliveries.standing(home) / "bank"
+    if not adds:
+        return Instead(bank)
+    if not (bank / "customer").is_dir():
+        raise BadBank("this home holds no bank to add to", value=str(home), todo="import without --add first")
+    whole = {name for name, sources in mapping.tables.items() if all(s.snapshots == "ends" for s in sources)}
+    return Further(bank, whole)
 
 
 def _policy_folder(mapping: BankMapping, beside: Path | None) -> Path | None:
@@ -136,11 +167,15 @@ def _as_date(day: date) -> date:
     return day.date() if isinstance(day, datetime) else day
 
 
-def _settle(mapping: BankMapping, policy: Path | None, home: Path) -> None:
-    """The home's policy and clock."""
-    for part in _PARTS:
-        if policy is not None and (policy / part).is_dir():
-            shutil.copytree(policy / part, home / "policy" / part, dirs_exist_ok=True)
+def _settle(policy: Path | None, home: Path) -> None:
+    """The mapping's policy files in the home, each whole or not at all."""
+    for path in sorted(policy.glob("*/*.yaml")) if policy is not None else []:
+        if path.parent.name in _PARTS:
+            with whole(home / "policy" / path.parent.name / path.name) as half:
+                shutil.copyfile(path, half)
+
+
+def _about(mapping: BankMapping) -> dict[str, Any]:
+    """What home.json states: source, clock, and what the mapping says of the home."""
     instant = {"instant": mapping.instant.isoformat()} if mapping.instant is not None else {}
-    about = {"source": mapping.source, **instant, **mapping.home}
-    (home / "home.json").write_text(json.dumps(about, indent=1, ensure_ascii=False, default=str), "utf-8")
+    return {"source": mapping.source, **instant, **mapping.home}

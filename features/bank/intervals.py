@@ -2,29 +2,69 @@
 
 The days of all files together are the calendar. With `ends` an account that is absent from the next day of the calendar
 has ended there; with `holds` it stands as it was until it is heard of again (a ledger that writes only what moved).
-Rows that cannot be read, or stand twice for a day, take no part and go on as they are, to be judged.
+Rows that cannot be read, or stand twice for a day, take no part and go on as they are, to be judged. Accounts do not
+touch each other, so that many rows are folded a share of the accounts at a time, in bounded memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from features.bank.contract import Table
 from features.bank.values import literal, quoted
 
 _TIME = ("from_on", "to_on", "known_at")
+_ROWS_A_SHARE = 4_000_000  # 90 million daily rows then fold within 4 GiB
 
 
-def intervals_of(table: Table, relation: str, absent: str, said: Sequence[str]) -> str:
-    """A statement of the intervals made of `relation`, and of its rows that cannot be used, marked `_fault`.
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """Daily rows of one source: a statement of them typed, how many, columns of text beside, what absence means."""
+
+    table: Table
+    typed: str
+    n_rows: int
+    said: Sequence[str]
+    absent: str
+
+    def fold(self, con: Any, name: str, folder: Path, rows_a_share: int = _ROWS_A_SHARE) -> int:
+        """The table `name` of their intervals, made a share of the accounts at a time; how many daily rows there were.
+
+        The shares lie in `folder` until then.
+        """
+        share = f"hash(account_id) % {max(1, -(-self.n_rows // rows_a_share))}"
+        rows = f"SELECT *, {share} AS _share FROM ({self.typed})"
+        con.raw_sql(f"COPY ({rows}) TO {literal(str(folder))} (FORMAT parquet, PARTITION_BY _share)")
+        shares = [_parquet(sorted(part.glob("*.parquet"))) for part in sorted(folder.glob("_share=*"))]
+        every = _parquet(sorted(folder.glob("*/*.parquet"))) if shares else f"({self.typed})"
+        days = quoted(f"{name}_days")
+        con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {days} AS {calendar_of(self.table, every, self.said)}")
+        for number, part in enumerate(shares or [every]):
+            sql = intervals_of(self.table, part, days, self.absent, self.said)
+            begin = f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS" if number == 0 else f"INSERT INTO {quoted(name)}"
+            con.raw_sql(f"{begin} {sql}")
+        return int(con.raw_sql(f"SELECT count(*) FROM {every}").fetchone()[0])
+
+
+def calendar_of(table: Table, relation: str, said: Sequence[str]) -> str:
+    """A statement of the days on which any row of `relation` can be used: `from_on`, and `_no` counting them."""
+    return (
+        f"SELECT from_on, row_number() OVER (ORDER BY from_on) AS _no FROM "
+        f"(SELECT DISTINCT from_on FROM {relation} WHERE NOT ({_is_bad(table, said)}))"
+    )
+
+
+def intervals_of(table: Table, relation: str, days: str, absent: str, said: Sequence[str]) -> str:
+    """A statement of the intervals made of `relation` on the calendar `days`, and of its unusable rows with `_fault`.
 
     Columns: those of the table, `said`, `_row`, `_place`, `_own_id`, `_fault`.
     """
     key = [name for name in table.key if name != "from_on"]
     values = [c.name for c in table.columns if c.name not in (*key, *_TIME)]
-    needed = [c.name for c in table.columns if not c.is_nullable]
-    unread = [f"({quoted(name)} IS NOT NULL AND {quoted(name.removeprefix('_said_'))} IS NULL)" for name in said]
-    is_bad = " OR ".join([*(f"{quoted(name)} IS NULL" for name in needed), *unread])
+    is_bad = _is_bad(table, said)
     by_key = f"PARTITION BY {_names(key)} ORDER BY from_on"
     same = " AND ".join(f"{quoted(v)} IS NOT DISTINCT FROM lag({quoted(v)}) OVER w" for v in values) or "true"
     heard = "lag(_no) OVER w = _no - 1" if absent == "ends" else "lag(_no) OVER w IS NOT NULL"
@@ -37,11 +77,8 @@ def intervals_of(table: Table, relation: str, absent: str, said: Sequence[str]) 
 WITH judged AS (
   SELECT *, ({is_bad}) AS is_bad,
     row_number() OVER (PARTITION BY {_names(key)}, from_on, ({is_bad}) ORDER BY _row) AS nth
-  FROM {quoted(relation)}),
-days AS (
-  SELECT from_on, row_number() OVER (ORDER BY from_on) AS _no
-  FROM (SELECT DISTINCT from_on FROM judged WHERE NOT is_bad)),
-good AS (SELECT j.*, _no FROM judged j JOIN days USING (from_on) WHERE NOT is_bad AND nth = 1),
+  FROM {relation}),
+good AS (SELECT j.*, _no FROM judged j JOIN {days} USING (from_on) WHERE NOT is_bad AND nth = 1),
 marked AS (SELECT *, CASE WHEN {heard} AND {same} THEN 0 ELSE 1 END AS is_change FROM good WINDOW w AS ({by_key})),
 runs AS (SELECT *, sum(is_change) OVER ({by_key}) AS run FROM marked),
 folded AS (
@@ -49,10 +86,21 @@ folded AS (
     first(_place ORDER BY from_on) AS _place, first(_own_id ORDER BY from_on) AS _own_id
   FROM runs GROUP BY {_names(key)}, run)
 SELECT {kept}, f.from_on, {following} AS to_on, f.known_at, f._row, f._place, f._own_id, NULL::VARCHAR AS _fault
-FROM folded f LEFT JOIN days n ON n._no = f.last_no + 1
+FROM folded f LEFT JOIN {days} n ON n._no = f.last_no + 1
 UNION ALL BY NAME
 SELECT * EXCLUDE (is_bad, nth), CASE WHEN is_bad THEN NULL ELSE {literal("key stands twice")} END AS _fault
 FROM judged WHERE is_bad OR nth > 1"""
+
+
+def _is_bad(table: Table, said: Sequence[str]) -> str:
+    """Whether a row lacks what it must have, or holds text that could not be read."""
+    needed = [f"{quoted(c.name)} IS NULL" for c in table.columns if not c.is_nullable]
+    unread = [f"({quoted(name)} IS NOT NULL AND {quoted(name.removeprefix('_said_'))} IS NULL)" for name in said]
+    return " OR ".join([*needed, *unread])
+
+
+def _parquet(files: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(literal(str(file)) for file in files)}], hive_partitioning = false)"
 
 
 def _names(names: Sequence[str]) -> str:

@@ -2,13 +2,13 @@
 
 Nothing is repaired. What could not be read at all (a line that does not fit its header, a file that is cut off) is set
 aside the same way, under its place in the files. A run that would set aside more than the allowed share of a table, by
-rows or by bytes, stops with one sentence and leaves the home as it was: everything is written to a folder beside it
-and moved in when it is whole.
+rows or by bytes, stops with one sentence and leaves the home as it was: everything is a delivery written beside the
+bank that stands, and shown when it is whole.
 """
 
 from __future__ import annotations
 
-import shutil
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,8 +20,10 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.bank import deliveries
 from features.bank.contract import Table
 from features.bank.engines import arrow_schema, connect
+from features.bank.joining import Joining
 from features.bank.reading import Fault
 from features.bank.rules import TWICE, key_of, rules, told
 from features.bank.tables import TABLES
@@ -63,6 +65,7 @@ class Received:
 
     kept: dict[str, int] = field(default_factory=dict)
     aside: list[Aside] = field(default_factory=list)
+    stayed: list[str] = field(default_factory=list)  # tables of the home that no file spoke of
 
     @property
     def n_aside(self) -> int:
@@ -98,38 +101,35 @@ def share_of(folder: Path, as_of: date | None = None) -> float:
 
 
 def take_in(
-    con: Any, home: Path, incoming: Mapping[str, Incoming], *, largest_share: float, until: date | None = None
-) -> Received:
-    """Judge every table and move the whole bank into `home`; what was kept and what set aside.
+    con: Any, home: Path, incoming: Mapping[str, Incoming], *, largest_share: float, until: date | None = None,
+    joining: Joining | None = None, about: Mapping[str, Any] | None = None,
+) -> Received:  # fmt: skip
+    """Judge every table and show the whole bank in `home` in one step; what was kept and what set aside.
 
-    Business dated after `until` is set aside as the future. Raises BadBank and leaves the home as it was.
+    Tables of the home that do not come in stay. Business dated after `until` is set aside as the future; `joining`
+    says what becomes of rows that stand, without it they go; `about` is what home.json states from then on. Raises
+    BadBank and leaves the home as it was.
     """
     if "customer" not in incoming:
         raise BadBank("a bank needs its customers", value=sorted(incoming), allowed="at least the table customer")
-    staging = home / ".receiving"
-    is_new = not home.exists()
-    shutil.rmtree(staging, ignore_errors=True)
     received = Received()
     kept: dict[str, ir.Table] = {}
-    try:
+    with deliveries.delivering(home) as made:
         for name in sorted(incoming, key=lambda name: name != "customer"):
             sift = _Sift(con, TABLES[name], incoming[name], kept, until)
             sift.refuse_beyond(largest_share)
             received.aside += sift.asides()
-            n_good = sift.write(staging)
-            if n_good or name == "customer":
-                received.kept[name] = n_good
-                kept[name] = sift.good
-        if not received.kept["customer"]:
-            raise BadBank("no customer can be read", value=str(incoming["customer"].faults[:1] or "empty table"),
-                          todo="mend the source; the home is as it was")  # fmt: skip
-        _move_in(staging, home, incoming)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        if is_new and home.exists() and not any(home.iterdir()):
-            home.rmdir()
-        raise
-    shutil.rmtree(staging, ignore_errors=True)
+            sift.set_aside(made)
+            if name == "customer" and not sift.n_good:
+                raise BadBank("no customer can be read", value=str(incoming[name].faults[:1] or "empty table"),
+                              todo="mend the source; the home is as it was")  # fmt: skip
+            rows = sift.good if joining is None else joining.together(con, TABLES[name], sift.good)
+            if n_rows := _write(con, TABLES[name], rows, made):
+                received.kept[name] = n_rows
+                kept[name] = rows
+        received.stayed = deliveries.carry_over(home, made, but=incoming)
+        if about is not None:
+            (made / "home.json").write_text(json.dumps(about, indent=1, ensure_ascii=False, default=str), "utf-8")
     return received
 
 
@@ -205,18 +205,10 @@ class _Sift:
             ]
         return sorted(found, key=lambda aside: (-aside.n, aside.rule))
 
-    def write(self, staging: Path) -> int:
-        """Good rows and bad ones to their files below `staging`; how many are good."""
-        name = self._table.name
-        if self.n_good:
-            path = staging / "bank" / name / "all.parquet"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._con.to_parquet(self.good, path, compression="zstd")
+    def set_aside(self, made: Path) -> None:
+        """Bad rows to their file in the delivery `made`, if there are any."""
         if self.n_bad:
-            path = staging / "quarantine" / f"{name}.parquet"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(self._set_aside(), path, compression="zstd")
-        return self.n_good
+            pq.write_table(self._bad_rows(), made / "quarantine" / f"{self._table.name}.parquet", compression="zstd")
 
     def _judge(self, others: Mapping[str, ir.Table], until: date | None) -> ir.Table:
         rows = self._con.table(self._incoming.relation)
@@ -233,7 +225,7 @@ class _Sift:
         values = [(judged._rule == r.name, told(judged, str(r.column))) for r in found if r.column is not None]
         return judged.mutate(_value=ibis.cases(*values, else_=judged._key))
 
-    def _set_aside(self) -> pa.Table:
+    def _bad_rows(self) -> pa.Table:
         """Rows set aside: `_table`, `_place`, `_key`, `_rule`, `_value`, then the columns as far as they were read."""
         names = [column.name for column in self._table.columns]
         schema = pa.schema([*((name, pa.string()) for name in ("_table", "_place", "_key", "_rule", "_value")),
@@ -268,18 +260,11 @@ def _conformed(table: Table, rows: pa.Table) -> pa.Table:
         ) from error
 
 
-def _move_in(staging: Path, home: Path, incoming: Mapping[str, Incoming]) -> None:
-    """Whole tables replace those of the same name, with what was set aside of them; the others stay."""
-    for name in incoming:
-        target, made = home / "bank" / name, staging / "bank" / name
-        if target.exists():
-            shutil.rmtree(target)
-        if made.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            made.replace(target)
-        aside = home / "quarantine" / f"{name}.parquet"
-        aside.unlink(missing_ok=True)
-        told_of = staging / "quarantine" / f"{name}.parquet"
-        if told_of.exists():
-            aside.parent.mkdir(parents=True, exist_ok=True)
-            told_of.replace(aside)
+def _write(con: Any, table: Table, rows: ir.Table, made: Path) -> int:
+    """`rows` as the table's file in the delivery `made`, none for no rows; how many."""
+    n_rows = int(rows.count().execute())
+    if n_rows:
+        path = made / "bank" / table.name / "all.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        con.to_parquet(rows, path, compression="zstd")
+    return n_rows

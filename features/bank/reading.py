@@ -1,7 +1,7 @@
 """A bank's own files as columns of text: CSV in any encoding and delimiter, Excel, Parquet, lines of JSON.
 
-Nothing is interpreted here. A file becomes a Parquet file of text beside the others, each row with the file and the
-line it came from, block by block, so that a file larger than memory passes. What cannot be read is a `Fault` and
+Nothing is interpreted here. A file becomes a Parquet file of text beside the others, each row with the line it came
+from, block by block, so that a file larger than memory passes. What cannot be read is a `Fault` and
 never an exception: a line with too many fields, or a file that is cut off, of another kind, or without the columns
 asked for.
 """
@@ -62,7 +62,7 @@ class Staged:
     """One source read: where its text lies, rows, bytes and faults."""
 
     folder: Path
-    files: list[Path] = field(default_factory=list)
+    files: dict[Path, str] = field(default_factory=dict)  # text in Parquet -> name of the file it came from
     faults: list[Fault] = field(default_factory=list)
     n_rows: int = 0
     n_bytes: int = 0
@@ -92,7 +92,7 @@ def read(paths: Sequence[Path], layout: Layout, wanted: Sequence[str], folder: P
         target = folder / f"{number:05d}.parquet"
         faults: list[Fault] = []
         try:
-            n_rows = _write(target, _blocks(path, layout, wanted, faults), wanted, path.name)
+            n_rows = _write(target, _blocks(path, layout, wanted, faults), wanted)
             if not n_rows and not faults:
                 raise Unreadable("file holds no rows")
         except Unreadable as unreadable:
@@ -100,7 +100,7 @@ def read(paths: Sequence[Path], layout: Layout, wanted: Sequence[str], folder: P
             staged.faults.append(Fault(path.name, unreadable.rule, unreadable.value, size))
             continue
         staged.faults += faults
-        staged.files.append(target)
+        staged.files[target] = path.name
         staged.n_rows += n_rows
     return staged
 
@@ -221,13 +221,12 @@ def _check_header(names: Sequence[str], wanted: Sequence[str] | None, given: Seq
         raise Unreadable(f"header names {', '.join(twice)} twice", " ¦ ".join(names))
 
 
-def _write(target: Path, blocks: Iterable[pa.Table], wanted: Sequence[str], file_name: str) -> int:
-    schema = pa.schema([*((name, pa.string()) for name in wanted), (LINE, pa.int64()), ("_file", pa.string())])
+def _write(target: Path, blocks: Iterable[pa.Table], wanted: Sequence[str]) -> int:
+    schema = pa.schema([*((name, pa.string()) for name in wanted), (LINE, pa.int64())])
     n_rows = 0
     with pq.ParquetWriter(target, schema, compression="snappy") as writer:
         for block in blocks:
-            named = block.append_column("_file", pa.repeat(pa.scalar(file_name), block.num_rows))
-            writer.write_table(named.select(schema.names).cast(schema))
+            writer.write_table(block.select(schema.names).cast(schema))
             n_rows += block.num_rows
     return n_rows
 

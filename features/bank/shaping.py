@@ -14,7 +14,7 @@ from typing import Any
 
 from features.bank import reading
 from features.bank.contract import Table
-from features.bank.intervals import intervals_of
+from features.bank.intervals import Snapshots
 from features.bank.mapping import BadMapping, Files, Keep, Source
 from features.bank.mapping import Mapping as BankMapping
 from features.bank.quarantine import Incoming
@@ -73,8 +73,8 @@ class Shaper:
         named = ", ".join(f"{quoted(column)} AS {quoted(prefix + column)}" for column in columns)
         parts = [
             f"SELECT {named + ', ' if named else ''}{number * _ROWS_A_FILE} + _line AS _row, "
-            f"_file || ':' || _line AS _place FROM read_parquet({literal(str(file))})"
-            for number, file in enumerate(staged.files)
+            f"{literal(came_from + ':')} || _line AS _place FROM read_parquet({literal(str(file))})"
+            for number, (file, came_from) in enumerate(staged.files.items())
         ]
         empty = "".join(f"NULL::VARCHAR AS {quoted(prefix + column)}, " for column in columns)
         body = " UNION ALL ".join(parts) or f"SELECT {empty}0 AS _row, '' AS _place WHERE false"
@@ -126,20 +126,17 @@ class Shaper:
             return _Part(None, {}, faults, staged.n_bytes)
         text = self._joined(name, staged, source, faults)
         readings = dict(self._readings(table, source))
-        self._con.raw_sql(
-            f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {self._typed(table, source, readings, text)}"
-        )
-        self._merge(table, name)
-        relation = name
+        typed = self._typed(table, source, readings, text)
         if source.snapshots:
-            relation = f"{name}_intervals"
-            sql = intervals_of(table, name, source.snapshots, [SAID + column for column in self._fallible(readings)])
-            self._con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {quoted(relation)} AS {sql}")
-            self._notes.append(
-                f"{table.name}: {self._count(name):,} daily rows became {self._count(relation):,} intervals"
-            )
+            said = [SAID + column for column in self._fallible(readings)]
+            daily = Snapshots(table, typed, staged.n_rows, said, source.snapshots)
+            n_daily = daily.fold(self._con, name, staged.folder / "days")
+            self._notes.append(f"{table.name}: {n_daily:,} daily rows became {self._count(name):,} intervals")
+        else:
+            self._con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {typed}")
+            self._merge(table, name)
         told = {column: found.should_be for column, found in readings.items()}
-        return _Part(relation, told, faults, staged.n_bytes)
+        return _Part(name, told, faults, staged.n_bytes)
 
     def _joined(self, name: str, staged: Staged, source: Source, faults: list[Fault]) -> str:
         """The source's text beside its joins, rows kept by the mapping's own word; a FROM clause."""

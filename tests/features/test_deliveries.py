@@ -1,0 +1,216 @@
+"""Deliveries: the next month joins the bank that stands, and a killed import leaves one bank or the other, whole."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from features.bank.importing import bring_in
+from features.bank.quarantine import receive
+from features.errors import BadBank
+from tests.features.bank_files import SMALLEST, days, imported, mapping_of, smallest, write
+
+FIRST = date(2024, 1, 1)
+STEPS = {"open", "os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir", "os.symlink", "shutil.copyfile"}
+Balances = dict[str, list[str | None]]  # account -> balance of each day, None where it is in no file
+
+
+def daily(folder: Path, balances: Balances, first: date = FIRST) -> Path:
+    """Daily files of accounts A.. of customers C.. from `first` on."""
+    people = [(f"C{account[1:]}", "1980-06-15", "2023-01-01") for account in balances]
+    write(folder / "customer.csv", [("id", "born", "joined"), *people])
+    n_days = max(len(row) for row in balances.values())
+    for number, day in enumerate(days(first, n_days)):
+        rows = [(f"C{account[1:]}", account, "DEMAND", str(day), row[number]) for account, row in balances.items()]
+        there = [tuple(map(str, row)) for row in rows if row[-1] is not None]
+        write(folder / f"balance-{day}.csv", [("id", "account", "kind", "day", "amount"), *there])
+    return folder
+
+
+def tables(snapshots: str = "ends") -> dict[str, Any]:
+    made = deepcopy(SMALLEST)
+    made["balance"] |= {"files": ["balance-*.csv"], "snapshots": snapshots}
+    return made
+
+
+def intervals(home: Path) -> list[tuple[Any, ...]]:
+    names = ["account_id", "from_on", "to_on", "amount"]
+    rows = pq.read_table(home / "bank" / "balance", columns=names).to_pylist()
+    return sorted((tuple(row.values()) for row in rows), key=lambda row: row[:2])
+
+
+def whole(home: Path) -> dict[str, bytes]:
+    """Everything that is seen of the bank of a home."""
+    seen = [*(home / "bank").glob("*/*.parquet"), *(home / "quarantine").glob("*"), home / "home.json"]
+    return {str(path.relative_to(home)): path.read_bytes() for path in sorted(seen) if path.exists()}
+
+
+def test_months_brought_in_one_by_one_are_the_bank_that_comes_of_all_files_at_once(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    for absent in ("ends", "holds"):
+        balances: Balances = {f"A{i:02d}": _walk(chance, 24) for i in range(30)}
+        place = tmp_path / absent
+        imported(tables(absent), daily(place / "all", balances), place / "once")
+        for number in range(3):
+            part = {account: row[8 * number : 8 * number + 8] for account, row in balances.items()}
+            folder = daily(place / f"month{number}", part, FIRST + timedelta(days=8 * number))
+            bring_in(mapping_of(tables(absent)), folder, place / "by_month", adds=number > 0)
+        assert intervals(place / "by_month") == intervals(place / "once"), absent
+        assert len(list((place / "by_month" / "deliveries").iterdir())) == 1
+
+
+def _walk(chance: random.Random, n: int) -> list[str | None]:
+    row: list[str | None] = ["10.00"]
+    while len(row) < n:
+        row.append(chance.choice([row[-1], row[-1], row[-1], "20.00", "30.00", None]))
+    return row
+
+
+def test_a_further_delivery_replaces_by_key_keeps_the_rest_and_says_so(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    imported(SMALLEST, smallest(tmp_path / "one"), home)
+    folder = tmp_path / "two"
+    write(folder / "customer.csv", [("id", "born", "joined"), ("C001", "1981-01-01", "2023-01-01"),
+          ("C002", "1980-06-15", "2023-01-01"), ("D000", "1990-01-01", "2024-02-01")])  # fmt: skip
+    write(folder / "balance.csv", [("id", "account", "kind", "day", "amount"), ("C001", "A001", "DEMAND", "2024-02-01",
+          "7.00"), ("C050", "B050", "DEMAND", "2024-02-01", "5.00"), ("E", "E", "DEMAND", "2024-02-01", "1.00")] + [
+          ("D000", f"D{i:02d}", "DEMAND", "2024-02-01", "1.00") for i in range(60)])  # fmt: skip
+    done = bring_in(mapping_of(SMALLEST), folder, home, adds=True)
+    customers = {row["customer_id"]: row["birth_on"] for row in pq.read_table(home / "bank" / "customer").to_pylist()}
+    assert len(customers) == 101
+    assert (customers["C001"], customers["C003"]) == (date(1981, 1, 1), date(1980, 6, 15))
+    assert "customer: 1 rows are new, 1 replace what stood, 1 stood already" in done.notes
+    stands = {(row[0], row[1]): row[2:] for row in intervals(home)}
+    assert stands[("A001", date(2024, 1, 1))] == (date(2024, 2, 1), Decimal("1000.00"))
+    assert stands[("A001", date(2024, 2, 1))] == (None, Decimal("7.00"))
+    assert stands[("A002", date(2024, 1, 1))] == (None, Decimal("2000.00"))
+    assert stands[("B050", date(2024, 2, 1))] == (None, Decimal("5.00"))  # C050 is known from the first delivery
+    assert [(aside.rule, aside.value) for aside in done.received.aside] == [("customer_id is not in customer", "E")]
+
+
+def test_the_next_month_without_add_and_a_month_out_of_order_are_refused(tmp_path: Path) -> None:
+    january = daily(tmp_path / "jan", {"A1": ["1.00", "2.00", "3.00"]})
+    february = daily(tmp_path / "feb", {"A1": ["4.00", "5.00"]}, date(2024, 2, 1))
+    home = tmp_path / "home"
+    imported(tables(), january, home)
+    before = whole(home)
+    with pytest.raises(
+        BadBank, match=r"business from 2024-01-01 to 2024-01-03, which these files would take away.*--add"
+    ):
+        imported(tables(), february, home)
+    assert whole(home) == before
+    bring_in(mapping_of(tables()), february, home, adds=True)
+    with pytest.raises(BadBank, match=r"end before those that stand: '2024-01-03'.*2024-02-02 or beyond"):
+        bring_in(mapping_of(tables()), january, home, adds=True)
+    with pytest.raises(BadBank, match=r"no bank to add to"):
+        bring_in(mapping_of(tables()), january, tmp_path / "none", adds=True)
+    assert [row[1:3] for row in intervals(home)][-1] == (date(2024, 2, 2), None)
+
+
+def test_a_home_with_a_plain_bank_keeps_its_other_tables_and_is_pointed_at_from_then_on(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    imported(SMALLEST, smallest(tmp_path / "files"), made)
+    home = tmp_path / "copied"
+    shutil.copytree(made / "bank", home / "bank")
+    (home / "home.json").write_text('{"source": "copied"}')
+    receive(home, {"customer": pq.read_table(made / "bank" / "customer")})
+    assert (home / "bank").is_symlink()
+    assert intervals(home) == intervals(made)
+    assert "copied" in (home / "home.json").read_text()
+    shutil.move(home, tmp_path / "moved")  # links are relative: a home may be moved
+    assert intervals(tmp_path / "moved") == intervals(made)
+
+
+@pytest.mark.parametrize(
+    ("said", "given", "until"),
+    [
+        ({"instant": "2024-03-05T23:00:00+00:00"}, {}, date(2024, 3, 6)),  # already the sixth in the bank's zone
+        ({"instant": "2024-03-05T10:00:00+08:00", "last_on": "2024-02-29"}, {}, date(2024, 2, 29)),
+        ({"last_on": "2024-02-29"}, {"as_of": date(2024, 2, 10)}, date(2024, 2, 10)),
+        ({}, {"now": datetime(2024, 2, 14, 17, tzinfo=UTC)}, date(2024, 2, 15)),
+    ],
+)
+def test_business_after_the_last_day_that_counts_is_the_future(
+    tmp_path: Path, said: dict[str, Any], given: dict[str, Any], until: date
+) -> None:
+    folder = smallest(tmp_path / "files")
+    with (folder / "balance.csv").open("a") as file:
+        file.writelines(f"C001,A{day},DEMAND,{day},1.00\n" for day in (until, until + timedelta(days=1)))
+    mapping = mapping_of(SMALLEST, **({"instant": None} | said))
+    done = bring_in(mapping, folder, tmp_path / "home", **given)
+    (aside,) = done.received.aside
+    assert (aside.rule, aside.value) == ("from_on lies in the future", str(until + timedelta(days=1)))
+    assert done.kept["balance"] == 101
+    assert any(note.startswith(f"business after {until} counts as future") for note in done.notes)
+
+
+def life(home: Path, folder: Path, step: int = 0, seconds: float = 0.0) -> None:
+    """An import in a process of its own, killed before its n-th step in the file system of the home or after a time."""
+    child = os.fork()
+    if child == 0:
+        if step:
+            sys.addaudithook(_killer(step, str(home)))
+        bring_in(mapping_of(tables()), folder, home)
+        os._exit(0)
+    if seconds:
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def _killer(step: int, home: str) -> Callable[[str, tuple[object, ...]], None]:
+    left = iter(range(step - 1, -1, -1))
+
+    def count(event: str, given: tuple[object, ...]) -> None:
+        if event in STEPS and str(given[0]).startswith(home) and next(left, 1) == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return count
+
+
+@pytest.mark.slow
+def test_an_import_killed_at_any_moment_leaves_the_old_bank_or_the_new_one_whole(tmp_path: Path) -> None:
+    old = daily(tmp_path / "old", {f"A{i}": ["1.00", "2.00"] for i in range(3)})
+    new = daily(tmp_path / "new", {f"A{i}": ["5.00", "6.00", "7.00"] for i in range(60)})
+    write(new / "balance-2024-01-09.csv", [("id", "account", "kind", "day", "amount"),
+          ("nobody", "A1", "DEMAND", "2024-01-03", "1.00")])  # fmt: skip
+    imported(tables(), old, tmp_path / "before")
+    imported(tables(), new, tmp_path / "after")
+    before, after = whole(tmp_path / "before"), whole(tmp_path / "after")
+    assert before != after
+    chance = random.Random(11)
+    deaths: list[str] = []
+    for number in range(N_DEATHS):
+        home = tmp_path / f"home{number}"
+        shutil.copytree(tmp_path / "before", home, symlinks=True)
+        life(home, new, **_death(number, chance))
+        seen = whole(home)
+        assert seen in (before, after)
+        deaths.append("old" if seen == before else "new")
+        imported(tables(), new, home)
+        assert whole(home) == after
+        assert len(list((home / "deliveries").iterdir())) == 1
+        assert not list(home.glob(".*"))
+        shutil.rmtree(home)
+    assert {"old", "new"} <= set(deaths)
+
+
+N_DEATHS = int(os.environ.get("IMPORT_KILLS", "24"))
+
+
+def _death(number: int, chance: random.Random) -> dict[str, Any]:
+    """Every third at a random time, the others at each step in turn; a step beyond the last is no death."""
+    return {"seconds": chance.uniform(0.05, 1.5)} if number % 3 == 2 else {"step": 1 + number}

@@ -60,36 +60,36 @@ def calendar_of(table: Table, relation: str, said: Sequence[str]) -> str:
 def intervals_of(table: Table, relation: str, days: str, absent: str, said: Sequence[str]) -> str:
     """A statement of the intervals made of `relation` on the calendar `days`, and of its unusable rows with `_fault`.
 
-    Columns: those of the table, `said`, `_row`, `_place`, `_own_id`, `_fault`.
+    Columns: those of the table, `said`, `_row`, `_fault`. A row is a change where the day before says otherwise or
+    nothing; it holds until the next change, or until the day after the last on which its like was heard of.
     """
     key = [name for name in table.key if name != "from_on"]
     values = [c.name for c in table.columns if c.name not in (*key, *_TIME)]
-    is_bad = _is_bad(table, said)
-    by_key = f"PARTITION BY {_names(key)} ORDER BY from_on"
     same = " AND ".join(f"{quoted(v)} IS NOT DISTINCT FROM lag({quoted(v)}) OVER w" for v in values) or "true"
     heard = "lag(_no) OVER w = _no - 1" if absent == "ends" else "lag(_no) OVER w IS NOT NULL"
-    following = (
-        "n.from_on" if absent == "ends" else f"lead(f.from_on) OVER (PARTITION BY {_names(key)} ORDER BY f.from_on)"
-    )
-    kept = ", ".join(f"f.{quoted(name)}" for name in (*key, *values))
-    first = ", ".join(f"first({quoted(name)} ORDER BY from_on) AS {quoted(name)}" for name in (*values, "known_at"))
+    following = "n.from_on" if absent == "ends" else "c._next"
+    by_key = f"PARTITION BY {_names(key)} ORDER BY from_on"
+    kept = ", ".join(f"c.{quoted(name)}" for name in (*key, *values))
     return f"""
-WITH judged AS (
-  SELECT *, ({is_bad}) AS is_bad,
-    row_number() OVER (PARTITION BY {_names(key)}, from_on, ({is_bad}) ORDER BY _row) AS nth
-  FROM {relation}),
-good AS (SELECT j.*, _no FROM judged j JOIN {days} USING (from_on) WHERE NOT is_bad AND nth = 1),
-marked AS (SELECT *, CASE WHEN {heard} AND {same} THEN 0 ELSE 1 END AS is_change FROM good WINDOW w AS ({by_key})),
-runs AS (SELECT *, sum(is_change) OVER ({by_key}) AS run FROM marked),
-folded AS (
-  SELECT {_names(key)}, {first}, min(from_on) AS from_on, max(_no) AS last_no, min(_row) AS _row,
-    first(_place ORDER BY from_on) AS _place, first(_own_id ORDER BY from_on) AS _own_id
-  FROM runs GROUP BY {_names(key)}, run)
-SELECT {kept}, f.from_on, {following} AS to_on, f.known_at, f._row, f._place, f._own_id, NULL::VARCHAR AS _fault
-FROM folded f LEFT JOIN {days} n ON n._no = f.last_no + 1
+WITH judged AS (SELECT *, ({_is_bad(table, said)}) AS is_bad FROM {relation}),
+twice AS (SELECT {_names(table.key)} FROM judged WHERE NOT is_bad GROUP BY ALL HAVING count(*) > 1),
+numbered AS (
+  SELECT _row, row_number() OVER (PARTITION BY {_names(table.key)} ORDER BY _row) AS nth
+  FROM judged SEMI JOIN twice USING ({_names(table.key)}) WHERE NOT is_bad),
+surplus AS (SELECT _row FROM numbered WHERE nth > 1),
+good AS (SELECT j.*, _no FROM judged j JOIN {days} USING (from_on) ANTI JOIN surplus USING (_row) WHERE NOT is_bad),
+marked AS (
+  SELECT *, lag(_no) OVER w AS _before, CASE WHEN {heard} AND {same} THEN 0 ELSE 1 END AS is_change,
+    last_value(_no) OVER ({by_key} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS _last
+  FROM good WINDOW w AS ({by_key})),
+changes AS (
+  SELECT *, coalesce(lead(_before) OVER w, _last) AS last_no, lead(from_on) OVER w AS _next
+  FROM marked WHERE is_change = 1 WINDOW w AS ({by_key}))
+SELECT {kept}, c.from_on, {following} AS to_on, c.known_at, c._row, NULL::VARCHAR AS _fault
+FROM changes c LEFT JOIN {days} n ON n._no = c.last_no + 1
 UNION ALL BY NAME
-SELECT * EXCLUDE (is_bad, nth), CASE WHEN is_bad THEN NULL ELSE {literal("key stands twice")} END AS _fault
-FROM judged WHERE is_bad OR nth > 1"""
+SELECT * EXCLUDE (is_bad), CASE WHEN is_bad THEN NULL ELSE {literal("key stands twice")} END AS _fault
+FROM judged WHERE is_bad OR _row IN (SELECT _row FROM surplus)"""
 
 
 def _is_bad(table: Table, said: Sequence[str]) -> str:

@@ -129,8 +129,12 @@ class Shaper:
         typed = self._typed(table, source, readings, text)
         if source.snapshots:
             said = [SAID + column for column in self._fallible(readings)]
-            daily = Snapshots(table, typed, staged.n_rows, said, source.snapshots)
-            n_daily = daily.fold(self._con, name, staged.folder / "days")
+            daily = Snapshots(table, f"SELECT * EXCLUDE (_place) FROM ({typed})", staged.n_rows, said, source.snapshots)
+            n_daily = daily.fold(self._con, f"{name}_folded", staged.folder / "days")
+            self._con.raw_sql(
+                f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS SELECT *, {_place_of(staged)} AS _place "
+                f"FROM {quoted(f'{name}_folded')}"
+            )
             self._notes.append(f"{table.name}: {n_daily:,} daily rows became {self._count(name):,} intervals")
         else:
             self._con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {typed}")
@@ -192,9 +196,8 @@ class Shaper:
         columns += [f"{found.said} AS {quoted(SAID + name)}" for name, found in readings.items() if found.said]
         first = f"SELECT {', '.join(columns)}, _row, _place FROM ({text}) t{lookups}"
         person = self._mapping.crosswalk is not None and any(c.name == CUSTOMER_ID for c in table.columns)
-        second = f"SELECT * REPLACE ({self._derived(table, source)}), customer_id AS _own_id FROM ({first})" \
-            if CUSTOMER_ID in {c.name for c in table.columns} else \
-            f"SELECT * REPLACE ({self._derived(table, source)}) FROM ({first})"  # fmt: skip
+        own = ", customer_id AS _own_id" if table.name == "customer" else ""
+        second = f"SELECT * REPLACE ({self._derived(table, source)}){own} FROM ({first})"
         if not person:
             return second
         return (
@@ -265,6 +268,12 @@ def find(folders: Sequence[Path], patterns: Sequence[str]) -> list[Path]:
                           todo="name the right folder, or mend the mapping")  # fmt: skip
         found += [path for path in hits if path not in found]
     return found
+
+
+def _place_of(staged: Staged) -> str:
+    """The file and line of a row, by its number."""
+    files = " ".join(f"WHEN {number} THEN {literal(name + ':')}" for number, name in enumerate(staged.files.values()))
+    return f"CASE _row // {_ROWS_A_FILE} {files} END || (_row % {_ROWS_A_FILE})"
 
 
 def _kept(keep: Keep, prefix: str = "") -> str:

@@ -77,8 +77,10 @@ def reading(column: Column, value: Value, zone: str, nulls: tuple[str, ...]) -> 
     said = _said(value, nulls)
     form = _FORMS[column.kind]
     typed, should_be = form(said, value, zone)
-    can_fail = column.kind is not Kind.CODE or column.name.endswith("_id")
-    return Reading(typed, said if can_fail else None, should_be)
+    if column.kind is Kind.CODE:  # what could be read stands as it was said
+        unread = f"(CASE WHEN {typed} IS NULL THEN {said} END)" if column.name.endswith("_id") else None
+        return Reading(typed, unread, should_be)
+    return Reading(typed, said, should_be)
 
 
 def cleaned(name: str, nulls: tuple[str, ...]) -> str:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from features.bank.headers import CODES, WORDS
+from features.bank.headers import WORDS
 from features.bank.mapping import MULTIPLIER
 from features.bank.tables import TABLES
+from features.bank.wordings import codes_of
 from features.vocabulary import Column, Kind
 
 NULL_WORDS = ("NULL", "null", "None", "N/A", "\\N", "nan", "NaN", "-")
@@ -41,6 +42,7 @@ class Guess:
     header: str
     keys: dict[str, object] = field(default_factory=dict)
     why: list[str] = field(default_factory=list)
+    words: Mapping[str, str] = field(default_factory=dict)  # for codes of this column
 
 
 def bare(header: str) -> str:
@@ -83,7 +85,7 @@ def matched(headers: Sequence[str], table: str) -> dict[str, str]:
 def guess(table: str, name: str, header: str, values: Sequence[str]) -> Guess:
     """How the column `name` of `table` is read from `header`, judged by the values of a sample."""
     column = TABLES[table].column(name)
-    made = Guess(header)
+    made = Guess(header, words=codes_of(table, name))
     exact = likeness(header, name, WORDS[table][name]) >= _EXACT
     made.why.append(f"header {'is' if exact else 'contains'} a word for {name}")
     texts = [text.strip() for text in values if text is not None and text.strip()]
@@ -140,27 +142,26 @@ def _amount(column: Column, header: str, texts: Sequence[str], made: Guess) -> N
 def _code(column: Column, header: str, texts: Sequence[str], made: Guess) -> None:
     if not column.allowed:
         return
-    words = CODES.get(column.name, {})
     seen = sorted(set(texts))
-    codes = {text: words[text] for text in seen if text not in column.allowed and text in words}
+    codes = {text: made.words[text] for text in seen if text not in column.allowed and text in made.words}
     if codes:
         made.keys["codes"] = codes
         made.why.append(f"{len(codes)} codes by their words")
-    strange = [text for text in seen if text not in column.allowed and text not in words]
+    strange = [text for text in seen if text not in column.allowed and text not in made.words]
     if strange:
         made.why.append(f"not known: {', '.join(strange[:8])}; add them to codes, or they are set aside: CHECK")
 
 
 def _integer(column: Column, header: str, texts: Sequence[str], made: Guess) -> None:
-    words = CODES.get(column.name, {})
-    codes = {text: words[text] for text in sorted(set(texts)) if text in words}
+    codes = {text: made.words[text] for text in sorted(set(texts)) if text in made.words}
     if codes:
         made.keys["codes"] = codes
         made.why.append(f"{len(codes)} codes by their words")
 
 
 def _flag(column: Column, header: str, texts: Sequence[str], made: Guess) -> None:
-    strange = sorted({text for text in texts if text.lower() not in _YES_NO})
+    _integer(column, header, texts, made)
+    strange = sorted({text for text in texts if text.lower() not in _YES_NO and text not in made.words})
     if strange:
         made.why.append(f"neither yes nor no: {', '.join(strange[:5])}: CHECK")
 

@@ -14,10 +14,11 @@ from pathlib import Path
 import yaml
 
 from features.bank.guessing import Guess, bare, guess, likeness, matched
-from features.bank.headers import ASSUMED, FILES, WORDS
+from features.bank.headers import CURRENCY, FILES, HOME_CURRENCY, WORDS
 from features.bank.mapping import DERIVED
 from features.bank.reading import EXCEL, Layout, Unreadable, sample
 from features.bank.tables import TABLES
+from features.bank.wordings import assumed_of
 from features.errors import BadBank
 from features.vocabulary import CUSTOMER_ID, Kind
 
@@ -112,8 +113,10 @@ def _lacks(table: str, columns: dict[str, str]) -> bool:
         return False
     group = Found([], [], {}, columns=columns)
     musts = [c.name for c in TABLES[table].columns if not c.is_nullable and c.name != CUSTOMER_ID]
-    given = {*columns, *ASSUMED, *TABLES[table].key}
-    return any(name not in given and not _follows(name, table, group) for name in musts)
+    given = {*columns, *TABLES[table].key}
+    return any(
+        name not in given and assumed_of(table, name) is None and not _follows(name, table, group) for name in musts
+    )
 
 
 def _owners(found: Sequence[Found]) -> Found | None:
@@ -181,11 +184,23 @@ def _tables(found: Sequence[Found], owners: Found | None, folder: Path) -> Itera
             yield f"    - files: {_files(group, folder)}"
             if table == "balance" and "to_on" not in group.columns and "from_on" in group.columns:
                 yield "      snapshots: ends  # one row a day and account; absent from a later day = ended there: CHECK"
+            yield from _one_currency(group)
             yield "      columns:"
             yield from (f"        {line}" for line in _columns(table, group, owners))
             unused = [header for header in group.headers if header not in group.columns.values()]
             if unused:
                 yield f"      # not used: {', '.join(unused)}"
+
+
+def _one_currency(group: Found) -> Iterator[str]:
+    """Only rows in the reporting currency, where a column says which: others would be added up as if they were."""
+    header = _header(group, CURRENCY)
+    if header is not None:
+        seen = {text.strip() for text in group.values[header] if text and text.strip()}
+        home = sorted(text for text in seen if text.upper() in HOME_CURRENCY)
+        rest = sorted(seen - set(home))
+        left_out = f"{', '.join(rest[:8])} left out" if rest else "no other in the sample"
+        yield f"      keep: [{_flow({'column': header, 'one_of': home or list(HOME_CURRENCY)})}]  # {left_out}: CHECK"
 
 
 def _columns(table: str, group: Found, owners: Found | None) -> Iterator[str]:
@@ -204,8 +219,9 @@ def _columns(table: str, group: Found, owners: Found | None) -> Iterator[str]:
             found = guess(table, "registered_on", header, group.values[header])
             yield f"{column.name}: {_value(found)}  # no header fits; taken as the day of registration: CHECK"
         elif not column.is_nullable and not _follows(column.name, table, group):
-            value, why = ASSUMED.get(column.name, ("CHECK", "no header fits"))
-            is_id = column.name in TABLES[table].key and column.name not in ASSUMED
+            assumed = assumed_of(table, column.name)
+            value, why = assumed or ("CHECK", "no header fits")
+            is_id = column.name in TABLES[table].key and assumed is None
             line = f"{{row: {table[0]}}}" if is_id else f"{{constant: {_scalar(value)}}}"
             yield f"{column.name}: {line}  # {why}: CHECK"
 

@@ -25,7 +25,7 @@ from features.bank.contract import Table
 from features.bank.engines import arrow_schema, connect
 from features.bank.joining import Joining
 from features.bank.reading import Fault
-from features.bank.rules import TWICE, key_of, rules, told
+from features.bank.rules import OVERLAPS, TWICE, key_of, overlaps, rules, told
 from features.bank.tables import TABLES
 from features.errors import BadBank
 from features.policy import segments
@@ -222,6 +222,8 @@ class _Sift:
             judged = judged.mutate(_nth=nth)
             twice = judged._rule.isnull() & (judged._nth > 0)
             judged = judged.mutate(_rule=ibis.ifelse(twice, TWICE, judged._rule)).drop("_nth")
+        if self._table.name == "balance":
+            judged = judged.mutate(_rule=judged._rule.coalesce(ibis.ifelse(overlaps(judged), OVERLAPS, None)))
         values = [(judged._rule == r.name, told(judged, str(r.column))) for r in found if r.column is not None]
         return judged.mutate(_value=ibis.cases(*values, else_=judged._key))
 

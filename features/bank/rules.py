@@ -16,6 +16,7 @@ from features.vocabulary import Column, Kind
 
 SAID = "_said_"  # before a column's name: the text that stood in the file
 TWICE = "key stands twice"
+OVERLAPS = "still holds when the next balance of its account begins"
 _EARLIEST, _LATEST = "1901-01-01", "2100-01-01"
 _VALID_FROM = ("preapproval", "customer_fact", "do_not_call", "offer")  # from_on of these may lie ahead
 _NEVER_AHEAD = ("birth_on", "registered_on", "first_product_on")
@@ -68,6 +69,16 @@ def _column_rules(column: Column, rows: ir.Table, readings: Mapping[str, str]) -
     if column.kind is Kind.INSTANT:
         day = value.date()
         yield Rule(f"{name} is out of time", name, (day < ibis.date(_EARLIEST)) | (day > ibis.date(_LATEST)))
+
+
+def overlaps(judged: ir.Table) -> Any:
+    """Whether a good balance still holds when the next good one of the same account begins, so that both would count.
+
+    Changes without an end, or days without `snapshots`, look like this: each would be added to all before it.
+    """
+    account = [judged.customer_id, judged.account_id, judged.asset_class, judged._rule.isnull()]
+    following = judged.from_on.lead().over(ibis.window(group_by=account, order_by=judged.from_on))
+    return judged._rule.isnull() & following.notnull() & (judged.to_on.isnull() | (judged.to_on > following))
 
 
 def key_of(rows: ir.Table, table: Table) -> Any:

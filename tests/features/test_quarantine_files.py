@@ -207,6 +207,23 @@ def test_a_good_row_is_not_lost_to_a_bad_one_of_the_same_key(tmp_path: Path) -> 
     assert [row["_value"] for row in aside(tmp_path / "home")] == ["none"]
 
 
+def test_a_balance_that_holds_beyond_the_next_is_set_aside_and_days_without_snapshots_stop_the_run(
+    tmp_path: Path,
+) -> None:
+    done = imported(tables(), bank(tmp_path / "files", {"account": "A001", "day": "2024-02-01"}), tmp_path / "home")
+    assert [(a.rule, a.n, a.key) for a in done.received.aside] == [
+        ("still holds when the next balance of its account begins", 1, "C001/A001/DEMAND/2024-01-01")
+    ]
+    folder = smallest(tmp_path / "daily")
+    days = [(f"C{i:03d}", f"A{i:03d}", "DEMAND", f"2024-01-0{day}", "5.00") for day in (1, 2) for i in range(N)]
+    write(folder / "balance.csv", [HEADER, *days])
+    with pytest.raises(BadBank, match=r"100 of 200 rows break the contract: .*still holds when the next"):
+        imported(SMALLEST, folder, tmp_path / "refused")
+    snapshots = deepcopy(SMALLEST)
+    snapshots["balance"]["snapshots"] = "ends"
+    assert imported(snapshots, folder, tmp_path / "mended").kept["balance"] == N
+
+
 def test_a_later_good_import_takes_what_was_set_aside_away(tmp_path: Path) -> None:
     imported(tables(), bank(tmp_path / "files", {"amount": "x"}), tmp_path / "home")
     imported(tables(), bank(tmp_path / "files", {}), tmp_path / "home")

@@ -7,6 +7,7 @@ person to read, never to run unread.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +66,10 @@ def draft(folder: Path) -> Draft:
         raise BadBank("no file looks like the bank's customers", value="; ".join(remarks) or str(folder),
                       allowed="a file with a customer number (客户号) and a date or name of a customer",
                       todo="write the mapping by hand; docs/import.md shows how")  # fmt: skip
-    text = "\n".join([*_head(folder), *_sides(owners, crosswalk), "tables:", *_tables(found, owners, folder)]) + "\n"
+    text = (
+        "\n".join([*_head(folder), *_sides(owners, crosswalk, folder), "tables:", *_tables(found, owners, folder)])
+        + "\n"
+    )
     return Draft(text, remarks)
 
 
@@ -154,11 +158,11 @@ def _head(folder: Path) -> list[str]:
     ]
 
 
-def _sides(owners: Found | None, crosswalk: Found | None) -> list[str]:
+def _sides(owners: Found | None, crosswalk: Found | None, folder: Path) -> list[str]:
     lines = []
     if owners is not None:
         columns = matched(owners.headers, "account")
-        lines += ["owners:", f"  files: {_files(owners)}", f"  account: {_scalar(columns['account_id'])}",
+        lines += ["owners:", f"  files: {_files(owners, folder)}", f"  account: {_scalar(columns['account_id'])}",
                   f"  customer: {_scalar(columns[CUSTOMER_ID])}"]  # fmt: skip
         role = _header(owners, _ROLE)
         if role is not None:
@@ -170,7 +174,7 @@ def _sides(owners: Found | None, crosswalk: Found | None) -> list[str]:
         to = str(_header(crosswalk, _PERSON))
         others = [header for header in crosswalk.headers if header != to]
         own = max(others, key=lambda header: likeness(header, CUSTOMER_ID, WORDS["customer"][CUSTOMER_ID]))
-        lines += ["crosswalk:  # several customer numbers, one person", f"  files: {_files(crosswalk)}",
+        lines += ["crosswalk:  # several customer numbers, one person", f"  files: {_files(crosswalk, folder)}",
                   f"  from: {_scalar(own)}", f"  to: {_scalar(to)}", ""]  # fmt: skip
     return lines
 
@@ -242,9 +246,12 @@ def _value(found: Guess) -> str:
     return _flow({"from": found.header, **found.keys})
 
 
-def _files(group: Found, folder: Path | None = None) -> str:
-    names = [str(path.relative_to(folder)) if folder is not None else path.name for path in group.paths]
-    return _flow(names)
+def _files(group: Found, folder: Path) -> str:
+    """Their names below the folder, a date in a name as a pattern, so that the next month's files are found too."""
+    names = [str(path.relative_to(folder)) for path in group.paths]
+    patterns = sorted({re.sub(r"\d[\d_-]*\d{3}[\d_-]*", "*", name) for name in names})
+    found = {path for pattern in patterns for path in folder.glob(pattern)}
+    return _flow(patterns if found == set(group.paths) else names)
 
 
 def _scalar(text: object) -> str:

@@ -12,7 +12,9 @@ _CUSTOMER = (
     "客户号 客户编号 客户代码 客户id 核心客户号 ecif号 cust_id cust_no custno customer_id client_id client_no cif ecif"
 )
 _PRODUCT = "产品代码 产品编号 产品编码 产品号 product_id product_code prod_code prod_id"
-# table -> our column -> words for it, apart by spaces; of several that fit a header the longest word decides
+_ACCOUNT = "账号 账户号 帐号 account_id acct_no account_no"
+# table -> our column -> words for it, apart by spaces; of several that fit a header the longest word decides. Whose a
+# row is can also follow from its account: account_id of txn and holding is no column of theirs
 _SAID: Mapping[str, Mapping[str, str]] = {
     "customer": {
         "customer_id": _CUSTOMER,
@@ -47,7 +49,7 @@ _SAID: Mapping[str, Mapping[str, str]] = {
     },
     "balance": {
         "customer_id": _CUSTOMER,
-        "account_id": "账号 账户号 帐号 account_id acct_no account_no",
+        "account_id": _ACCOUNT,
         "asset_class": "资产类别 存款种类 储种 资产类型 存款类型 asset_class deposit_type",
         "from_on": (
             "数据日期 余额日期 日期 统计日期 快照日期 data_date balance_date biz_date snap_date stat_dt data_dt from_on"
@@ -58,6 +60,7 @@ _SAID: Mapping[str, Mapping[str, str]] = {
         "loan_proceeds_amount": "贷款资金 loan_proceeds_amount",
     },
     "txn": {
+        "account_id": _ACCOUNT,
         "txn_id": "流水号 交易流水号 交易流水 主机流水号 trans_id txn_id tran_no seq_no",
         "customer_id": _CUSTOMER,
         "occurred_at": "交易时间 交易时间戳 txn_time tran_time occurred_at",
@@ -69,6 +72,7 @@ _SAID: Mapping[str, Mapping[str, str]] = {
         "by_customer": "客户发起 主动交易标志 by_customer",
     },
     "holding": {
+        "account_id": _ACCOUNT,
         "holding_id": "持仓号 合约号 份额账号 持仓编号 协议编号 holding_id position_id",
         "customer_id": _CUSTOMER,
         "product_id": f"{_PRODUCT} 理财产品代码 基金代码 保险产品代码",

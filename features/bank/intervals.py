@@ -17,6 +17,8 @@ from features.bank.contract import Table
 from features.bank.values import literal, quoted
 
 _TIME = ("from_on", "to_on", "known_at")
+_MANY, _FEW = 20, 0.5  # accounts of a day before, and the share of them below which a day is no day
+_THIN = "a day on which less than half of the accounts of a day before are heard of"
 _ROWS_A_SHARE = 4_000_000  # 90 million daily rows then fold within 4 GiB
 
 
@@ -41,7 +43,7 @@ class Snapshots:
         shares = [_parquet(sorted(part.glob("*.parquet"))) for part in sorted(folder.glob("_share=*"))]
         every = _parquet(sorted(folder.glob("*/*.parquet"))) if shares else f"({self.typed})"
         days = quoted(f"{name}_days")
-        con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {days} AS {calendar_of(self.table, every, self.said)}")
+        con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {days} AS {calendar_of(self.table, every, self.absent, self.said)}")
         for number, part in enumerate(shares or [every]):
             sql = intervals_of(self.table, part, days, self.absent, self.said)
             begin = f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS" if number == 0 else f"INSERT INTO {quoted(name)}"
@@ -49,11 +51,19 @@ class Snapshots:
         return int(con.raw_sql(f"SELECT count(*) FROM {every}").fetchone()[0])
 
 
-def calendar_of(table: Table, relation: str, said: Sequence[str]) -> str:
-    """A statement of the days on which any row of `relation` can be used: `from_on`, and `_no` counting them."""
+def calendar_of(table: Table, relation: str, absent: str, said: Sequence[str]) -> str:
+    """A statement of the days of `relation` that can be used: `from_on`, and `_no` counting them.
+
+    Where absence ends an account, a day on which not half of the accounts of a day before are heard of is no day: a
+    file that is cut off, or one wrong date, would end everybody.
+    """
+    is_day = "true"
+    if absent == "ends":
+        is_day = f"most < {_MANY} OR n >= {_FEW} * most"
     return (
-        f"SELECT from_on, row_number() OVER (ORDER BY from_on) AS _no FROM "
-        f"(SELECT DISTINCT from_on FROM {relation} WHERE NOT ({_is_bad(table, said)}))"
+        f"SELECT from_on, row_number() OVER (ORDER BY from_on) AS _no FROM (SELECT *, max(n) OVER (ORDER BY from_on) "
+        f"AS most FROM (SELECT from_on, count(*) AS n FROM {relation} WHERE NOT ({_is_bad(table, said)}) "
+        f"GROUP BY from_on)) WHERE {is_day}"
     )
 
 
@@ -88,8 +98,9 @@ changes AS (
 SELECT {kept}, c.from_on, {following} AS to_on, c.known_at, c._row, NULL::VARCHAR AS _fault
 FROM changes c LEFT JOIN {days} n ON n._no = c.last_no + 1
 UNION ALL BY NAME
-SELECT * EXCLUDE (is_bad), CASE WHEN is_bad THEN NULL ELSE {literal("key stands twice")} END AS _fault
-FROM judged WHERE is_bad OR _row IN (SELECT _row FROM surplus)"""
+SELECT j.* EXCLUDE (is_bad), CASE WHEN is_bad THEN NULL WHEN d._no IS NULL THEN {literal(_THIN)}
+  ELSE {literal("key stands twice")} END AS _fault
+FROM judged j LEFT JOIN {days} d USING (from_on) WHERE is_bad OR d._no IS NULL OR _row IN (SELECT _row FROM surplus)"""
 
 
 def _is_bad(table: Table, said: Sequence[str]) -> str:

@@ -45,10 +45,10 @@ class Instead:
             day = _DAYS[table.name]
             first, last = _span(con, con.compile(good), day)
             stood = _span(con, f"SELECT * FROM {_parquet(files)}", day)
-            if first is None or stood[0] < first or last < stood[1]:
+            if not first or stood[0] < first or last < stood[1]:
                 raise BadBank(
                     f"table {table.name}: the home holds business from {stood[0]} to {stood[1]}, which these files "
-                    "would take away", value=f"the files hold {first} to {last}",
+                    "would take away", value=f"the files hold {first} to {last}" if first else "the files hold no row",
                     todo="add them with --add, or name a new home with --out",
                 )  # fmt: skip
         return good
@@ -97,7 +97,7 @@ class Further:
         n_gone = _count(con, f"{old} WHERE from_on >= DATE '{first}'")
         _, before = _span(con, f"(SELECT * FROM {old} WHERE from_on < DATE '{first}')", "from_on")
         self.notes.append(f"balance: the new files speak from {first} on; the last change that stood before was on "
-                          f"{before}, and {n_gone:,} intervals that began later gave way")  # fmt: skip
+                          f"{before or 'no day'}, and {n_gone:,} intervals that began later gave way")  # fmt: skip
         key = [name for name in table.key if name != "from_on"]
         values = [c.name for c in table.columns if c.name not in (*table.key, "to_on", "known_at")]
         by_key = ", ".join(map(quoted, key))
@@ -124,12 +124,12 @@ def _count(con: Any, relation: str) -> int:
     return int(con.raw_sql(f"SELECT count(*) FROM {relation}").fetchall()[0][0])
 
 
-def _span(con: Any, relation: str, day: str) -> tuple[str, str] | tuple[None, None]:
-    """First and last day as yyyy-mm-dd, which sort as the days do; nothing for no rows."""
+def _span(con: Any, relation: str, day: str) -> tuple[str, str]:
+    """First and last day as yyyy-mm-dd, which sort as the days do; empty for no rows."""
     of = relation if relation.startswith(('"', "(")) else f"({relation})"
     found = con.raw_sql(f"SELECT min({day})::DATE::VARCHAR, max({day})::DATE::VARCHAR FROM {of}").fetchall()
     first, last = found[0]
-    return (str(first), str(last)) if first is not None else (None, None)
+    return (str(first), str(last)) if first is not None else ("", "")
 
 
 def _same(names: Sequence[str], left: str, right: str) -> str:

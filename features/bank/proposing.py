@@ -127,9 +127,10 @@ def _owners(found: Sequence[Found]) -> Found | None:
     """The files that say who owns an account: account and customer together, best with a role."""
     both = [g for g in found if {"account_id", CUSTOMER_ID} <= set(matched(g.headers, "account"))]
     with_role = [g for g in both if _header(g, _ROLE)]
-    needs = any("account_id" in matched(g.headers, "balance") and CUSTOMER_ID not in matched(g.headers, "balance")
-                for g in found)  # fmt: skip
-    return next(iter(with_role), next(iter(both), None)) if with_role or needs else None
+    needs = any("account_id" in matched(g.headers, table) and CUSTOMER_ID not in matched(g.headers, table)
+                for g in found for table in ("balance", "txn", "holding"))  # fmt: skip
+    fewest = sorted(both, key=lambda group: len(group.headers))
+    return next(iter(with_role), next(iter(fewest), None)) if with_role or needs else None
 
 
 def _crosswalk(found: Sequence[Found]) -> Found | None:

@@ -214,7 +214,7 @@ class _Sift:
         rows = self._con.table(self._incoming.relation)
         found = list(rules(self._table, rows, others, readings=self._incoming.readings, until=until))
         given = rows._fault if "_fault" in rows.columns else ibis.null("string")
-        broken = ibis.coalesce(given, ibis.cases(*[(r.broken.fill_null(False), r.name) for r in found], else_=None))
+        broken = ibis.coalesce(ibis.cases(*[(r.broken.fill_null(False), r.name) for r in found], else_=None), given)
         judged = rows.mutate(_rule=broken, _key=key_of(rows, self._table))
         if "_row" in rows.columns:  # of two rows under one key, the later in the files is the one too many
             places = ibis.window(group_by=[*self._table.key, judged._rule.isnull()], order_by=judged._row)

@@ -125,7 +125,7 @@ ENGLISH = {
         "holding",
     ),
     "txn_2024.csv": ("tran_no cust_id tran_time tran_type tran_amt", "T{c} {c} 2024-03-01T10:15:00 SALARY 9000", "txn"),
-    "loan.csv": ("loan_no cust_id loan_type loan_date due_date loan_amt", "{c} {c} P21 2023-01-01 2026-01-01 9", "loan"),
+    "loan.csv": ("loan_no cust_id loan_type loan_date due_date loan_amt", "{c} {c} P21 2023-1-1 2026-1-1 9", "loan"),
     "credit_cards.csv": ("card_no cust_id card_type issue_date credit_limit", "4{c} {c} P19 2023-06-01 3000", "loan"),
     "contacts.csv": ("touch_id cust_id channel purpose send_time", "X{c} {c} SMS SALES 2024-03-02T09:00:00", "contact"),
     "event.csv": ("log_id cust_id event_time channel action", "{c} {c} 2024-03-02T08:00:00 APP LOGIN", "channel_event"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,8 @@ from tests.features.bank_files import SMALLEST, imported, smallest
 
 N = 60
 FILES = ("customer.csv", "balance.csv")
-OFTEN = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+N_EXAMPLES = int(os.environ.get("MANGLED_EXAMPLES", "12"))  # tests/soak/test_mangled_banks.py runs hundreds
+OFTEN = settings(max_examples=N_EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 # what may stand where a field stood: wrong types, hostile text, another alphabet, quotes, breaks, bounds of dates
 FIELDS = st.one_of(
     st.sampled_from(["", "NaN", "inf", "-1", "1e400", "0x10", "99999999999999999999", "1900-01-01", "9999-12-31",

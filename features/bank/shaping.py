@@ -93,13 +93,13 @@ class Shaper:
         ranks = " ".join(f"WHEN {literal(name)} THEN {place}" for place, name in enumerate(owners.roles))
         rank = f"CASE {role} {ranks} END" if owners.roles else "0"
         self._con.raw_sql(
-            f"CREATE OR REPLACE TEMP TABLE _owner AS SELECT account, first(customer ORDER BY rank, _row) AS customer, "
-            f"count(*) FILTER (rank = best) AS n FROM (SELECT trim({quoted(owners.account)}) AS account, "
+            f"CREATE OR REPLACE TEMP TABLE _owner AS SELECT account AS _account, "
+            f"first(customer ORDER BY rank, _row) AS _owned_by, count(*) FILTER (rank = best) AS _n FROM (SELECT trim({quoted(owners.account)}) AS account, "
             f"trim({quoted(owners.customer)}) AS customer, {rank} AS rank, _row, min({rank}) OVER "
             f"(PARTITION BY trim({quoted(owners.account)})) AS best FROM {quoted(view)}) "
             f"WHERE rank IS NOT NULL AND account <> '' AND customer <> '' GROUP BY account"
         )
-        n_joint = self._count("_owner", "n > 1")
+        n_joint = self._count("_owner", "_n > 1")
         if n_joint:
             self._notes.append(f"{n_joint:,} accounts have several owners of one role; the first in the file owns them")
         return staged.faults
@@ -188,7 +188,7 @@ class Shaper:
     def _typed(self, table: Table, source: Source, readings: Mapping[str, Reading], text: str) -> str:
         """The statement of typed rows; columns that follow from others come after those."""
         owned = [value.owner_of for value in source.columns.values() if value.owner_of]
-        lookups = f" LEFT JOIN _owner ON trim(t.{quoted(owned[0])}) = _owner.account" if owned else ""
+        lookups = f" LEFT JOIN _owner ON trim(t.{quoted(owned[0])}) = _owner._account" if owned else ""
         typed = {name: found.typed for name, found in readings.items()}
         columns = [
             f"CAST({typed.get(c.name, 'NULL')} AS {STORED_AS[c.kind]}) AS {quoted(c.name)}" for c in table.columns

@@ -73,8 +73,8 @@ def reading(column: Column, value: Value, zone: str, nulls: tuple[str, ...]) -> 
     """How `value` gives `column`."""
     if value.owner_of is not None:
         said = cleaned(value.owner_of, (*nulls, *value.nulls))
-        unowned = f"(CASE WHEN _owner.customer IS NULL THEN {said} END)"
-        return Reading("_owner.customer", unowned, "the owner of an account")
+        unowned = f"(CASE WHEN _owner._owned_by IS NULL THEN {said} END)"
+        return Reading("_owner._owned_by", unowned, "the owner of an account")
     said = _said(value, nulls)
     form = _FORMS[column.kind]
     typed, should_be = form(said, value, zone)

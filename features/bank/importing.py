@@ -115,7 +115,8 @@ def bring_in(
     _settle(policy, home)
     progress("done", 1.0)
     stayed = [f"not in these files, as they were: {', '.join(received.stayed)}"] if received.stayed else []
-    notes = [*shaped.notes, *joining.notes, *stayed, f"business after {until} counts as future ({until_is})"]
+    ahead = [f"business after {until} counts as future ({until_is})"] if until is not None else []
+    notes = [*shaped.notes, *joining.notes, *stayed, *ahead]
     return Imported(home, received, [*notes, *mapping.notes], first_on, last_on)
 
 
@@ -124,7 +125,7 @@ def _until(mapping: BankMapping, zone: ZoneInfo, as_of: date | None, now: dateti
     here = [(as_of, "as asked"), (mapping.last_on, "the mapping's last_on")]
     here += [(at.astimezone(zone).date(), name) for at, name in
              ((mapping.instant, "the mapping's instant"), (now, "today")) if at is not None]  # fmt: skip
-    return next(((day, name) for day, name in here if day is not None), (None, "no day is known"))
+    return next(((day, name) for day, name in here if day is not None), (None, ""))
 
 
 def _joining(mapping: BankMapping, home: Path, *, adds: bool) -> Further | Instead:

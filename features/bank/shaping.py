@@ -92,11 +92,12 @@ class Shaper:
         role = f"trim({quoted(owners.role)})" if owners.role else "''"
         ranks = " ".join(f"WHEN {literal(name)} THEN {place}" for place, name in enumerate(owners.roles))
         rank = f"CASE {role} {ranks} END" if owners.roles else "0"
+        account = f"trim({quoted(owners.account)})"
         self._con.raw_sql(
             f"CREATE OR REPLACE TEMP TABLE _owner AS SELECT account AS _account, "
-            f"first(customer ORDER BY rank, _row) AS _owned_by, count(*) FILTER (rank = best) AS _n FROM (SELECT trim({quoted(owners.account)}) AS account, "
-            f"trim({quoted(owners.customer)}) AS customer, {rank} AS rank, _row, min({rank}) OVER "
-            f"(PARTITION BY trim({quoted(owners.account)})) AS best FROM {quoted(view)}) "
+            f"first(customer ORDER BY rank, _row) AS _owned_by, count(*) FILTER (rank = best) AS _n "
+            f"FROM (SELECT {account} AS account, trim({quoted(owners.customer)}) AS customer, {rank} AS rank, _row, "
+            f"min({rank}) OVER (PARTITION BY {account}) AS best FROM {quoted(view)}) "
             f"WHERE rank IS NOT NULL AND account <> '' AND customer <> '' GROUP BY account"
         )
         n_joint = self._count("_owner", "_n > 1")

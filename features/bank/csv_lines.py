@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 ZlibError = zlib.error
 LOST = "\N{REPLACEMENT CHARACTER}"  # stands where bytes are no text in the file's encoding
-_DELIMITERS = (",", ";", "\t", "|", "\x01", "^", "\x1f")
+_DELIMITERS = (",", ";", "\t", "|", "~", "\x01", "^", "\x1f", "||", "|+|", "|@|", "@|@", "~|~")
 _UNIT = "\x1f"  # stands for a delimiter of several characters, which the parser does not know
 _HEAD = 1 << 22
 _BLOCK = 1 << 22
@@ -182,13 +182,16 @@ def encoding_of(head: bytes) -> str:
 def delimiter_of(header: str, quote: str, wanted: Sequence[str]) -> str:
     """The delimiter under which the header holds most of the wanted names, then the one that stands there most often.
 
+    One of several characters that stands there at all goes before those it is made of.
+
     >>> delimiter_of('"客户号";"姓名"', '"', ["客户号"])
     ';'
     """
 
-    def score(delimiter: str) -> tuple[int, int]:
+    def score(delimiter: str) -> tuple[int, int, int]:
         names = fields(header, delimiter, quote)
-        return len(set(wanted) & set(names)), header.count(delimiter)
+        width = len(delimiter) if len(delimiter) > 1 and delimiter in header else 1
+        return len(set(wanted) & set(names)), width, header.count(delimiter)
 
     return max(_DELIMITERS, key=score)
 
@@ -218,7 +221,7 @@ def _raw(path: Path) -> gzip.GzipFile | BufferedReader:
 
 
 def _most(line: str, delimiters: Sequence[str]) -> str:
-    return max(delimiters, key=line.count)
+    return max(delimiters, key=lambda delimiter: (len(delimiter) if delimiter in line else 0, line.count(delimiter)))
 
 
 def _after(text: str, n_lines: int) -> str:

@@ -85,7 +85,9 @@ def _found(folder: Path, remarks: list[str]) -> Iterator[Found]:
         except Unreadable as unreadable:
             remarks.append(f"{path.name}: {unreadable.rule} ({unreadable.value})")
             continue
-        headers = tuple(name for name in rows.column_names if name)
+        headers = tuple(name for name in rows.column_names if name and rows.column_names.count(name) == 1)
+        if twice := sorted({name for name in rows.column_names if name and name not in headers}):
+            remarks.append(f"{path.name}: the header names {', '.join(twice)} twice; taken for nothing")
         if headers in groups:
             groups[headers].paths.append(path)
         else:

@@ -165,3 +165,19 @@ def test_money_in_another_currency_is_left_out_by_the_draft_and_said(tmp_path: P
     done = bring_in(load(tmp_path / "bank.yaml"), tmp_path, tmp_path / "home")
     assert "balance: 1 rows left out by the mapping's own choice" in done.notes
     assert done.kept["balance"] == 60
+
+
+def test_a_header_that_stands_twice_is_told_and_taken_for_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "客户.csv", [("客户号", "建档日期", "备注", "备注"), ("C1", "20200101", "a", "b")])
+    made = draft(tmp_path)
+    assert "客户.csv: the header names 备注 twice; taken for nothing" in made.remarks
+    (tmp_path / "bank.yaml").write_text(made.text, "utf-8")
+    assert bring_in(load(tmp_path / "bank.yaml"), tmp_path, tmp_path / "home").kept == {"customer": 1}
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "~", "\x01", "^", "||", "|+|", "|@|", "@|@", "~|~"])
+def test_delimiters_of_bank_exports_are_found_out(tmp_path: Path, delimiter: str) -> None:
+    rows = [("客户号", "姓名", "建档日期"), *((f"C{i}", "", "20200101") for i in range(5))]
+    write(tmp_path / "客户.txt", rows, delimiter=delimiter, encoding="gb18030")
+    (tmp_path / "bank.yaml").write_text(draft(tmp_path).text, "utf-8")
+    assert bring_in(load(tmp_path / "bank.yaml"), tmp_path, tmp_path / "home").kept == {"customer": 5}

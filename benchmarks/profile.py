@@ -5,9 +5,10 @@
 Banks of N/100, N/10 and N customers are simulated (four to six events a customer and month) and their 24 months built,
 each in a process of its own whose largest memory is told. Then the newest month of N is built again and again, in turn
 with the query: the same columns from the same inputs, which are the bank's tables, the tiles of the months before and
-the profile before. The answers are compared, value by value, before any time is told. pandas runs at the largest of the
-sizes that it finishes in three minutes: over the bank's tables alone, as there is nothing else without an engine that
-keeps tiles; and over the same tiles as ours, which is told without a line to reach.
+the profile before. The answers are compared, value by value, before any time is told. pandas is given as large a bank
+as it is likely to finish in three minutes and 12 GiB: the bank's tables alone, as there is nothing else without an
+engine that keeps tiles; and the same tiles as ours, which is told without a line to reach. With `--banks FOLDER` the
+banks that `benchmarks.simulate` left there are built, and stay; others are simulated first.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -97,9 +99,15 @@ def newest(home: Path) -> tuple[Asked, object]:
 
 
 def grown(folder: Path, n: int) -> Built:
-    """A bank of n customers and its 24 months."""
+    """A bank of n customers and its 24 months, built anew."""
     home = folder / f"bank{n}"
-    jobs.simulate(home, customers=n, months=MONTHS, seed=SEED, last_on=jobs.LAST_SIMULATED, progress=profiles.silent)
+    if not home.exists():
+        jobs.simulate(
+            home, customers=n, months=MONTHS, seed=SEED, last_on=jobs.LAST_SIMULATED, progress=profiles.silent
+        )
+    for made in (home / "profiles", home / "tiles"):
+        shutil.rmtree(made, ignore_errors=True)
+    (home / KEPT).unlink(missing_ok=True)
     told = json.loads(alone("--build", str(home)))
     counts = [f"(SELECT count(*) FROM '{home}/bank/{table}/*.parquet')" for table in ("txn", "channel_event")]
     ((n_events,),) = duckdb.connect().execute(f"SELECT {' + '.join(counts)}").fetchall()
@@ -141,21 +149,31 @@ def beside_query(home: Path) -> tuple[float, float, float]:
     return median(ours), median(theirs), without
 
 
-def beside_pandas(built: list[Built], *, with_tiles: bool) -> tuple[Built, float] | None:
-    """The largest bank whose newest month pandas finished in time, and its seconds."""
-    found: tuple[Built, float] | None = None
-    for bank in built:
-        try:
-            took = float(
-                alone("--pandas", str(bank.home), *(["--tiles"] if with_tiles else []), timeout=PATIENCE_SECONDS)
-            )
-        except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
-            return found
-        if took > PATIENCE_SECONDS:
-            return found
-        compare(lineages.lineages(bank.home)[-1], bank.home / "pandas.parquet")
-        found = bank, took
-    return found
+def beside_pandas(folder: Path, built: list[Built]) -> tuple[Built, float]:
+    """The largest bank whose newest month pandas finished in time from the bank's tables, and its seconds."""
+    bank, took = built[0], by_pandas(built[0], with_tiles=False)
+    if took is None:
+        raise SystemExit(f"pandas did not finish {bank.n} customers")
+    likely, largest = int(0.9 * PATIENCE_SECONDS / took * bank.n), built[-1].n
+    n = min(largest, round(likely, 1 - len(str(likely))))
+    while n > bank.n:
+        larger = next((b for b in built if b.n == n), None) or grown(folder, n)
+        longer = by_pandas(larger, with_tiles=False)
+        if longer is not None:
+            return larger, longer
+        n //= 2
+    return bank, took
+
+
+def by_pandas(bank: Built, *, with_tiles: bool) -> float | None:
+    """Seconds of pandas for the newest month of a bank, equal to ours; none where time or memory ran out."""
+    tiled = ["--tiles"] if with_tiles else []
+    try:
+        took = float(alone("--pandas", str(bank.home), *tiled, timeout=PATIENCE_SECONDS))
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
+        return None
+    compare(lineages.lineages(bank.home)[-1], bank.home / "pandas.parquet")
+    return took
 
 
 def compare(lineage: Lineage, peer: Path) -> None:
@@ -180,14 +198,14 @@ def measure(folder: Path, size: int) -> tuple[list[Line], float]:
         Line.beside("one month, beside one query", ours, theirs, "s", floor=1 / 1.5, goal=1.0),
         Line.beside("one month, beside one query without tiles", ours, alone_, "s", floor=None),
     ]
-    for with_tiles, what, floor in ((False, "the bank's tables", 20.0), (True, "the same tiles", None)):
-        found = beside_pandas(built, with_tiles=with_tiles)
-        if found is not None:
-            bank, took = found
-            mine = ours if bank is largest else beside_query(bank.home)[0]
-            lines.append(
-                Line.beside(f"one month of {bank.n:,}, beside pandas from {what}", mine, took, "s", floor=floor)
-            )
+    bank, took = beside_pandas(folder, built)
+    mine = ours if bank is largest else beside_query(bank.home)[0]
+    lines.append(Line.beside(f"one month of {bank.n:,}, beside pandas from the tables", mine, took, "s", floor=20.0))
+    tiled = by_pandas(bank, with_tiles=True)
+    if tiled is not None:
+        lines.append(
+            Line.beside(f"one month of {bank.n:,}, beside pandas from the tiles", mine, tiled, "s", floor=None)
+        )
     lines += [Line.at_most(f"{MONTHS} months of {bank.n:,}", bank.seconds, "s", floor=None) for bank in built]
     growth = largest.n / smaller.n
     lines += [
@@ -199,9 +217,20 @@ def measure(folder: Path, size: int) -> tuple[list[Line], float]:
     return lines, largest.events
 
 
+@contextmanager
+def place(banks: Path | None) -> Iterator[Path]:
+    """The folder of banks that stay, else one that is removed again."""
+    if banks is not None:
+        yield banks
+        return
+    with tempfile.TemporaryDirectory(prefix="tiercel-profile-") as folder:
+        yield Path(folder)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--size", type=int, default=100_000, help="customers")
+    parser.add_argument("--banks", type=Path, help="a folder in which the banks stay")
     for name in ("--build", "--pandas"):
         parser.add_argument(name, type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--tiles", action="store_true", help=argparse.SUPPRESS)
@@ -211,11 +240,8 @@ def main() -> None:
     elif given.pandas:
         run_pandas_alone(given.pandas, given.tiles)
     else:
-        folder = Path(tempfile.mkdtemp(prefix="tiercel-profile-"))
-        try:
+        with place(given.banks) as folder:
             lines, events = measure(folder, given.size)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         title = (
             f"profiles of {given.size:,} customers, {events:.1f} events a customer and month, {os.cpu_count()} cores"
         )

@@ -1,29 +1,35 @@
 """Publishing and reading online rows: the packed store beside Feast's own SQLite store, in one run.
 
-    python -m benchmarks.publish --size 20000
+    python -m benchmarks.publish --size 1000000
 
 Both get the same customers with the same 60 columns. The peer writes through Feast's `write_to_online_store`, as its
-users do, and both stores are read through Feast; the request path's own reader stands beside.
+users do, and both stores are read through Feast; the request path's own reader stands beside. A hundredth, a tenth and
+the whole of the customers are published by us, each in a process of its own; the peer is given as many as it is likely
+to finish in three minutes, and both are compared at that size.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from feast import FeatureStore
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.table import Line, show
 from features.feast_views import MONTH, ViewSpec, apply, online_path, store
 from features.online_rows import OnlineReader
 from features.packing import ARROW_TYPES
@@ -35,8 +41,23 @@ AS_OF = datetime(2025, 12, 31, 16, tzinfo=UTC)
 LIFETIME = timedelta(days=62)
 SHAPE = {Kind.NUMBER: 18, Kind.INTEGER: 18, Kind.CODE: 10, Kind.FLAG: 8, Kind.DATE: 4, Kind.SET: 2}
 COLUMNS = tuple(Column(f"{kind}_{n}", kind, "random") for kind, many in SHAPE.items() for n in range(many))
-READS = 300
+READS, RUNS = 300, 3
 MISSING_SHARE = 0.1
+PATIENCE_SECONDS = 180
+FEWEST, GROWTH = 1_000, 1.15
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One online store filled: seconds of filling it, its bytes, microseconds of reading one customer, memory."""
+
+    n: int
+    seconds: float
+    n_bytes: int
+    read_us: float
+    through_feast_us: float
+    gib: float
 
 
 def customers(n: int) -> pa.Table:
@@ -81,52 +102,106 @@ def read_microseconds(feast: FeatureStore, ids: Sequence[str]) -> float:
     return float(np.median([seconds(read) for read in reads])) * 1e6
 
 
-def measure(n: int, home: Path) -> list[dict[str, object]]:
+def fill_ours(n: int, home: Path) -> Store:
+    """The packed store of n customers."""
     table = customers(n)
-    (home / "profiles" / LINEAGE).mkdir(parents=True)
-    pq.write_table(table, home / "profiles" / LINEAGE / "2025-12-31.parquet")
-    path, peer_path = online_path(home, LINEAGE), home / "peer.sqlite"
+    path = online_path(home, LINEAGE)
     view = ViewRows(MONTH, COLUMNS, LIFETIME, table)
-    ours_seconds = min(seconds(lambda: publish(path, view)) for _ in range(3))
-    apply(home, LINEAGE, [ViewSpec(MONTH, COLUMNS, f"profiles/{LINEAGE}/*.parquet", LIFETIME)])
-    feast = store(home, LINEAGE, at=AS_OF)
-    peer = peer_store(feast, peer_path)
-    frame = table.to_pandas()
-    peer_seconds = seconds(lambda: peer.write_to_online_store(MONTH, frame))
-    ids = [f"C{k:08d}" for k in np.random.default_rng(8).integers(0, n, READS)]
-    through_feast, peer_read = read_microseconds(feast, ids), read_microseconds(peer, ids)
+    took = median(seconds(lambda: publish(path, view)) for _ in range(RUNS))
+    gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+    through_feast = read_microseconds(feast_of(home, table), asked(n))
     with OnlineReader(path) as reader:
-        direct = float(np.median([seconds(lambda i=i: reader.rows([i], at=AS_OF)) for i in ids])) * 1e6
-    return [
-        line("publish", ours_seconds, peer_seconds, "s", goal=20),
-        line("bytes", path.stat().st_size, peer_path.stat().st_size, "bytes", goal=8),
-        line("read one customer, request path", direct, peer_read, "µs", goal=5),
-        line("read one customer, through Feast", through_feast, peer_read, "µs", goal=None),
+        direct = float(np.median([seconds(lambda i=i: reader.rows([i], at=AS_OF)) for i in asked(n)])) * 1e6
+    return Store(n, took, path.stat().st_size, direct, through_feast, gib)
+
+
+def fill_peer(n: int, home: Path) -> Store:
+    """Feast's own SQLite store of the same n customers."""
+    table = customers(n)
+    path = home / "peer.sqlite"
+    peer = peer_store(feast_of(home, table), path)
+    frame = table.to_pandas()
+    took = seconds(lambda: peer.write_to_online_store(MONTH, frame))
+    gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+    read = read_microseconds(peer, asked(n))
+    return Store(n, took, path.stat().st_size, read, read, gib)
+
+
+def feast_of(home: Path, table: pa.Table) -> FeatureStore:
+    """The feature store of a home whose month is `table`."""
+    (home / "profiles" / LINEAGE).mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, home / "profiles" / LINEAGE / "2025-12-31.parquet")
+    apply(home, LINEAGE, [ViewSpec(MONTH, COLUMNS, f"profiles/{LINEAGE}/*.parquet", LIFETIME)])
+    return store(home, LINEAGE, at=AS_OF)
+
+
+def asked(n: int) -> list[str]:
+    return [f"C{k:08d}" for k in np.random.default_rng(8).integers(0, n, READS)]
+
+
+def alone(who: str, n: int, timeout: float | None = None) -> Store | None:
+    """A store filled in a process of its own, or nothing where the time ran out."""
+    command = [sys.executable, "-m", "benchmarks.publish", "--fill", who, "--size", str(n)]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=timeout, check=True)
+    except subprocess.TimeoutExpired:
+        return None
+    return Store(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def largest_peer(size: int) -> Store:
+    """The peer at the largest size that it finishes in time, foreseen from a small one and tried."""
+    found = alone("peer", min(size, FEWEST * 5))
+    if found is None:
+        raise SystemExit("the peer did not fill its smallest store")
+    while found.n < size:
+        likely = int(0.9 * PATIENCE_SECONDS / found.seconds * found.n)
+        n = min(size, round(likely, 1 - len(str(likely))))
+        more = alone("peer", n, timeout=2 * PATIENCE_SECONDS) if n > found.n else None
+        if more is None or more.seconds > PATIENCE_SECONDS:
+            return found
+        found = more
+    return found
+
+
+def lines(ours: list[Store], mine: Store, peer: Store) -> list[Line]:
+    """`mine` is ours at the size of the peer's."""
+    at, largest = f"{peer.n:,} customers", ours[-1]
+    found = [
+        Line.beside(f"publish {at}", mine.seconds, peer.seconds, "s", floor=20),
+        Line.beside(f"bytes of {at}", mine.n_bytes, peer.n_bytes, "bytes", floor=8),
+        Line.beside(f"read one of {at}, request path", mine.read_us, peer.read_us, "µs", floor=5),
+        Line.beside(f"read one of {at}, through Feast", mine.through_feast_us, peer.read_us, "µs", floor=None),
+        Line.at_most(f"read one of {largest.n:,}, request path", largest.read_us, "µs", floor=None),
     ]
-
-
-def line(what: str, ours: float, peer: float, unit: str, *, goal: float | None) -> dict[str, object]:
-    ratio = peer / ours
-    met = goal is None or ratio >= goal
-    return {"what": what, "ours": ours, "peer": peer, "ratio": ratio, "unit": unit, "floor": goal, "goal": goal,
-            "met_floor": met, "met_goal": met}  # fmt: skip
+    for store_ in ours:
+        found.append(Line.at_most(f"publish {store_.n:,} customers", store_.seconds, "s", floor=None))
+        found.append(Line.at_most("  bytes a customer", store_.n_bytes / store_.n, "bytes", floor=None))
+        found.append(Line.at_most("  memory at the peak", store_.gib, "GiB", floor=None))
+    for small, large in pairwise(ours):
+        each = (large.seconds / large.n) / (small.seconds / small.n)
+        found.append(Line.at_most(f"seconds a customer, {large.n:,} beside {small.n:,}", each, "×", floor=GROWTH))
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--size", type=int, default=20_000, help="customers")
-    size = parser.parse_args().size
-    with tempfile.TemporaryDirectory() as folder:
-        lines = measure(size, Path(folder))
-    shown = Table("what", "unit", "ours", "Feast's SQLite store", "ratio", "to reach",
-                  title=f"{size} customers × {len(COLUMNS)} columns, {platform.machine()}")  # fmt: skip
-    for found in lines:
-        goal = "" if found["goal"] is None else f"≥ {found['goal']} ×"
-        shown.add_row(str(found["what"]), str(found["unit"]), f"{found['ours']:,.2f}", f"{found['peer']:,.2f}",
-                      f"{found['ratio']:,.1f}", goal)  # fmt: skip
-    console = Console()
-    console.print(shown)
-    console.file.write(json.dumps({"name": "publish", "size": size, "lines": lines}) + "\n")
+    parser.add_argument("--fill", choices=("ours", "peer"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.fill:
+        fill = fill_ours if given.fill == "ours" else fill_peer
+        with tempfile.TemporaryDirectory(prefix="tiercel-publish-") as folder:
+            sys.stdout.write(json.dumps(asdict(fill(given.size, Path(folder)))) + "\n")
+        return
+    ours = [filled for n in sorted({max(FEWEST, given.size // part) for part in (100, 10, 1)})
+            if (filled := alone("ours", n))]  # fmt: skip
+    peer = largest_peer(given.size)
+    mine = next((filled for filled in ours if filled.n == peer.n), None) or alone("ours", peer.n)
+    if mine is None:
+        raise SystemExit("our store was not filled")
+    title = f"online rows of {len(COLUMNS)} columns"
+    show("publish", given.size, lines(ours, mine, peer), title=title, peer="Feast's SQLite store")
 
 
 if __name__ == "__main__":

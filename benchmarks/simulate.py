@@ -3,7 +3,8 @@
     python -m benchmarks.simulate --size 1000000
 
 The sizes are a hundredth, a tenth and the whole of it; all banks have 24 months. There is no peer: nobody else draws
-this bank. The bounds hold at a million customers.
+this bank. The bounds hold at a million customers. With `--banks FOLDER` the banks stay there, and `benchmarks.profile`
+with the same option builds their months.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -40,15 +43,24 @@ class Run:
     rows: int
 
 
-def simulated(customers: int) -> Run:
-    """One bank, drawn in a child process into a folder that is removed again."""
-    with tempfile.TemporaryDirectory(prefix="simulate-") as folder:
-        command = [sys.executable, "-m", "benchmarks.simulate", "--into", folder, "--size", str(customers)]
-        told = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
-        if told.returncode != 0:
-            raise SystemExit(f"the bank of {customers} customers was not drawn: {told.stderr.strip()[-500:]}")
-        written = sum(path.stat().st_size for path in Path(folder).rglob("*.parquet"))
+def simulated(customers: int, home: Path) -> Run:
+    """One bank, drawn in a child process."""
+    command = [sys.executable, "-m", "benchmarks.simulate", "--into", str(home), "--size", str(customers)]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
+    if told.returncode != 0:
+        raise SystemExit(f"the bank of {customers} customers was not drawn: {told.stderr.strip()[-500:]}")
+    written = sum(path.stat().st_size for path in home.rglob("*.parquet"))
     return Run(customers=customers, written_gib=written / 2**30, **json.loads(told.stdout.splitlines()[-1]))
+
+
+@contextmanager
+def place(banks: Path | None, customers: int) -> Iterator[Path]:
+    """Where a bank of that size stands: in the folder of banks that stay, else in one that is removed again."""
+    if banks is not None:
+        yield banks / f"bank{customers}"
+        return
+    with tempfile.TemporaryDirectory(prefix="tiercel-simulate-") as folder:
+        yield Path(folder)
 
 
 def draw(home: Path, customers: int) -> None:
@@ -87,13 +99,18 @@ def lines(runs: list[Run]) -> list[Line]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--size", type=int, default=LARGEST, help="customers of the largest bank")
+    parser.add_argument("--banks", type=Path, help="a folder in which the banks stay")
     parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.into:
         draw(asked.into, asked.size)
         return
     sizes = sorted({max(_FEWEST, asked.size // part) for part in (100, 10, 1)})
-    show("simulate", asked.size, lines([simulated(n) for n in sizes]), title=f"A simulated bank of {MONTHS} months")
+    runs = []
+    for n in sizes:
+        with place(asked.banks, n) as home:
+            runs.append(simulated(n, home))
+    show("simulate", asked.size, lines(runs), title=f"A simulated bank of {MONTHS} months")
 
 
 if __name__ == "__main__":

@@ -82,6 +82,13 @@ def tiles_of(home: Path) -> dict[str, pa.Table]:
     return found
 
 
+def lists_of(home: Path) -> list[list[str]]:
+    """Every list of codes that the window of the newest month holds."""
+    windows = [table for name, table in tiles_of(home).items() if "/window-" in name]
+    lists = [table[f.name] for table in windows for f in table.schema if pa.types.is_list(f.type)]
+    return [codes for column in lists for codes in column.drop_null().to_pylist()]
+
+
 def profiles_of(home: Path) -> dict[str, pa.Table]:
     """Profile files by lineage and name, their rows in the order of the file."""
     return {f"{path.parent.name}/{path.name}": plain(path) for path in sorted(home.glob("profiles/*/*.parquet"))}
@@ -149,6 +156,7 @@ def test_a_bank_of_every_code_and_every_null_has_one_profile_on_both_engines(dra
     assert any(len(tile) > len(set(tile["customer_id"].to_pylist())) for tile in tiles_of(homes["spark"]).values()), (
         "no row came late"
     )
+    assert max(len(codes) for codes in lists_of(homes["spark"])) > 1
 
 
 @needs_spark

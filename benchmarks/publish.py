@@ -151,7 +151,7 @@ def alone(who: str, n: int, timeout: float | None = None) -> Store | None:
 
 def largest_peer(size: int) -> Store:
     """The peer at the largest size that it finishes in time, foreseen from a small one and tried."""
-    found = alone("peer", min(size, FEWEST * 5))
+    found = alone("peer", min(size, FEWEST))
     if found is None:
         raise SystemExit("the peer did not fill its smallest store")
     while found.n < size:

@@ -32,7 +32,7 @@ from statistics import median
 import duckdb
 
 from benchmarks.profile_peers import Asked, query, run_query
-from benchmarks.table import Line, show
+from benchmarks.table import Line, note, show
 from features import lineages, profiles
 from features.bank import tiles, windows
 from features.bank.tiles import Closing
@@ -111,6 +111,7 @@ def grown(folder: Path, n: int) -> Built:
     told = json.loads(alone("--build", str(home)))
     counts = [f"(SELECT count(*) FROM '{home}/bank/{table}/*.parquet')" for table in ("txn", "channel_event")]
     ((n_events,),) = duckdb.connect().execute(f"SELECT {' + '.join(counts)}").fetchall()
+    note(f"{MONTHS} months of {n:,} customers in {told['seconds']:.1f} s, the last in {told['last_seconds']:.1f} s")
     return Built(n, home, told["seconds"], told["last_seconds"], told["gib"], n_events / n / MONTHS)
 
 
@@ -146,6 +147,7 @@ def beside_query(home: Path) -> tuple[float, float, float]:
     compare(lineages.lineages(home)[-1], answer)
     without = seconds(lambda: run_query(sql_alone, answer))
     compare(lineages.lineages(home)[-1], answer)
+    note(f"the newest month in {median(ours):.1f} s, the query {median(theirs):.1f} s, without tiles {without:.1f} s")
     return median(ours), median(theirs), without
 
 
@@ -170,9 +172,11 @@ def by_pandas(bank: Built, *, with_tiles: bool) -> float | None:
     tiled = ["--tiles"] if with_tiles else []
     try:
         took = float(alone("--pandas", str(bank.home), *tiled, timeout=PATIENCE_SECONDS))
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+        note(f"pandas did not finish {bank.n:,} customers: {type(error).__name__}")
         return None
     compare(lineages.lineages(bank.home)[-1], bank.home / "pandas.parquet")
+    note(f"pandas {bank.n:,} customers in {took:.1f} s")
     return took
 
 

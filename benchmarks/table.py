@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -57,6 +59,12 @@ class Line:
         goal = floor if goal is None else goal
         return cls(what, ours, None, None, unit, floor, goal, floor is None or ours <= floor,
                    goal is None or ours <= goal)  # fmt: skip
+
+
+def note(what: str) -> None:
+    """Says on the error stream how far a long run has come."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {what}\n")
+    sys.stderr.flush()
 
 
 def show(name: str, size: int, lines: Sequence[Line], *, title: str, peer: str = "peer") -> None:

@@ -1,7 +1,7 @@
 """The inputs of one customer as plain values: what `Inputs` says in arrays of one row.
 
 A request decides one customer, and an array of one row costs a hundred times what a number does. Numbers and flags are
-floats with NaN, codes and sets text or None, dates days since 1970 or None.
+floats with NaN, codes and sets text or None, dates days since 1970 or NO_DAY.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decisioning.inputs import ConsentBasis, Inputs, day_text
+from decisioning.rules_alone import NO_DAY, Plain
 from features.errors import BadRequest
 
-Plain = float | str | int | None
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_NAT = int(np.iinfo(np.int64).min)
 _NAN = float("nan")
 
 
@@ -82,6 +81,11 @@ class Case:
         """A code or set, None where the bank does not have it."""
         value = self.facts.get(name)
         return value if isinstance(value, str) else None
+
+    def has_day(self, name: str) -> bool:
+        """Whether a date is known."""
+        value = self.facts.get(name)
+        return isinstance(value, int) and value != NO_DAY
 
     @classmethod
     def of(cls, inputs: Inputs) -> Self:
@@ -148,8 +152,7 @@ def instant(microseconds: int) -> datetime:
 
 def _plain(values: NDArray[Any]) -> Plain:
     if values.dtype.kind == "M":
-        day = int(values.astype("datetime64[D]").view(np.int64)[0])
-        return None if day == _NAT else day
+        return int(values.astype("datetime64[D]").view(np.int64)[0])
     value = values.tolist()[0]
     return value if values.dtype == object else float(value)
 

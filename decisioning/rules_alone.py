@@ -19,7 +19,8 @@ from decisioning.rules import OPERATORS, Group, Leaf, Literal, groups_of, is_num
 from features.predicates import Compare, Contains, IsMissing, OneOf, Predicate
 
 Known = tuple[int, int]  # bits of what holds, bits of what is known not to hold
-Plain = float | str | int | None  # a number or flag (NaN: missing), a code or set, a day since 1970
+Plain = float | str | int | None  # a number or flag (NaN: missing), a code or set (None), a day since 1970 (NO_DAY)
+NO_DAY = -(1 << 63)  # how NumPy writes "not a day"
 _NOTHING: Known = (0, 0)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _MOST_TOLD = 4096  # values of a column whose answers are remembered
@@ -64,7 +65,7 @@ class _Others:
     told: dict[Any, Known]
 
     def of(self, value: Any) -> Known:
-        if value != value:  # a number that is missing, of which one may ask whether it is
+        if value != value or value == NO_DAY:  # a missing number may be asked for too: whether it is missing
             value = None
         found = self.told.get(value)
         if found is None:

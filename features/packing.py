@@ -70,6 +70,7 @@ _NAN = float("nan")
 _FLAG_VALUES = (0.0, 1.0, *[_NAN] * 254)
 
 Dictionaries = Mapping[str, tuple[str, ...]]
+Plain = float | str | int | None
 
 
 class CannotPack(UserMistake):
@@ -157,13 +158,13 @@ class RowCodec:
             found.update(zip(names, self._decode(block, kind), strict=True))
         return {name: found[name] for name in self._names}
 
-    def plain(self, row: bytes) -> dict[str, float | str | int | None]:
+    def plain(self, row: bytes) -> dict[str, Plain]:
         """What `arrays` gives of one row, without arrays: numbers, integers, amounts and flags floats with NaN, codes
         and sets text or None, dates and instants integers since 1970, the smallest for a missing one."""
         if len(row) != self.dtype.itemsize:
             self._records([row])  # raises
         values = self._struct.unpack(row)
-        found: dict[str, float | str | int | None] = {}
+        found: dict[str, Plain] = {}
         for names, run, decode in self._runs:
             found.update(zip(names, decode(values[run]), strict=True))
         return found

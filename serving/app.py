@@ -18,7 +18,6 @@ from serving.api.openapi import describe
 from serving.deciding import Desk
 from serving.doorway import Doorway
 from serving.errors import tell_errors
-from serving.gathering import Gathering
 from serving.provenance import code_version
 from serving.security import KeyRing
 from serving.settings import Settings, clock_of, read_settings
@@ -34,7 +33,6 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.keys = KeyRing(settings.home)
         app.state.desk = Desk.open(settings, clock_of(settings))
-        app.state.gathering = Gathering(app.state.desk)
         watching = asyncio.create_task(_watch(app, settings.refresh_seconds))
         try:
             yield

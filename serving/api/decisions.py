@@ -23,11 +23,9 @@ from serving.api.documents import (
     Replay,
 )
 from serving.api.openapi import READING, WRITING, body_of, header, problems
-from serving.deciding import Decided, Desk, Question, unknown_customer
+from serving.deciding import MOST_ALONE, Decided, Desk, unknown_customer
 from serving.errors import InvalidFields, TooManyCustomers, UnknownDecision, invalid_fields, problem
 from serving.explaining import explanation
-from serving.gathering import MOST_CUSTOMERS as MOST_GATHERED
-from serving.gathering import Gathering
 from serving.ledger import Claim, Finish, StoredAnswer, StoredDecision
 from serving.records import Kept, public_of, told
 from serving.replay import replay
@@ -115,14 +113,13 @@ async def _decided(
 ) -> str:
     """The answer's text, once its decisions are kept; a claimed key is finished in the transaction that keeps them."""
     desk: Desk = request.app.state.desk
-    gathering: Gathering = request.app.state.gathering
     if asked.customer_ids is None:
         require(actor, "decide", asked.customer_id)
         ids: Sequence[str] = [str(asked.customer_id)]
     else:
         ids = [customer for customer in asked.customer_ids if can(actor, "decide", customer)]
-    if len(ids) <= MOST_GATHERED:
-        decided = await gathering.decided(Question(asked, tuple(ids)))
+    if len(ids) <= MOST_ALONE:
+        decided = desk.decide(asked, ids)
     else:
         decided = await asyncio.to_thread(desk.decide, asked, ids)
     text = _told(asked, decided, started)

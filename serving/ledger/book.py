@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from sqlalchemy import Connection
 
+from features.vocabulary import KEPT_DAYS
 from serving.ledger import answers, consents, contacts, export, history, idempotency, reading
 from serving.ledger.chain import Chain, ChainReport, Head, head, pseudonym_key
 from serving.ledger.engine import Engines, alone, migrate, open_engines
 from serving.ledger.idempotency import Claim, Finish, StoredAnswer
-from serving.ledger.moments import Moment, MomentReader
-from serving.ledger.recent import DAYS, RecentReader, RecentRows
+from serving.ledger.moments import Moment, MomentOfOne, MomentReader
+from serving.ledger.recent import RecentReader, RecentRows
 from serving.ledger.recording import Recorder
 from serving.ledger.rows import (
     ConsentRow,
@@ -140,7 +141,7 @@ class Ledger:
             for part in history.portions(rows) if rows is not None else ():
                 self._writer.submit(partial(_seed, name, part)).result()
 
-    def recent(self, customer_ids: Sequence[str], before: datetime, days: int = DAYS) -> RecentRows:
+    def recent(self, customer_ids: Sequence[str], before: datetime, days: int = KEPT_DAYS) -> RecentRows:
         """Contacts and responses of the last `days` days and open complaints, strictly before an instant."""
         with self._engines.reading() as connection:
             return self._recent.read(connection, customer_ids, before, days)
@@ -149,6 +150,11 @@ class Ledger:
         """`recent` before an instant, `do_not_call` on a day and `first_decisions` from `start` on, in one reading."""
         with self._engines.asking() as cursor:
             return self._moment.read(cursor, customer_ids, before=before, on=on, start=start)
+
+    def moment_of(self, customer_id: str, *, before: datetime, on: date, start: datetime) -> MomentOfOne:
+        """What `moment` gives of one customer, without arrays."""
+        with self._engines.asking() as cursor:
+            return self._moment.read_one(cursor, customer_id, before=before, on=on, start=start)
 
     def decision(self, decision_id: str) -> StoredDecision:
         """The decision of this id; raises NotFound."""

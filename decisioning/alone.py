@@ -94,17 +94,18 @@ def _ranked(scene: Scene) -> _Ranked:
     for apply in FILTERS:
         apply(scene, tally)
     weighing = Weighing.of(scene)
-    cheapest = tally.cheapest()
     if terms.channel:
         tally.keep_to(shelf.catalogue.channel_index[terms.channel])
     candidates = tally.left
-    worth = {j: weighing.weigh(j, cheapest[j]) for j in places(candidates)}
+    worth = {j: weighing.weigh(j, channel) for j, channel in tally.cheapest()}
     is_held_out = _is_held_out(scene)
     _settle(tally, scene, is_held_out=is_held_out)
-    drawn = race(scene, {j: worth[j].score for j in places(tally.left)}, tally.left)
-    shadow = None
-    if is_held_out:
-        shadow = race(scene, {j: weighed.score for j, weighed in worth.items()}, candidates)
+    scores = {j: weighed.score for j, weighed in worth.items()}
+    shadow = race(scene, scores, candidates) if is_held_out else None
+    left = tally.left
+    if left != candidates:
+        scores = {j: scores[j] for j in places(left)}
+    drawn = race(scene, scores, left)
     return _Ranked(scene, tally, weighing, worth, tally.left, drawn, shadow, is_held_out)
 
 

@@ -110,29 +110,38 @@ class Case:
 
     def to_json(self) -> dict[str, Any]:
         """What `Inputs.from_json` reads back; a number that is missing stays NaN, which the writer makes null."""
-        numbers: dict[str, Plain] = {}
-        codes: dict[str, Plain] = {}
-        dates: dict[str, str | None] = {}
-        for name, value in self.facts.items():
-            if type(value) is float:
-                numbers[name] = value
-            elif type(value) is int:
-                dates[name] = day_text(value)
-            else:
-                codes[name] = value
+        facts = self.facts
+        columns = tuple(facts)
+        parts = _PARTED.get(columns)
+        if parts is None:
+            parts = _PARTED[columns] = _parted(facts)
+        numbers, codes, days = parts
         terms = self.terms
         return {
             "channel": terms.channel, "limit": terms.limit, "zone": terms.zone, "consent_basis": terms.consent_basis,
             "release_id": terms.release_id, "epoch": terms.epoch, "prices_version": terms.prices_version,
             "degraded": terms.degraded, "stale": terms.stale, "customer_ids": [self.customer_id],
             "asked": terms.asked, "moment": terms.moment, "now": terms.now.isoformat(),
-            "numbers": numbers, "codes": codes, "dates": dates,
+            "numbers": {name: facts[name] for name in numbers},
+            "codes": {name: facts[name] for name in codes},
+            "dates": {name: day_text(facts[name]) for name in days},  # type: ignore[arg-type]  # by its kind
             "recent": _columns(self.recent),
             "uplift_is_assumed": self.uplift_is_assumed, "uplift_share": self.uplift_share,
             "shadow_price": self.shadow_price,
             "p": None if self.p is None else [self.p],
             "p_channel": None if self.p_channel is None else [self.p_channel],
         }  # fmt: skip
+
+
+_Columns = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+_PARTED: dict[tuple[str, ...], _Columns] = {}
+
+
+def _parted(facts: Mapping[str, Plain]) -> _Columns:
+    """The names of numbers, of codes and of dates; the same for all customers of a release."""
+    numbers = tuple(name for name, value in facts.items() if isinstance(value, float))
+    days = tuple(name for name, value in facts.items() if isinstance(value, int))
+    return numbers, tuple(name for name in facts if name not in {*numbers, *days}), days
 
 
 def plain_of(facts: Mapping[str, NDArray[Any]]) -> dict[str, Plain]:

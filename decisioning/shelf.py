@@ -41,7 +41,12 @@ def places(of: int) -> tuple[int, ...]:
     >>> places(0b1011)
     (0, 1, 3)
     """
-    return tuple(place for place in range(of.bit_length()) if of >> place & 1)
+    found = []
+    while of:
+        lowest = of & -of
+        found.append(lowest.bit_length() - 1)
+        of ^= lowest
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ class Shelf:
     same_thing: tuple[Offers, ...]  # of each offer
     same_group: tuple[Offers, ...]
     of_product: Mapping[str, Offers]
-    carried_by: tuple[tuple[Channels, Offers], ...]  # offers by the channels that carry them
+    carried: tuple[Offers, ...]  # by each channel, from cheapest to dearest
     channel_cost: tuple[float, ...]
     lever: tuple[float, ...]  # of each offer
     outbound: Channels
@@ -122,9 +127,6 @@ class Shelf:
 
     @classmethod
     def of(cls, catalogue: Catalogue, policy: DecisionsPolicy) -> Self:
-        carried: dict[Channels, Offers] = {}
-        for j, row in enumerate(catalogue.has_channel):
-            carried[set_of(row)] = carried.get(set_of(row), 0) | 1 << j
         return cls(
             catalogue=catalogue,
             policy=policy,
@@ -138,7 +140,7 @@ class Shelf:
             same_thing=tuple(set_of(row) for row in catalogue.same_thing),
             same_group=tuple(set_of(row) for row in catalogue.same_group),
             of_product={name: sum(1 << j for j in offers) for name, offers in catalogue.offers_of.items()},
-            carried_by=tuple(carried.items()),
+            carried=tuple(set_of(column) for column in catalogue.has_channel.T),
             channel_cost=tuple(catalogue.channel_cost.tolist()),
             lever=tuple(catalogue.lever.tolist()),
             outbound=set_of(catalogue.is_outbound),
@@ -190,16 +192,6 @@ class Scene:
     known: Known
 
 
-class _Carried:
-    """Offers that the same channels carry and that stand or fall together: which channels are still open."""
-
-    __slots__ = ("closed", "offers", "open")
-
-    def __init__(self, offers: Offers, channels: Channels) -> None:
-        self.offers, self.open = offers, channels
-        self.closed: dict[int, tuple[str, str]] = {}
-
-
 class Tally:
     """What is left of the offers as the filters go over them, and why each of the others is out."""
 
@@ -207,18 +199,16 @@ class Tally:
         self.left = shelf.every
         self.out: list[tuple[tuple[str, str], Offers]] = []
         self.until: dict[int, int] = {}  # microseconds since 1970 at which an offer's reason lapses
-        self._carried: list[tuple[bool, _Carried]] = []
-        for channels, offers in shelf.carried_by:
-            for is_sales, some in ((True, offers & sales), (False, offers & ~sales)):
-                if some:
-                    self._carried.append((is_sales, _Carried(some, channels)))
+        self._sales = sales
+        self._open = list(shelf.carried)  # by channel, the offers for which it is open
+        self._closed: list[list[tuple[tuple[str, str], Offers]]] = [[] for _ in shelf.carried]
 
     def reject(self, which: Offers, reason: tuple[str, str], until: Callable[[int], int] | None = None) -> None:
         """Put those of `which` that are left out, for one reason."""
         fresh = which & self.left
         if fresh:
             self.out.append((reason, fresh))
-            self.left &= ~fresh
+            self.left ^= fresh
             if until is not None:
                 self.until.update((j, until(j)) for j in places(fresh))
 
@@ -226,30 +216,43 @@ class Tally:
         self, name: str, both: Sequence[tuple[str, Channels]], sales: Sequence[tuple[str, Channels]] = ()
     ) -> None:
         """Close channels, each for its first code: of every offer, and then of sales; out go offers with none left."""
-        if not any(channels for _, channels in (*both, *sales)):
-            return
-        for is_sales, group in self._carried:
-            before = group.open
-            for code, channels in (*both, *sales) if is_sales else both:
-                shut = channels & group.open
-                if shut:
-                    group.open &= ~shut
-                    group.closed.update((k, (name, code)) for k in places(shut))
-            if not group.open and group.offers & self.left:
-                first = (before & -before).bit_length() - 1 if before else 0
-                self.reject(group.offers, group.closed.get(first, NOT_IN_CHANNEL))
+        before = self._open.copy()
+        is_asked = False
+        for every, codes in ((True, both), (False, sales)):
+            for code, channels in codes:
+                is_asked = is_asked or channels != 0
+                for k in places(channels):
+                    shut = self._open[k] if every else self._open[k] & self._sales
+                    if shut:
+                        self._open[k] ^= shut
+                        self._closed[k].append(((name, code), shut))
+        if is_asked:
+            self._end(before)
+
+    def _end(self, before: Sequence[Offers]) -> None:
+        """Put out what no channel is open for any more, with the reason of the first that `before` still was."""
+        ended = self.left
+        for offers in self._open:
+            ended &= ~offers
+        for k, offers in enumerate(before if ended else ()):
+            self._reject_closed(ended & offers, k)
+            ended &= ~offers
+        self.reject(ended, NOT_IN_CHANNEL)
+
+    def _reject_closed(self, which: Offers, channel: int) -> None:
+        for reason, shut in self._closed[channel] if which else ():
+            self.reject(which & shut, reason)
 
     def keep_to(self, channel: int) -> None:
         """Put out what one channel does not carry or must not."""
-        for _, group in self._carried:
-            if not group.open >> channel & 1:
-                self.reject(group.offers, group.closed.get(channel, NOT_IN_CHANNEL))
+        which = self.left & ~self._open[channel]
+        self._reject_closed(which, channel)
+        self.reject(which, NOT_IN_CHANNEL)
 
-    def cheapest(self) -> dict[int, int]:
-        """The cheapest open channel of each offer that is left (channels stand from cheapest to dearest)."""
-        found: dict[int, int] = {}
-        for _, group in self._carried:
-            if group.offers & self.left:
-                first = (group.open & -group.open).bit_length() - 1 if group.open else 0
-                found.update(dict.fromkeys(places(group.offers & self.left), first))
-        return found
+    def cheapest(self) -> list[tuple[int, int]]:
+        """The offers that are left, each with its cheapest open channel."""
+        rest, found = self.left, []
+        for k, offers in enumerate(self._open):
+            found += [(j, k) for j in places(rest & offers)]
+            rest &= ~offers
+        return found + [(j, 0) for j in places(rest)]

@@ -18,6 +18,7 @@ from serving.api.openapi import describe
 from serving.deciding import Desk
 from serving.doorway import Doorway
 from serving.errors import tell_errors
+from serving.lane import Lane
 from serving.provenance import code_version
 from serving.security import KeyRing
 from serving.settings import Settings, clock_of, read_settings
@@ -50,6 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # its pages fetch their scripts from outside, which a bank's network does not allow
         redoc_url=None,
     )
+    app.add_middleware(Lane, method="POST", path=decisions.router.prefix, endpoint=decisions.make_decisions)
     app.add_middleware(Doorway, body_limit_bytes=settings.body_limit_bytes, max_in_flight=settings.max_in_flight)
     for router in _ROUTERS:
         app.include_router(router)

@@ -6,7 +6,6 @@ that a switch at noon does not draw anew; later decisions of the day name the fi
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -27,7 +26,8 @@ from serving.batches import Batch, BatchTerms, batches
 from serving.customer_reader import Facts
 from serving.errors import UnknownChannel, UnknownCustomer, UnknownOffer
 from serving.ground import Ground, Rulebook
-from serving.ledger import DecisionRow, Finish, FirstDecision, Ledger, Moment
+from serving.keeping import Keeper
+from serving.ledger import DecisionRow, FirstDecision, Ledger, Moment
 from serving.moment import closed_channels, counted, moment_facts, recent_of, told_of, with_closed
 from serving.portraits import Known
 from serving.records import Kept, Plain, kept_of, new_decision_id, placements_of, written
@@ -68,6 +68,7 @@ class Desk:
         self.home = home
         self.clock = clock
         self.ledger = ledger
+        self.keeper = Keeper(ledger)
         self._ground: Ground | None = None
         self._retired: Ground | None = None
         self._trouble: TiercelError = MissingRelease("nothing has been released", todo="run `tiercel release cut`")
@@ -211,11 +212,6 @@ class Desk:
         scores = rules.scorer.score(facts, 1, "")
         p_best = None if scores is None else float(np.nanmax(scores.p))
         return Known(customer_id, facts, p_best, bool(found.stale[0]))
-
-    async def keep(self, decided: Decided, finish: Finish | None = None) -> None:
-        """Return once the decisions are on the disk, all of them; raises with none of them written."""
-        if decided.rows:
-            await asyncio.wrap_future(self.ledger.record(decided.rows, finish=finish))
 
     def _epoch(self, first: FirstDecision | None, ground: Ground) -> str:
         if first is None or first.release_id == ground.id:

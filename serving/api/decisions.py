@@ -118,15 +118,23 @@ async def _decided(
         ids: Sequence[str] = [str(asked.customer_id)]
     else:
         ids = [customer for customer in asked.customer_ids if can(actor, "decide", customer)]
-    if len(ids) <= MOST_ALONE:
-        decided = desk.decide(asked, ids)
-    else:
-        decided = await asyncio.to_thread(desk.decide, asked, ids)
-    text = _told(asked, decided, started)
-    await desk.keep(decided, None if claim is None else Finish(claim, 200, text))
-    if claim is not None and not decided.rows:
-        await asyncio.to_thread(desk.ledger.finish, claim, 200, text)
+    if asked.dry_run:
+        return _told(asked, await _decide(desk, asked, ids), started)
+    await desk.keeper.begin(ids)
+    try:
+        decided = await _decide(desk, asked, ids)
+        text = _told(asked, decided, started)
+        await desk.keeper.keep(decided.rows, None if claim is None else Finish(claim, 200, text))
+    finally:
+        desk.keeper.end(ids)
     return text
+
+
+async def _decide(desk: Desk, asked: DecisionRequest, customer_ids: Sequence[str]) -> Decided:
+    """The decisions, not yet kept: a few on the event loop itself, since a thread would take longer."""
+    if len(customer_ids) <= MOST_ALONE:
+        return desk.decide(asked, customer_ids)
+    return await asyncio.to_thread(desk.decide, asked, customer_ids)
 
 
 def _told(asked: DecisionRequest, decided: Decided, started: float) -> str:

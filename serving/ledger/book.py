@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from features.vocabulary import KEPT_DAYS
 from serving.ledger import answers, consents, contacts, export, history, idempotency, reading
+from serving.ledger.at_once import AtOnce
 from serving.ledger.chain import Chain, ChainReport, Head, head, pseudonym_key
 from serving.ledger.engine import Engines, alone, migrate, open_engines
 from serving.ledger.idempotency import Claim, Finish, StoredAnswer
@@ -54,6 +55,7 @@ class Ledger:
         self._moment = MomentReader(engines.reader.dialect)
         self._recorder = Recorder(chain, engines.writer.dialect)
         self._writer = Writer(engines.writer, self._recorder.record, queue_max=queue_max)
+        self._at_once = AtOnce(engines.writer, self._recorder)
 
     @classmethod
     def open(
@@ -85,6 +87,7 @@ class Ledger:
     def close(self) -> None:
         """Write what is queued and close every connection."""
         self._writer.close()
+        self._at_once.close()
         self._engines.dispose()
 
     def record(self, decisions: Sequence[DecisionRow], *, finish: Finish | None = None) -> Future[None]:
@@ -98,6 +101,14 @@ class Ledger:
         if finish is None:
             return self._writer.submit_rows(tuple(decisions))
         return self._writer.submit(partial(self._record_and_finish, tuple(decisions), finish))
+
+    def record_at_once(self, decisions: Sequence[DecisionRow]) -> bool:
+        """Whether all of `decisions` are on the disk already; if not, nothing of them is: give them to `record`.
+
+        For one thread, such as that of an event loop. Raises BadRequest and Unconfirmed as `record` does.
+        """
+        check_decisions(decisions)
+        return self._at_once.record(decisions)
 
     def _record_and_finish(self, decisions: Sequence[DecisionRow], done: Finish, connection: Connection) -> None:
         self._recorder.record(connection, decisions)

@@ -20,6 +20,7 @@ from features.errors import BadRequest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MIDNIGHT = datetime(1970, 1, 1)  # without a zone, as NumPy writes instants
 _NAN = float("nan")
 
 
@@ -166,13 +167,9 @@ def _plain(values: NDArray[Any]) -> Plain:
     return value if values.dtype == object else float(value)
 
 
-def _columns(recent: Sequence[Happened]) -> dict[str, list[Any]]:
+def _columns(recent: Sequence[Happened]) -> dict[str, Sequence[Any]]:
     """Rows as `Recent.to_json` writes them."""
-    return {
-        "customer": [0] * len(recent),
-        "at": [instant(row.at).replace(tzinfo=None).isoformat(timespec="microseconds") for row in recent],
-        **{
-            name: [getattr(row, name) for row in recent]
-            for name in ("kind", "offer_id", "channel", "purpose", "outcome")
-        },
-    }
+    values = zip(*recent, strict=True) if recent else [()] * len(Happened._fields)
+    columns: dict[str, Sequence[Any]] = dict(zip(Happened._fields, values, strict=True))
+    at = [(_MIDNIGHT + at * _MICROSECOND).isoformat(timespec="microseconds") for at in columns["at"]]
+    return columns | {"customer": [0] * len(recent), "at": at}

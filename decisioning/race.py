@@ -6,6 +6,7 @@ same numbers in the same order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,11 +51,23 @@ def race(scene: Scene, scores: dict[int, float], permitted: Offers) -> Drawn:
         rules.take(first)
         barred = rules.left & ~allowed
         if amount > 0 and barred:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                took = at + np.log1p(-np.exp(elapsed - at))
-                arrival |= {j: float(np.logaddexp(arrival[j], took)) for j in places(barred)}
+            _put_off(arrival, places(barred), _took(elapsed, at))
         elapsed = at
     return Drawn(tuple(slots), None)
+
+
+def _took(elapsed: float, at: float) -> float:
+    """Logarithm of the time between two slots, whose own logarithms these are."""
+    if elapsed == -_INF:
+        return at
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(at + np.log1p(-np.exp(elapsed - at)))
+
+
+def _put_off(arrival: dict[int, float], barred: Sequence[int], took: float) -> None:
+    """Let the offers that were barred from a slot come later by the time that it took."""
+    late = np.logaddexp([arrival[j] for j in barred], took)
+    arrival.update(zip(barred, late.tolist(), strict=True))
 
 
 def _chance(every: Floats, first: int, scores: dict[int, float], allowed: Offers, amount: float) -> float:

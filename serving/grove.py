@@ -36,10 +36,11 @@ class Planted:
     x: Floats  # of its calibration
     y: Floats
 
-    def probabilities(self, sums: Floats) -> list[float]:
+    def probabilities(self, sums: Floats) -> Floats:
         """Calibrated probabilities of the trees' sums."""
-        plain = [1.0 / (1.0 + exp(-value)) for value in sums.tolist()]  # NumPy's own exp differs in a last bit
-        return np.interp(plain, self.x, self.y).tolist()  # type: ignore[no-any-return]  # an array's list of floats
+        odds = np.array(list(map(exp, (-sums).tolist())))  # NumPy's own exp differs in a last bit
+        found: Floats = np.interp(1.0 / (1.0 + odds), self.x, self.y)
+        return found
 
 
 class Grove:
@@ -56,8 +57,8 @@ class Grove:
         tables = [part.table(len(self.trees), self.word) for part in (*numbers, *codes.values())]
         starts = starts_of(len(table) for table in tables).tolist()
         self._table = np.concatenate(tables)
-        self._numbers = [(part.cuts, start, start + len(part.cuts) + 1)
-                         for part, start in zip(numbers, starts, strict=False)]  # fmt: skip
+        self._cuts, self._starts = [part.cuts for part in numbers], starts[: len(numbers)]
+        self._missing = [start + len(cuts) + 1 for start, cuts in zip(self._starts, self._cuts, strict=True)]
         self._codes = [(name, {code: start + at for code, at in part.at.items()}, start)
                        for (name, part), start in zip(codes.items(), starts[len(numbers) :], strict=True)]  # fmt: skip
         self._pick = itemgetter(*self._names) if len(self._names) > 1 else None
@@ -80,8 +81,8 @@ class Grove:
         ]
 
     def _rows(self, facts: Mapping[str, Plain]) -> list[int]:
-        known = zip(self._values(facts), self._numbers, strict=True)
-        rows = [start + bisect_left(cuts, value) if value == value else none for value, (cuts, start, none) in known]
+        known = zip(self._values(facts), self._cuts, self._starts, self._missing, strict=True)
+        rows = [start + bisect_left(cuts, value) if value == value else none for value, cuts, start, none in known]
         rows += [places.get(facts.get(name), none) for name, places, none in self._codes]
         return rows
 
@@ -107,11 +108,11 @@ class Stand:
         self._tree_of = np.repeat(np.arange(len(kinds)), sizes)
         self._open = np.array([mask for masks, _ in kinds for mask in masks], dtype=grove.word)
         self._values = np.array([leaf for tree in grove.trees for leaf in tree.leaves])
-        self._first_leaf = starts_of(len(tree.leaves) for tree in grove.trees)[self._tree_of]
+        self._first_leaf = starts_of(len(tree.leaves) for tree in grove.trees)[self._tree_of].astype(np.int32)
         every = [[start + row for row in mine] for start, (_, mine) in zip(starts_of(sizes).tolist(), kinds, strict=True)]
         cuts = starts_of(n for n, _ in shapes).tolist()
-        self._places: list[Places] = [np.array(every[start : start + n], dtype=np.intp).reshape(n, r)
-                                      for start, (n, r) in zip(cuts, shapes, strict=True)]  # fmt: skip
+        self._places = [_distinct(np.array(every[start : start + n], dtype=np.intp).reshape(n, r))
+                        for start, (n, r) in zip(cuts, shapes, strict=True)]  # fmt: skip
 
     def score(self, facts: Mapping[str, Plain]) -> list[list[float]]:
         """Probabilities of one customer with every row of offers, model by model."""
@@ -119,9 +120,15 @@ class Stand:
         reached &= self._open
         values = self._values.take(lowest(reached) + self._first_leaf)
         return [
-            model.probabilities(added(values.take(places)))
-            for model, places in zip(self._grove.models, self._places, strict=True)
+            model.probabilities(added(values.take(places))).take(alike).tolist()
+            for model, (places, alike) in zip(self._grove.models, self._places, strict=True)
         ]
+
+
+def _distinct(places: Places) -> tuple[Places, Places]:
+    """The distinct columns of `places` (trees, r), and which of them each of the r is: offers may look alike."""
+    found, alike = np.unique(places, axis=1, return_inverse=True)
+    return np.ascontiguousarray(found), alike.reshape(-1)
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from decisioning.catalogue.hooks import Hook
 from decisioning.catalogue.offers import Offer
@@ -15,8 +15,7 @@ _CREDIT = "贷款"  # of the six categories of financial products (D01), the one
 _OUTCOME_DAYS = 30  # a hook alone has no product whose window counts
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(NamedTuple):
     """One text in both languages."""
 
     zh: str

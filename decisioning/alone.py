@@ -7,7 +7,7 @@ both ways and hold every decision equal. Night and large requests go through `de
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
@@ -19,6 +19,7 @@ from decisioning.catalogue.catalogue import Catalogue
 from decisioning.decision import Decision, ShadowSlot, Slot, Suppressed
 from decisioning.filters import ORDER
 from decisioning.grounds import DAYS_OF, Merits, grounds
+from decisioning.one_row import in_one_row
 from decisioning.policy import DecisionsPolicy
 from decisioning.race import Drawn, race
 from decisioning.shelf import Offers, Scene, Shelf, Tally, places
@@ -27,9 +28,17 @@ from decisioning.weighing import Weighed, Weighing
 from features.errors import BadRequest
 from features.vocabulary import Stage
 
-FILTERS: tuple[Callable[[Scene, Tally], None], ...] = tuple(
-    getattr(import_module(f"decisioning.filters.{name}"), f"{name}_alone") for name in ORDER
-)
+FilterAlone = Callable[[Scene, Tally], None]
+
+
+def _alone(name: str) -> FilterAlone:
+    """The twin of a filter, or the filter itself in arrays of one row where it has none."""
+    module = import_module(f"decisioning.filters.{name}")
+    found: FilterAlone | None = getattr(module, f"{name}_alone", None)
+    return in_one_row(name, getattr(module, name)) if found is None else found
+
+
+FILTERS = tuple(_alone(name) for name in ORDER)
 _HELD_OUT, _TOOL_ALONE = ("arms", "HOLDOUT"), ("applicability", "TOOL_ALONE")
 
 
@@ -50,15 +59,15 @@ class _Ranked:
 class Alone:
     """Decides one customer at a time under one catalogue and policy."""
 
-    def __init__(self, catalogue: Catalogue, policy: DecisionsPolicy) -> None:
-        self._shelf = Shelf.of(catalogue, policy)
+    def __init__(self, catalogue: Catalogue, policy: DecisionsPolicy, filters: Sequence[FilterAlone] = FILTERS) -> None:
+        self._shelf, self._filters = Shelf.of(catalogue, policy), filters
 
     def decide(self, case: Case) -> Decision:
         """The decision of one customer; raises BadRequest for an unknown channel."""
         catalogue, terms = self._shelf.catalogue, case.terms
         if terms.channel and terms.channel not in catalogue.channel_index:
             raise BadRequest("unknown channel", value=terms.channel, allowed=catalogue.channels)
-        return _decision(_ranked(_scene(case, self._shelf)))
+        return _decision(_ranked(_scene(case, self._shelf), self._filters))
 
 
 def _scene(case: Case, shelf: Shelf) -> Scene:
@@ -88,10 +97,10 @@ def _scene(case: Case, shelf: Shelf) -> Scene:
     )
 
 
-def _ranked(scene: Scene) -> _Ranked:
+def _ranked(scene: Scene, filters: Sequence[FilterAlone]) -> _Ranked:
     shelf, terms = scene.shelf, scene.case.terms
     tally = Tally(shelf, shelf.every & ~(shelf.care | scene.asked))
-    for apply in FILTERS:
+    for apply in filters:
         apply(scene, tally)
     weighing = Weighing.of(scene)
     if terms.channel:

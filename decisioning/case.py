@@ -125,7 +125,7 @@ class Case:
             "asked": terms.asked, "moment": terms.moment, "now": terms.now.isoformat(),
             "numbers": {name: facts[name] for name in numbers},
             "codes": {name: facts[name] for name in codes},
-            "dates": {name: day_text(facts[name]) for name in days},  # type: ignore[arg-type]  # by its kind
+            "dates": {name: day_text(facts[name]) for name in days},
             "recent": _columns(self.recent),
             "uplift_is_assumed": self.uplift_is_assumed, "uplift_share": self.uplift_share,
             "shadow_price": self.shadow_price,

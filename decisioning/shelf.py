@@ -196,7 +196,7 @@ class Tally:
     """What is left of the offers as the filters go over them, and why each of the others is out."""
 
     def __init__(self, shelf: Shelf, sales: Offers) -> None:
-        self.left = shelf.every
+        self.left = self._every = shelf.every
         self.out: list[tuple[tuple[str, str], Offers]] = []
         self.until: dict[int, int] = {}  # microseconds since 1970 at which an offer's reason lapses
         self._sales = sales
@@ -215,19 +215,24 @@ class Tally:
     def close(
         self, name: str, both: Sequence[tuple[str, Channels]], sales: Sequence[tuple[str, Channels]] = ()
     ) -> None:
-        """Close channels, each for its first code: of every offer, and then of sales; out go offers with none left."""
+        """Close channels, each for its first code: of every offer, and then of sales."""
+        every, mine = self._every, self._sales
+        self.shut(
+            [((name, code), k, every) for code, channels in both for k in places(channels)]
+            + [((name, code), k, mine) for code, channels in sales for k in places(channels)]
+        )
+
+    def shut(self, closings: Sequence[tuple[tuple[str, str], int, Offers]]) -> None:
+        """Close a channel of some offers, for a reason, one after the other; out go offers that have none left."""
+        if not closings:
+            return
         before = self._open.copy()
-        is_asked = False
-        for every, codes in ((True, both), (False, sales)):
-            for code, channels in codes:
-                is_asked = is_asked or channels != 0
-                for k in places(channels):
-                    shut = self._open[k] if every else self._open[k] & self._sales
-                    if shut:
-                        self._open[k] ^= shut
-                        self._closed[k].append(((name, code), shut))
-        if is_asked:
-            self._end(before)
+        for reason, k, offers in closings:
+            shut = self._open[k] & offers
+            if shut:
+                self._open[k] ^= shut
+                self._closed[k].append((reason, shut))
+        self._end(before)
 
     def _end(self, before: Sequence[Offers]) -> None:
         """Put out what no channel is open for any more, with the reason of the first that `before` still was."""

@@ -6,11 +6,13 @@ that a switch at noon does not draw anew; later decisions of the day name the fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Self
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -18,10 +20,10 @@ from decisioning.case import Case, Terms
 from decisioning.decide import decide
 from decisioning.decision import Decision
 from decisioning.inputs import Inputs
-from features.errors import MissingRelease, TiercelError
+from features.errors import MissingRelease, NotReady, TiercelError, UserMistake
+from features.online_rows import microseconds
 from features.policy import segments
 from serving.api.documents import DecisionRequest
-from features.online_rows import microseconds
 from serving.batches import Batch, BatchTerms, batches
 from serving.customer_reader import Facts
 from serving.errors import UnknownChannel, UnknownCustomer, UnknownOffer
@@ -31,7 +33,7 @@ from serving.ledger import DecisionRow, FirstDecision, Ledger, Moment
 from serving.moment import closed_channels, counted, moment_facts, recent_of, told_of, with_closed
 from serving.portraits import Known
 from serving.records import Kept, Plain, kept_of, new_decision_id, placements_of, written
-from serving.releases import current
+from serving.releases import DamagedRelease, current
 from serving.repeats import epoch_of, start_of
 from serving.settings import Clock, Settings, ledger_url, zone_of
 
@@ -76,10 +78,12 @@ class Desk:
 
     @classmethod
     def open(cls, settings: Settings, clock: Clock) -> Self:
-        """The desk of a home; it opens without a release too. Raises what opening the ledger raises."""
+        """The desk of a home; it opens without a release too.
+
+        Raises what opening the ledger raises, and BadPolicy where neither release nor policy names the bank's zone.
+        """
         home = settings.home.resolve()
-        zone = zone_of(segments(home / "policy" / "segments").view(clock.now().date()).bank.zone)
-        ledger = Ledger.open(ledger_url(settings), home, zone=zone, clock=clock.now)
+        ledger = Ledger.open(ledger_url(settings), home, zone=_zone(home, clock), clock=clock.now)
         clock.move_past(ledger.latest_at())
         return cls(home, clock, ledger)
 
@@ -106,7 +110,7 @@ class Desk:
             ground = Ground(release)
             ground.rulebook(ground.business_day(self.clock.now()))
         except TiercelError as error:
-            self._trouble = error
+            self._trouble = error if isinstance(error, NotReady) else _unfit(error)
             if self._ground is not None:
                 raise
             return
@@ -173,7 +177,7 @@ class Desk:
                 stale=row.is_stale,
             ),
         )
-        return _made(rules.alone.decide(case), case.to_json, asked, moment.first, pinned)
+        return _made(rules.alone.decide(case), case.to_json(), asked, moment.first, pinned)
 
     def _together(self, asked: DecisionRequest, customer_ids: Sequence[str]) -> Decided:
         """Many customers in a few passes over arrays."""
@@ -192,7 +196,7 @@ class Desk:
             inputs = _inputs(ids, batch, asked, pinned)
             for decision, plain in zip(decide(inputs, rules.catalogue, rules.policy), inputs.each_json(), strict=True):
                 first = firsts.get(decision.customer_id)
-                found[decision.customer_id] = _made(decision, lambda plain=plain: plain, asked, first, pinned)
+                found[decision.customer_id] = _made(decision, plain, asked, first, pinned)
         return _answered(customer_ids, found)
 
     def _pinned(self) -> _Pinned:
@@ -230,6 +234,20 @@ class Desk:
         return facts
 
 
+def _zone(home: Path, clock: Clock) -> ZoneInfo:
+    """The bank's zone: that of the release, since a policy that is being drafted must not move a running server."""
+    with suppress(NotReady, UserMistake, OSError):
+        release = current(home)
+        return zone_of(release.segments().view(release.as_of).bank.zone)
+    return zone_of(segments(home / "policy" / "segments").view(clock.now().date()).bank.zone)
+
+
+def _unfit(error: TiercelError) -> DamagedRelease:
+    told = DamagedRelease(f"the release cannot be served: {error}", todo="roll back, or cut another")
+    told.__cause__ = error
+    return told
+
+
 def _inputs(ids: tuple[str, ...], batch: Batch, asked: DecisionRequest, pinned: _Pinned) -> Inputs:
     ground, scorer = pinned.ground, pinned.rules.scorer
     scores = scorer.score(batch.facts, len(ids), asked.channel)
@@ -258,7 +276,7 @@ def _inputs(ids: tuple[str, ...], batch: Batch, asked: DecisionRequest, pinned: 
 
 def _made(
     decision: Decision,
-    inputs: Callable[[], Plain],
+    inputs: Plain,
     asked: DecisionRequest,
     first: FirstDecision | None,
     pinned: _Pinned,
@@ -268,7 +286,7 @@ def _made(
     if asked.dry_run:
         return kept_of(decision, None, repeat_of), None
     one = kept_of(decision, new_decision_id(pinned.now), repeat_of)
-    return one, _row(one, asked.channel, written(inputs()), pinned.ground, pinned.rules)
+    return one, _row(one, asked.channel, written(inputs), pinned.ground, pinned.rules)
 
 
 def _answered(customer_ids: Sequence[str], found: Mapping[str, _Made]) -> Decided:

@@ -54,7 +54,8 @@ class Grove:
         self._names = [name for name, column in columns.items() if column.kind is not Kind.CODE]
         numbers = [_Number.of(columns[name]) for name in self._names]
         codes = {name: _Code.of(column) for name, column in columns.items() if column.kind is Kind.CODE}
-        tables = [part.table(len(self.trees), self.word) for part in (*numbers, *codes.values())]
+        parts: list[_Number | _Code] = [*numbers, *codes.values()]
+        tables = [part.table(len(self.trees), self.word) for part in parts]
         starts = starts_of(len(table) for table in tables).tolist()
         self._table = np.concatenate(tables)
         self._cuts, self._starts = [part.cuts for part in numbers], starts[: len(numbers)]
@@ -109,7 +110,9 @@ class Stand:
         self._open = np.array([mask for masks, _ in kinds for mask in masks], dtype=grove.word)
         self._values = np.array([leaf for tree in grove.trees for leaf in tree.leaves])
         self._first_leaf = starts_of(len(tree.leaves) for tree in grove.trees)[self._tree_of].astype(np.int32)
-        every = [[start + row for row in mine] for start, (_, mine) in zip(starts_of(sizes).tolist(), kinds, strict=True)]
+        every = [
+            [start + row for row in mine] for start, (_, mine) in zip(starts_of(sizes).tolist(), kinds, strict=True)
+        ]
         cuts = starts_of(n for n, _ in shapes).tolist()
         self._places = [_distinct(np.array(every[start : start + n], dtype=np.intp).reshape(n, r))
                         for start, (n, r) in zip(cuts, shapes, strict=True)]  # fmt: skip
@@ -133,7 +136,7 @@ def _distinct(places: Places) -> tuple[Places, Places]:
 
 @dataclass(slots=True)
 class _Column:
-    """A column of the customer and all that is asked of it: splits by the number of their tree, and each one's codes."""
+    """A column of the customer and all that is asked of it: each split with its tree's number and its codes' places."""
 
     kind: Kind
     splits: list[tuple[int, Split, Mapping[str, int]]]

@@ -23,7 +23,7 @@ _NAN = float("nan")
 _DAY_US = 86_400_000_000
 _SALES_US, _OUTCOMES_US = 30 * _DAY_US, 90 * _DAY_US
 _CONTACTS = (("n_contacts_7d", 7 * _DAY_US), ("n_contacts_30d", 30 * _DAY_US), ("n_contacts_90d", 90 * _DAY_US))
-_OF_OUTCOME = {Outcome.CONVERTED: "n_conversions_90d", Outcome.REFUSED: "n_refusals_90d"}
+_OF_OUTCOME: Mapping[str | None, str] = {Outcome.CONVERTED: "n_conversions_90d", Outcome.REFUSED: "n_refusals_90d"}
 _SPANS = ("opened_share_90d", "days_since_contact", "days_since_conversion")
 _SILENCE = {column.name: _NAN if column.name in _SPANS else 0.0 for column in RECENT}  # to whom nothing happened
 

@@ -2,7 +2,7 @@
 
 To hand rows to the writer's thread and to be woken by it takes longer than SQLite takes to write and sync them on a
 disk with a protected cache. It is the same transaction with the same promise: written once this returns. Who does not
-get the write lock at once, or met a slow disk a moment ago, is sent to the queue: an event loop must not wait.
+get the write lock at once, or meets a slow disk, is sent to the queue: an event loop must not wait.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from serving.ledger.recording import Recorder
 from serving.ledger.rows import DecisionRow
 from serving.ledger.writer import Unconfirmed
 
-SLOW_SECONDS = 0.005  # a sync that holds up every other request for longer is not for the event loop
+SLOW_SECONDS = 0.005  # syncs that hold up every other request for longer, on average, are not for the event loop
 PAUSE_SECONDS = 1.0  # for which the queue then does the writing
+_OF_LAST = 0.1  # what the last one counts in the average: a single slow one changes nothing
 
 
 class AtOnce:
@@ -32,6 +33,7 @@ class AtOnce:
         self._is_file = writer.dialect.name == "sqlite"
         self._connection: Any = None
         self._not_before = 0.0
+        self._usual = 0.0  # seconds
 
     def record(self, rows: Sequence[DecisionRow]) -> bool:
         """Whether all of `rows` are on the disk; where they are not, nothing is. Raises Unconfirmed."""
@@ -49,9 +51,14 @@ class AtOnce:
             statements.exec_driver_sql("ROLLBACK")
             return False
         self._commit(statements)
-        if time.monotonic() - began > SLOW_SECONDS:
-            self._not_before = time.monotonic() + PAUSE_SECONDS
+        self._note(began, time.monotonic())
         return True
+
+    def _note(self, began: float, ended: float) -> None:
+        """Leave the writing to the queue for a while once writes usually take long."""
+        self._usual += _OF_LAST * (ended - began - self._usual)
+        if self._usual > SLOW_SECONDS:
+            self._not_before, self._usual = ended + PAUSE_SECONDS, 0.0
 
     def close(self) -> None:
         if self._connection is not None:

@@ -91,8 +91,16 @@ class MomentReader:
         first = min(firsts, key=_BY_PLACE) if firsts else None
         return MomentOfOne(
             [
-                Happening(KINDS[kind], when, *told, opened if opened != NEVER and opened < at else None)
-                for _, kind, when, *told, opened, _ in happened
+                Happening(
+                    KINDS[kind],
+                    when,
+                    offer,
+                    channel,
+                    purpose,
+                    outcome,
+                    opened_at if opened_at != NEVER and opened_at < at else None,
+                )
+                for _, kind, when, offer, channel, purpose, outcome, opened_at, _ in happened
             ],
             frozenset([row[4] for row in rows if row[1] == _CLOSED]),
             None if first is None else FirstDecision(first[3], first[4], instant(first[2])),

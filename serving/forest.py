@@ -214,15 +214,22 @@ def _answers(split: Split) -> list[bool]:
 
 def kinds_of(tree: Tree, known: Mapping[int, int], right: Matrix, word: Any) -> tuple[list[int], list[int]]:
     """The distinct sets of leaves that the offers' columns leave open, and which one each offer row has."""
-    mine = [split for split in tree.splits if split.feature in known]
+    mine = [(known[split.feature], split) for split in tree.splits if split.feature in known]
+    looked_at = list(dict.fromkeys(column for column, _ in mine))
+    every = every_leaf(word)
     kinds: dict[int, int] = {}
+    told: dict[tuple[float, ...], int] = {}
     rows = []
-    for row in right.tolist():
-        open_ = every_leaf(word)
-        for split in mine:
-            if not split.goes_left(row[known[split.feature]]):
-                open_ &= ~split.left_leaves
-        rows.append(kinds.setdefault(open_, len(kinds)))
+    for row in right[:, looked_at].tolist():
+        seen = tuple(row)  # most offers look like others to a tree
+        if seen not in told:
+            values = dict(zip(looked_at, row, strict=True))
+            open_ = every
+            for column, split in mine:
+                if not split.goes_left(values[column]):
+                    open_ &= ~split.left_leaves
+            told[seen] = kinds.setdefault(open_, len(kinds))
+        rows.append(told[seen])
     return list(kinds), rows
 
 

@@ -93,6 +93,8 @@ class Ground:
         catalogue = catalogue_of(policy, self.segments)
         costs = {name: Decimal(str(channel.unit_cost_amount)) for name, channel in policy.channels.items()}
         scorer = Scorer.of(self.champions, catalogue, policy)
+        for channel in catalogue.channels:
+            scorer.lay_out(channel)
         return Rulebook(policy, catalogue, scorer, Alone(catalogue, policy), costs)
 
 

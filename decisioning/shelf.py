@@ -75,7 +75,7 @@ class Asked:
     """The rules of the policy by what they are asked for, and which offers each decides."""
 
     rules: RulesAlone
-    gates: tuple[tuple[Verdict, Offers], ...]  # each distinct gate with its offers
+    gates: tuple[tuple[Known, Known, Offers], ...]  # what says that a gate holds, that it fails; and its offers
     channels: tuple[Verdict, ...]
     exclusions: tuple[Verdict, ...]
     overlays: tuple[Verdict, ...]
@@ -94,7 +94,8 @@ class Asked:
         offers: dict[Verdict, Offers] = {}
         for j, verdict in enumerate(gates):
             offers[verdict] = offers.get(verdict, 0) | 1 << j
-        return cls(rules, tuple(offers.items()), *(tuple(part) for part in others))
+        asked = tuple((verdict.yes, verdict.no, mine) for verdict, mine in offers.items() if verdict.no)
+        return cls(rules, asked, *(tuple(part) for part in others))
 
 
 @dataclass(frozen=True, slots=True)

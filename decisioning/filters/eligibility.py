@@ -62,9 +62,10 @@ def eligibility_alone(scene: Scene, tally: Tally) -> None:
     """The same for one customer."""
     shelf, case, figures = scene.shelf, scene.case, scene.shelf.policy.arbitration
     unknown = refused = 0
-    for verdict, offers in shelf.asked.gates:
-        if not verdict.holds(scene.known):
-            if verdict.fails(scene.known):
+    known = scene.known
+    for yes, no, offers in shelf.asked.gates:
+        if not known & yes:
+            if known & no:
                 refused |= offers
             else:
                 unknown |= offers

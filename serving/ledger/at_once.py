@@ -20,7 +20,7 @@ from serving.ledger.recording import Recorder
 from serving.ledger.rows import DecisionRow
 from serving.ledger.writer import Unconfirmed
 
-SLOW_SECONDS = 0.005  # syncs that hold up every other request for longer, on average, are not for the event loop
+SLOW_SECONDS = 0.002  # syncs that hold up every other request for longer, on average, are not for the event loop
 PAUSE_SECONDS = 1.0  # for which the queue then does the writing
 _OF_LAST = 0.1  # what the last one counts in the average: a single slow one changes nothing
 

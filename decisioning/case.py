@@ -1,7 +1,7 @@
 """The inputs of one customer as plain values: what `Inputs` says in arrays of one row.
 
 A request decides one customer, and an array of one row costs a hundred times what a number does. Numbers and flags are
-floats with NaN, codes and sets text or None, dates days since 1970 or None.
+floats with NaN, codes and sets text or None, dates days since 1970 or NO_DAY.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decisioning.inputs import ConsentBasis, Inputs, day_text
+from decisioning.rules_alone import NO_DAY, Plain
 from features.errors import BadRequest
 
-Plain = float | str | int | None
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_NAT = int(np.iinfo(np.int64).min)
+_MIDNIGHT = datetime(1970, 1, 1)  # without a zone, as NumPy writes instants
 _NAN = float("nan")
 
 
@@ -83,6 +83,11 @@ class Case:
         value = self.facts.get(name)
         return value if isinstance(value, str) else None
 
+    def has_day(self, name: str) -> bool:
+        """Whether a date is known."""
+        value = self.facts.get(name)
+        return isinstance(value, int) and value != NO_DAY
+
     @classmethod
     def of(cls, inputs: Inputs) -> Self:
         """The case of the only customer of `inputs`."""
@@ -106,29 +111,38 @@ class Case:
 
     def to_json(self) -> dict[str, Any]:
         """What `Inputs.from_json` reads back; a number that is missing stays NaN, which the writer makes null."""
-        numbers: dict[str, Plain] = {}
-        codes: dict[str, Plain] = {}
-        dates: dict[str, str | None] = {}
-        for name, value in self.facts.items():
-            if type(value) is float:
-                numbers[name] = value
-            elif type(value) is int:
-                dates[name] = day_text(value)
-            else:
-                codes[name] = value
+        facts = self.facts
+        columns = tuple(facts)
+        parts = _PARTED.get(columns)
+        if parts is None:
+            parts = _PARTED[columns] = _parted(facts)
+        numbers, codes, days = parts
         terms = self.terms
         return {
             "channel": terms.channel, "limit": terms.limit, "zone": terms.zone, "consent_basis": terms.consent_basis,
             "release_id": terms.release_id, "epoch": terms.epoch, "prices_version": terms.prices_version,
             "degraded": terms.degraded, "stale": terms.stale, "customer_ids": [self.customer_id],
             "asked": terms.asked, "moment": terms.moment, "now": terms.now.isoformat(),
-            "numbers": numbers, "codes": codes, "dates": dates,
+            "numbers": {name: facts[name] for name in numbers},
+            "codes": {name: facts[name] for name in codes},
+            "dates": {name: day_text(facts[name]) for name in days},
             "recent": _columns(self.recent),
             "uplift_is_assumed": self.uplift_is_assumed, "uplift_share": self.uplift_share,
             "shadow_price": self.shadow_price,
             "p": None if self.p is None else [self.p],
             "p_channel": None if self.p_channel is None else [self.p_channel],
         }  # fmt: skip
+
+
+_Columns = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+_PARTED: dict[tuple[str, ...], _Columns] = {}
+
+
+def _parted(facts: Mapping[str, Plain]) -> _Columns:
+    """The names of numbers, of codes and of dates; the same for all customers of a release."""
+    numbers = tuple(name for name, value in facts.items() if isinstance(value, float))
+    days = tuple(name for name, value in facts.items() if isinstance(value, int))
+    return numbers, tuple(name for name in facts if name not in {*numbers, *days}), days
 
 
 def plain_of(facts: Mapping[str, NDArray[Any]]) -> dict[str, Plain]:
@@ -148,19 +162,14 @@ def instant(microseconds: int) -> datetime:
 
 def _plain(values: NDArray[Any]) -> Plain:
     if values.dtype.kind == "M":
-        day = int(values.astype("datetime64[D]").view(np.int64)[0])
-        return None if day == _NAT else day
+        return int(values.astype("datetime64[D]").view(np.int64)[0])
     value = values.tolist()[0]
     return value if values.dtype == object else float(value)
 
 
-def _columns(recent: Sequence[Happened]) -> dict[str, list[Any]]:
+def _columns(recent: Sequence[Happened]) -> dict[str, Sequence[Any]]:
     """Rows as `Recent.to_json` writes them."""
-    return {
-        "customer": [0] * len(recent),
-        "at": [instant(row.at).replace(tzinfo=None).isoformat(timespec="microseconds") for row in recent],
-        **{
-            name: [getattr(row, name) for row in recent]
-            for name in ("kind", "offer_id", "channel", "purpose", "outcome")
-        },
-    }
+    values = zip(*recent, strict=True) if recent else [()] * len(Happened._fields)
+    columns: dict[str, Sequence[Any]] = dict(zip(Happened._fields, values, strict=True))
+    at = [(_MIDNIGHT + at * _MICROSECOND).isoformat(timespec="microseconds") for at in columns["at"]]
+    return columns | {"customer": [0] * len(recent), "at": at}

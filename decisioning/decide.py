@@ -10,22 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decisioning.arbitration import Components, components
-from decisioning.arms import HOLDOUT, TREAT, holdout, without_sales
+from decisioning.arms import holdout, without_sales
 from decisioning.candidates import HELD_OUT, NO_REASON, TOOL_ALONE, Candidates, candidates
 from decisioning.catalogue.catalogue import Bools, Catalogue, Floats
-from decisioning.decision import Arm, Decision, Parts, ShadowSlot, Slot, Suppressed
+from decisioning.decision import Decision, Parts, ShadowSlot, Slot, Suppressed
 from decisioning.exploration import NOTHING, Draw, draw, gumbel
-from decisioning.grounds import Best, grounds
+from decisioning.grounds import DAYS_OF, Merits, grounds, third_largest
 from decisioning.inputs import Inputs
-from decisioning.matrix import Context, context
-from decisioning.playbooks import Playbook
+from decisioning.matrix import NO_OVERLAY, Context, context
 from decisioning.policy import DecisionsPolicy
 from decisioning.situation import Situation
+from decisioning.slots import ARMS, left_out, marks, slot_of
 from decisioning.verdicts import Instants
 from features.errors import BadRequest
-
-_ARMS = {True: Arm(HOLDOUT, holdout=True), False: Arm(TREAT, holdout=False)}
-_OF_CONSENT = {"none": "CONSENT_NOT_KEPT", "bank_attests": "CONSENT_ATTESTED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,9 @@ class _Ranked:
     is_held_out: Bools
     reason: NDArray[np.int16]
     permitted: Bools
-    best: Best
+    gain: Floats
+    least_p: Floats  # (n,): what an offer needs to be among the customer's likeliest, and most worthwhile
+    least_gain: Floats
     drawn: Draw
     shadow: Draw | None
 
@@ -57,7 +56,7 @@ def decide(inputs: Inputs, catalogue: Catalogue, policy: DecisionsPolicy) -> lis
     if inputs.n == 0:
         return []
     ranked = _rank(Situation.of(inputs, catalogue), catalogue, policy)
-    without_end = [_left_out(catalogue, *pair) for pair in ranked.found.reasons]
+    without_end = [left_out(catalogue, *pair) for pair in ranked.found.reasons]
     return [_decision(ranked, i, without_end) for i in range(inputs.n)]
 
 
@@ -75,9 +74,10 @@ def _rank(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy) -
     shadow = None
     if np.count_nonzero(is_held_out):
         shadow = _drawn(score, in_channel == NO_REASON, noise, situation, catalogue, policy)
+    gain = parts.uplift * parts.value
     return _Ranked(
-        situation, catalogue, policy, found, weights, parts, score, is_held_out, reason, permitted,
-        Best.of(parts, permitted), drawn, shadow,
+        situation, catalogue, policy, found, weights, parts, score, is_held_out, reason, permitted, gain,
+        third_largest(parts.p, permitted), third_largest(gain, permitted), drawn, shadow,
     )  # fmt: skip
 
 
@@ -142,11 +142,16 @@ def _decision(ranked: _Ranked, i: int, without_end: Sequence[Sequence[Suppressed
         benefits=ranked.catalogue.benefits.get(tier, ()),
         release_id=inputs.release_id,
         prices_version=inputs.prices_version,
-        arm=_ARMS[bool(ranked.is_held_out[i])],
+        arm=ARMS[bool(ranked.is_held_out[i])],
         offers=offers,
         no_action=None if offers else _why_nothing(ranked, i),
         end_propensity=None if np.isnan(end) else end,
-        marks=tuple(_marks(situation, i)),
+        marks=marks(
+            inputs.consent_basis,
+            is_class_assumed=bool(situation.is_class_assumed[i]),
+            is_stage_assumed=bool(situation.is_stage_assumed[i]),
+            is_generic=bool(situation.is_generic[i]),
+        ),
         degraded=inputs.degraded,
         stale=inputs.stale,
         fallback=inputs.p is None,
@@ -163,31 +168,38 @@ def _slots(ranked: _Ranked, i: int) -> list[Slot]:
 
 def _slot(ranked: _Ranked, i: int, j: int, rank: int, propensity: float) -> Slot:
     catalogue, inputs = ranked.catalogue, ranked.situation.inputs
-    card, channel = catalogue.cards[j], _channel(ranked, i, j)
-    expires = timedelta(days=ranked.policy.arbitration.offer_expires_days)
-    return Slot(
-        rank=rank,
-        offer_id=card.offer_id,
-        product_id=card.product_id,
-        hook_id=card.hook_id,
-        treatment_id=catalogue.treatment_id(j, channel),
-        channel=catalogue.channels[channel],
-        name=card.name,
+    return slot_of(
+        rank,
+        j,
+        _channel(ranked, i, j),
+        catalogue=catalogue,
         score=float(ranked.score[i, j]),
-        components=_parts(ranked.parts, i, j),
+        parts=_parts(ranked.parts, i, j),
         p_channel=_p_channel(inputs, i, j),
         propensity=propensity,
-        reasons=grounds(
-            i,
-            j,
-            situation=ranked.situation,
-            catalogue=catalogue,
-            context=ranked.context,
-            parts=ranked.parts,
-            best=ranked.best,
-        ),
-        playbook=Playbook.of(card, catalogue.modes[channel]),
-        expires_at=inputs.now + expires,
+        reasons=grounds(_merits(ranked, i, j)),
+        expires_at=inputs.now + timedelta(days=ranked.policy.arbitration.offer_expires_days),
+    )
+
+
+def _merits(ranked: _Ranked, i: int, j: int) -> Merits:
+    situation, catalogue, context = ranked.situation, ranked.catalogue, ranked.context
+    overlay_id = None if context.overlay[i, j] == NO_OVERLAY else catalogue.overlay_ids[context.overlay[i, j]]
+    days = DAYS_OF.get(overlay_id or "")
+    is_listed = context.is_listed[i, j]
+    return Merits(
+        is_asked=bool(situation.is_asked[j]),
+        is_service=bool(catalogue.is_service[j]),
+        is_moment=catalogue.cards[j].offer_id in situation.inputs.moment,
+        overlay=overlay_id,
+        overlay_days=float(situation.inputs.numbers(days)[i]) if days else float("nan"),
+        goal=catalogue.goals[situation.classes[i], situation.stages[i]] if is_listed else None,
+        is_secondary=bool(context.is_secondary[i, j]),
+        is_likely=bool(ranked.parts.p[i, j] >= ranked.least_p[i]),
+        is_worthwhile=bool(ranked.gain[i, j] >= ranked.least_gain[i]),
+        has_risk=bool(catalogue.risk_level[j]),
+        is_generic=bool(situation.is_generic[i]),
+        is_prior=bool(ranked.parts.is_prior[i, j]),
     )
 
 
@@ -225,16 +237,6 @@ def _why_nothing(ranked: _Ranked, i: int) -> str:
     return "HOLDOUT" if (ranked.reason[i] == HELD_OUT).any() else "NO_CANDIDATE"
 
 
-def _marks(situation: Situation, i: int) -> list[str]:
-    marks = {
-        "CLASS_ASSUMED": situation.is_class_assumed[i],
-        "STAGE_ASSUMED": situation.is_stage_assumed[i],
-        "GENERIC_ORDER": situation.is_generic[i],
-    }
-    consent = _OF_CONSENT.get(situation.inputs.consent_basis)
-    return [*(code for code, holds in marks.items() if holds), *([consent] if consent else [])]
-
-
 def _suppressed(ranked: _Ranked, i: int, without_end: Sequence[Sequence[Suppressed]]) -> tuple[Suppressed, ...]:
     """The offers that are out, in order of their id; those without an end are shared between customers."""
     reasons = ranked.reason[i].tolist()
@@ -252,15 +254,6 @@ def _ends(until: Instants) -> dict[int, datetime]:
     """When each offer's reason lapses, for those of which it is known."""
     places = np.flatnonzero(until == until).tolist()  # NaT alone differs from itself
     return {j: until[j].item().replace(tzinfo=UTC) for j in places}
-
-
-def _left_out(catalogue: Catalogue, name: str, code: str) -> tuple[Suppressed, ...]:
-    """Every offer as it stands when it is out for this reason, without an end; made once a catalogue."""
-    found = catalogue.left_out.get((name, code))
-    if found is None:
-        found = tuple(Suppressed(card.offer_id, name, code, None) for card in catalogue.cards)
-        catalogue.left_out[name, code] = found
-    return found
 
 
 def _shadow(ranked: _Ranked, i: int) -> list[ShadowSlot]:

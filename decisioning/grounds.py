@@ -2,98 +2,87 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
-from decisioning.arbitration import Components
-from decisioning.catalogue.catalogue import Bools, Catalogue, Floats
-from decisioning.matrix import NO_OVERLAY, Context
+from decisioning.catalogue.cards import Words
+from decisioning.catalogue.catalogue import Bools, Floats
 from decisioning.reasons import OVERLAY, Facts, Reason
-from decisioning.situation import Situation
 
-_N_AMONG_BEST = 3
-_DAYS_OF = {
+DAYS_OF = {
     "MATURITY": "days_to_maturity", "LOAN_END": "days_to_loan_end", "PAYDAY": "days_since_salary",
 }  # fmt: skip
+_N_AMONG_BEST = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Best:
-    """What makes an offer one of a customer's best: the third largest p and gain (τ·V) of his candidates, (n,) each."""
+class Merits(NamedTuple):
+    """What speaks for one offer and one customer; `overlay_days` is NaN for an overlay that counts none.
 
-    p: Floats
-    gain: Floats  # (n, m), of every offer
-    least_gain: Floats
+    `goal` is that of the customer's own cell where it lists the offer. `is_likely` and `is_worthwhile`: among the best
+    of the customer's candidates by response probability and by gain (τ·V).
+    """
 
-    @classmethod
-    def of(cls, parts: Components, permitted: Bools) -> Best:
-        gain = parts.uplift * parts.value
-        return cls(_third(parts.p, permitted), gain, _third(gain, permitted))
-
-
-def grounds(
-    i: int,
-    j: int,
-    *,
-    situation: Situation,
-    catalogue: Catalogue,
-    context: Context,
-    parts: Components,
-    best: Best,
-) -> tuple[Reason, ...]:
-    """The reasons of offer j for customer i: request, service, moment, overlay, cell, likelihood, worth, risk."""
-    found = [
-        *_occasion(i, j, situation, catalogue, context),
-        *_strength(i, j, parts, best),
-        Reason("RISK_FITS" if catalogue.risk_level[j] else "NO_RISK"),
-    ]
-    if situation.is_generic[i]:
-        found.append(Reason("GENERIC_ORDER"))
-    elif parts.is_prior[i, j]:
-        found.append(Reason("NO_MODEL"))
-    return tuple(found)
+    is_asked: bool
+    is_service: bool
+    is_moment: bool
+    overlay: str | None
+    overlay_days: float
+    goal: Words | None
+    is_secondary: bool
+    is_likely: bool
+    is_worthwhile: bool
+    has_risk: bool
+    is_generic: bool
+    is_prior: bool
 
 
-def _occasion(i: int, j: int, situation: Situation, catalogue: Catalogue, context: Context) -> list[Reason]:
-    found = []
-    if situation.is_asked[j]:
-        found.append(Reason("ASKED"))
-    if catalogue.is_service[j]:
-        found.append(Reason("SERVICE_DUE"))
-    if catalogue.cards[j].offer_id in situation.inputs.moment:
-        found.append(Reason("MOMENT"))
-    if context.overlay[i, j] != NO_OVERLAY:
-        found.append(_overlay(i, catalogue.overlay_ids[context.overlay[i, j]], situation))
-    if not catalogue.is_service[j] and not situation.is_generic[i]:
-        if context.is_listed[i, j]:
-            goal = catalogue.goals[situation.classes[i], situation.stages[i]]
-            found.append(Reason("CELL_LISTED", zh=(("goal", goal.zh),), en=(("goal", goal.en),)))
-        elif context.is_secondary[i, j]:
-            found.append(Reason("CELL_SECONDARY"))
-    return found
+def grounds(merits: Merits) -> tuple[Reason, ...]:
+    """The reasons of an offer: request, service, moment, overlay, cell, likelihood, worth, risk.
+
+    >>> rest = (None, float("nan"), None, False, False, True, False, False, False)
+    >>> [reason.code for reason in grounds(Merits(True, False, False, *rest))]
+    ['ASKED', 'HIGH_GAIN', 'NO_RISK']
+    """
+    days = f"{merits.overlay_days:.0f}" if merits.overlay_days == merits.overlay_days else None
+    return _reasons(merits._replace(overlay_days=0.0), days)
 
 
-def _overlay(i: int, overlay_id: str, situation: Situation) -> Reason:
-    name = _DAYS_OF.get(overlay_id)
-    days = situation.inputs.numbers(name)[i] if name else np.nan
-    given: Facts = () if np.isnan(days) else (("days", f"{days:.0f}"),)
-    return Reason(f"{OVERLAY}{overlay_id}", zh=given, en=given)
-
-
-def _strength(i: int, j: int, parts: Components, best: Best) -> list[Reason]:
-    """Whether the offer is among the customer's likeliest and most worthwhile candidates."""
-    found = []
-    if not parts.is_prior[i, j] and parts.p[i, j] >= best.p[i]:
-        found.append(Reason("HIGH_P"))
-    if best.gain[i, j] >= best.least_gain[i]:
-        found.append(Reason("HIGH_GAIN"))
-    return found
-
-
-def _third(figures: Floats, permitted: Bools) -> Floats:
+def third_largest(figures: Floats, permitted: Bools) -> Floats:
     """The third largest figure among each customer's candidates, (n,); at or above it fewer than three are larger."""
     place = max(figures.shape[1] - _N_AMONG_BEST, 0)
     among = np.where(permitted, figures, -np.inf)
     among.partition(place, axis=1)
     return among[:, place]
+
+
+@lru_cache(maxsize=1 << 14)
+def _reasons(merits: Merits, days: str | None) -> tuple[Reason, ...]:
+    """Written once: most customers are given the same few."""
+    found = [Reason(code) for code, holds in _occasions(merits) if holds]
+    if merits.overlay is not None:
+        given: Facts = () if days is None else (("days", days),)
+        found.append(Reason(f"{OVERLAY}{merits.overlay}", zh=given, en=given))
+    if not merits.is_service and not merits.is_generic:
+        if merits.goal is not None:
+            found.append(Reason("CELL_LISTED", zh=(("goal", merits.goal.zh),), en=(("goal", merits.goal.en),)))
+        elif merits.is_secondary:
+            found.append(Reason("CELL_SECONDARY"))
+    found += [Reason(code) for code, holds in _strengths(merits) if holds]
+    return tuple(found)
+
+
+def _occasions(merits: Merits) -> list[tuple[str, bool]]:
+    return [("ASKED", merits.is_asked), ("SERVICE_DUE", merits.is_service), ("MOMENT", merits.is_moment)]
+
+
+def _strengths(merits: Merits) -> list[tuple[str, bool]]:
+    return [
+        ("HIGH_P", merits.is_likely and not merits.is_prior),
+        ("HIGH_GAIN", merits.is_worthwhile),
+        ("RISK_FITS", merits.has_risk),
+        ("NO_RISK", not merits.has_risk),
+        ("GENERIC_ORDER", merits.is_generic),
+        ("NO_MODEL", merits.is_prior and not merits.is_generic),
+    ]

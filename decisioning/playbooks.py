@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from decisioning.catalogue.cards import OfferCard, Words
 from decisioning.reasons import Reason, sentence_of
@@ -13,8 +12,7 @@ _N_WHY = 2
 _NEXT_STEP = {"in_session": "NEXT_IN_SESSION", "outbound": "NEXT_OUTBOUND", "face_to_face": "NEXT_FACE_TO_FACE"}
 
 
-@dataclass(frozen=True, slots=True)
-class Playbook:
+class Playbook(NamedTuple):
     """How to bring one offer to one customer; objections and next step are codes, `template` the hook's first step."""
 
     talk_track: Words

@@ -6,17 +6,16 @@ No sentence carries an amount: the list is also read on networks where customers
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from decisioning.catalogue.cards import Words
 
 Facts = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):  # hashed at each slot, which a tuple does in a tenth of the time of a dataclass
     """A code with what its sentence says of this customer: pairs of placeholder and text in both languages."""
 
     code: str

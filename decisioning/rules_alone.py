@@ -1,13 +1,13 @@
 """All rules of the policy asked of one customer, without arrays: what `Rules` answers, for a request's single customer.
 
 Arrays of one row cost as much as arrays of a hundred. Here the comparisons of a column are one look-up, and what is
-known so far is two integers: a bit for everything that holds, and a bit for everything that is known not to. Tests
-hold each answer equal to `Rules.answers`.
+known so far is one integer with two bits for everything that is asked: that it holds, and that it is known not to.
+Tests hold each answer equal to `Rules.answers`.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -18,41 +18,25 @@ from typing import Any
 from decisioning.rules import OPERATORS, Group, Leaf, Literal, groups_of, is_number, leaves_of, normal, op_of
 from features.predicates import Compare, Contains, IsMissing, OneOf, Predicate
 
-Known = tuple[int, int]  # bits of what holds, bits of what is known not to hold
-Plain = float | str | int | None  # a number or flag (NaN: missing), a code or set, a day since 1970
-_NOTHING: Known = (0, 0)
+Known = int  # of each thing asked the bit that it holds, and the one above it that it is known not to
+Plain = float | str | int | None  # a number or flag (NaN: missing), a code or set (None), a day since 1970 (NO_DAY)
+NO_DAY = -(1 << 63)  # how NumPy writes "not a day"
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _MOST_TOLD = 4096  # values of a column whose answers are remembered
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Where the answer to one rule stands: a bit, and whether the rule denies it; bit 0 always holds."""
+    """The answer to one rule: the bits of which each says that it holds, and that it fails."""
 
-    bit: int
-    is_denied: bool
+    yes: int
+    no: int
 
     def holds(self, known: Known) -> bool:
-        return bool(known[self.is_denied] & self.bit)
+        return known & self.yes != 0
 
     def fails(self, known: Known) -> bool:
-        return bool(known[not self.is_denied] & self.bit)
-
-
-@dataclass(frozen=True, slots=True)
-class _Numbers:
-    """The comparisons of one number column: what each cut, and each stretch between cuts, answers."""
-
-    column: str
-    cuts: list[float]
-    at: list[Known]
-    between: list[Known]
-
-    def of(self, value: Any) -> Known:
-        if value is None or value != value:
-            return _NOTHING
-        place = bisect_left(self.cuts, value)
-        return self.at[place] if place < len(self.cuts) and self.cuts[place] == value else self.between[place]
+        return known & self.no != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +48,7 @@ class _Others:
     told: dict[Any, Known]
 
     def of(self, value: Any) -> Known:
-        if value != value:  # a number that is missing, of which one may ask whether it is
+        if value != value or value == NO_DAY:  # a missing number may be asked for too: whether it is missing
             value = None
         found = self.told.get(value)
         if found is None:
@@ -76,12 +60,12 @@ class _Others:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """All or any of its parts: bits that are asked as they are, and bits that are asked denied."""
+    """All or any of its parts: bits of which each says that a part holds, or that it fails."""
 
     bit: int
     is_all: bool
-    plain: int
-    denied: int
+    yes: int
+    no: int
 
 
 class RulesAlone:
@@ -96,46 +80,46 @@ class RulesAlone:
     def __init__(self, rules: Iterable[Predicate | None]) -> None:
         parts = [None if rule is None else normal(rule.node, is_denied=False) for rule in rules]
         leaves = list(dict.fromkeys(leaf for part in parts if part is not None for leaf in leaves_of(part)))
-        bits: dict[Leaf | Group, int] = {leaf: 2 << place for place, leaf in enumerate(leaves)}
-        self._columns: list[_Numbers | _Others] = []
-        self._columns += _numbers([(bits[leaf], leaf) for leaf in leaves if is_number(leaf)])
-        self._columns += _others([(bits[leaf], leaf) for leaf in leaves if not is_number(leaf)])
-        self._groups = _groups(parts, bits)
+        bits: dict[Leaf | Group, int] = {leaf: 4 << 2 * place for place, leaf in enumerate(leaves)}
+        self._numbers = _numbers([(bits[leaf], leaf) for leaf in leaves if is_number(leaf)])
+        self._others = _others([(bits[leaf], leaf) for leaf in leaves if not is_number(leaf)])
+        self._groups = [(group.bit, group.is_all, group.yes, group.no) for group in _groups(parts, bits)]
         self.verdicts = [_verdict(part, bits) for part in parts]
 
-    def known(self, facts: Mapping[str, Plain]) -> Known:
+    def known(self, facts: Mapping[str, Any]) -> Known:
         """What is known of everything that the rules ask; a fact that is absent counts as missing."""
-        holds, fails = 1, 0
-        for column in self._columns:
-            yes, no = column.of(facts.get(column.column))
-            holds |= yes
-            fails |= no
-        for group in self._groups:
-            plain, denied = group.plain, group.denied
-            if group.is_all:
-                if holds & plain == plain and fails & denied == denied:
-                    holds |= group.bit
-                elif fails & plain or holds & denied:
-                    fails |= group.bit
-            elif holds & plain or fails & denied:
-                holds |= group.bit
-            elif fails & plain == plain and holds & denied == denied:
-                fails |= group.bit
-        return holds, fails
+        known = 1
+        for column, cuts, answers in self._numbers:
+            value = facts.get(column)
+            if value is not None and value == value:
+                known |= answers[bisect_left(cuts, value) + bisect_right(cuts, value)]
+        for others in self._others:
+            known |= others.of(facts.get(others.column))
+        for bit, is_all, yes, no in self._groups:
+            if is_all:
+                if known & yes == yes:
+                    known |= bit
+                elif known & no:
+                    known |= bit << 1
+            elif known & yes:
+                known |= bit
+            elif known & no == no:
+                known |= bit << 1
+        return known
 
 
-def _numbers(leaves: Sequence[tuple[int, Leaf]]) -> tuple[_Numbers, ...]:
+def _numbers(leaves: Sequence[tuple[int, Leaf]]) -> list[tuple[str, list[float], list[Known]]]:
+    """Each column with its cuts, and what a value below the first, at it, between it and the second … answers."""
     columns: dict[str, list[tuple[int, Leaf]]] = {}
     for bit, leaf in leaves:
         columns.setdefault(leaf.column, []).append((bit, leaf))
     found = []
     for name, mine in columns.items():
         cuts = sorted({_threshold(leaf) for _, leaf in mine})
-        inner = [(low + high) / 2 for low, high in pairwise(cuts)]
-        stretches = [-inf, *inner, inf]
-        at = [_compared(mine, cut) for cut in cuts]
-        found.append(_Numbers(name, cuts, at, [_compared(mine, value) for value in stretches]))
-    return tuple(found)
+        between = [-inf, *((low + high) / 2 for low, high in pairwise(cuts)), inf]
+        values = [value for pair in zip(between, [*cuts, inf], strict=True) for value in pair][:-1]
+        found.append((name, cuts, [_compared(mine, value) for value in values]))
+    return found
 
 
 def _compared(leaves: Sequence[tuple[int, Leaf]], value: float) -> Known:
@@ -173,33 +157,31 @@ def _plain(literal: Any) -> Any:
 
 
 def _gathered(answers: Iterable[tuple[int, bool | None]]) -> Known:
-    holds = fails = 0
+    known = 0
     for bit, answer in answers:
         if answer is not None:
-            holds |= bit if answer else 0
-            fails |= 0 if answer else bit
-    return holds, fails
+            known |= bit if answer else bit << 1
+    return known
 
 
-def _groups(parts: Iterable[Literal | Group | None], bits: dict[Leaf | Group, int]) -> tuple[_Group, ...]:
-    """The groups in order of depth; gives each a bit."""
+def _groups(parts: Iterable[Literal | Group | None], bits: dict[Leaf | Group, int]) -> list[_Group]:
+    """The groups in order of depth; gives each its bits."""
     every = dict.fromkeys(group for part in parts if isinstance(part, Group) for group in groups_of(part))
     found = []
     for group in sorted(every, key=Group.depth):
-        bits[group] = 2 << len(bits)
-        plain = denied = 0
-        for part in group.parts:
-            if isinstance(part, Group):
-                plain |= bits[part]
-            elif part.is_denied:
-                denied |= bits[part.leaf]
-            else:
-                plain |= bits[part.leaf]
-        found.append(_Group(bits[group], group.is_all, plain, denied))
-    return tuple(found)
+        bits[group] = 4 << 2 * len(bits)
+        yes = no = 0
+        for verdict in (_verdict(part, bits) for part in group.parts):
+            yes |= verdict.yes
+            no |= verdict.no
+        found.append(_Group(bits[group], group.is_all, yes, no))
+    return found
 
 
 def _verdict(part: Literal | Group | None, bits: Mapping[Leaf | Group, int]) -> Verdict:
     if part is None:
-        return Verdict(1, False)
-    return Verdict(bits[part], False) if isinstance(part, Group) else Verdict(bits[part.leaf], part.is_denied)
+        return Verdict(1, 0)
+    if isinstance(part, Group):
+        return Verdict(bits[part], bits[part] << 1)
+    bit = bits[part.leaf]
+    return Verdict(bit << 1, bit) if part.is_denied else Verdict(bit, bit << 1)

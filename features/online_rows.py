@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import NotReady, UserMistake
-from features.packing import RowCodec, SchemaMismatch, schema_digest
+from features.packing import Plain, RowCodec, SchemaMismatch, schema_digest
 from features.vocabulary import Column, Kind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,6 +59,16 @@ class OnlineRows:
 
 
 @dataclass(frozen=True, slots=True)
+class OnlineRow:
+    """One customer as read at one instant, without arrays: `facts` as RowCodec.plain gives them, and whether any of the
+    views knew the customer, and whether any of their rows has outlived its lifetime."""
+
+    facts: dict[str, Plain]
+    is_known: bool
+    is_stale: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StoredView:
     """A view as a store holds it."""
 
@@ -87,6 +97,7 @@ class OnlineReader:
         self._connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")  # a page then costs no call to the system
         self._inode = path.stat().st_ino
         self.views = stored_views(self._connection)
+        self._of_one = _few_rows(tuple(self.views), 1)
 
     def view(self, name: str) -> StoredView:
         """The stored view called `name`; raises MissingStore."""
@@ -122,6 +133,26 @@ class OnlineReader:
             found.is_known[name], found.is_stale[name] = np.array(known, dtype=bool), np.array(stale, dtype=bool)
             found.event_at[name] = np.array(events, dtype=np.int64).view("datetime64[us]")
         return found
+
+    def row(self, customer_id: str, *, at: datetime) -> OnlineRow:
+        """One customer as he stands at `at`: what `rows` gives of him, as plain values."""
+        at_us = microseconds(at)
+        facts: dict[str, Plain] = {}
+        is_known = is_stale = False
+        with self._lock:
+            rows = self._connection.execute(self._of_one, [customer_id] * len(self.views)).fetchall()
+        stored = {row[0]: row for row in rows}
+        for name, view in self.views.items():
+            _, _, event_us, created_us, packed = stored.get(name, (name, customer_id, _NEVER, _NEVER, b""))
+            if event_us == _NEVER or event_us > at_us or created_us > at_us:
+                packed = view.codec.missing_row
+            elif event_us < at_us - view.lifetime_us:
+                is_known = is_stale = True
+                packed = view.codec.missing_row
+            else:
+                is_known = True
+            facts.update(view.codec.plain(packed))
+        return OnlineRow(facts, is_known, is_stale)
 
     def read(self, name: str, customer_ids: Sequence[str]) -> dict[str, StoredRow]:
         """The stored rows of those of `customer_ids` that the view has, as they are, whatever their age."""

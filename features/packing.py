@@ -18,9 +18,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from struct import Struct
 from types import MappingProxyType
 from typing import Any
 
@@ -58,7 +60,17 @@ _FLAGS = np.full(256, np.nan)
 _FLAGS[:2] = 0.0, 1.0
 _CHUNK = 4096  # rows written at once: 4096 records of 400 bytes stay within a processor's cache
 
+_FORMATS: Mapping[Kind, str] = MappingProxyType(
+    {
+        Kind.NUMBER: "d", Kind.INTEGER: "q", Kind.AMOUNT: "q", Kind.INSTANT: "q", Kind.DATE: "i", Kind.CODE: "i",
+        Kind.SET: "i", Kind.FLAG: "B",
+    }
+)  # fmt: skip
+_NAN = float("nan")
+_FLAG_VALUES = (0.0, 1.0, *[_NAN] * 254)
+
 Dictionaries = Mapping[str, tuple[str, ...]]
+Plain = float | str | int | None
 
 
 class CannotPack(UserMistake):
@@ -110,6 +122,8 @@ class RowCodec:
         self._blocks = _blocks(columns)
         self.dtype = np.dtype([(str(kind), _STORED[kind], (len(names),)) for kind, names in self._blocks.items()])
         self._words = {kind: _Words(names, self.dictionaries) for kind, names in self._blocks.items() if _is_text(kind)}
+        self._struct = Struct("<" + "".join(f"{len(names)}{_FORMATS[kind]}" for kind, names in self._blocks.items()))
+        self._runs = tuple(self._plain_runs())
         self.missing_row = self._missing_row()
 
     def pack(self, table: pa.Table) -> tuple[NDArray[np.object_], NDArray[np.void]]:
@@ -143,6 +157,17 @@ class RowCodec:
             block = np.ascontiguousarray(records[str(kind)].T)
             found.update(zip(names, self._decode(block, kind), strict=True))
         return {name: found[name] for name in self._names}
+
+    def plain(self, row: bytes) -> dict[str, Plain]:
+        """What `arrays` gives of one row, without arrays: numbers, integers, amounts and flags floats with NaN, codes
+        and sets text or None, dates and instants integers since 1970, the smallest for a missing one."""
+        if len(row) != self.dtype.itemsize:
+            self._records([row])  # raises
+        values = self._struct.unpack(row)
+        found: dict[str, Plain] = {}
+        for names, run, decode in self._runs:
+            found.update(zip(names, decode(values[run]), strict=True))
+        return found
 
     def unpack(self, row: bytes) -> dict[str, Any]:
         """One packed row as Python values by column, None where missing; integers, amounts and instants exact."""
@@ -180,6 +205,14 @@ class RowCodec:
             raise SchemaMismatch("packed row has another length than its columns", value=wrong,
                                  allowed=f"{self.dtype.itemsize} bytes", todo="publish the view again")  # fmt: skip
         return np.frombuffer(b"".join(rows), self.dtype)
+
+    def _plain_runs(self) -> Iterator[tuple[tuple[str, ...], slice, Callable[[Sequence[Any]], Sequence[Any]]]]:
+        """Each block: its columns, where it lies in an unpacked record, and how its values become plain ones."""
+        start = 0
+        for kind, names in self._blocks.items():
+            words = [(*self.dictionaries[name], None) for name in names] if _is_text(kind) else []
+            yield names, slice(start, start + len(names)), partial(_PLAIN.get(kind, _texts), words)
+            start += len(names)
 
     def _missing_row(self) -> bytes:
         record = np.empty(1, self.dtype)
@@ -264,3 +297,33 @@ def _python(value: Any, kind: Kind) -> Any:
         case Kind.AMOUNT:
             return Decimal(value).scaleb(-2)
     return value
+
+
+def _texts(words: Sequence[Sequence[str | None]], values: Sequence[int]) -> list[str | None]:
+    return [known[code] for known, code in zip(words, values, strict=True)]  # the last is None, where -1 leads
+
+
+def _floats(_: object, values: Sequence[int]) -> list[float]:
+    return [_NAN if value == _NO_INTEGER else float(value) for value in values]
+
+
+def _hundredths(_: object, values: Sequence[int]) -> list[float]:
+    return [_NAN if value == _NO_INTEGER else float(value) / float(_CENTS) for value in values]
+
+
+def _days(_: object, values: Sequence[int]) -> list[int]:
+    return [_NO_INTEGER if value == _NO_DAY else value for value in values]
+
+
+def _flags(_: object, values: Sequence[int]) -> list[float]:
+    return [_FLAG_VALUES[value] for value in values]
+
+
+def _as_they_are(_: object, values: Sequence[Any]) -> Sequence[Any]:
+    return values
+
+
+_PLAIN: Mapping[Kind, Callable[[Any, Any], Any]] = {
+    Kind.NUMBER: _as_they_are, Kind.INSTANT: _as_they_are, Kind.INTEGER: _floats, Kind.AMOUNT: _hundredths,
+    Kind.DATE: _days, Kind.FLAG: _flags,
+}  # fmt: skip

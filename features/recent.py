@@ -15,9 +15,8 @@ import ibis.expr.types as ir
 import numpy as np
 from numpy.typing import NDArray
 
-from features.vocabulary import Column, Kind, Outcome, Purpose
+from features.vocabulary import KEPT_DAYS, Column, Kind, Outcome, Purpose
 
-KEPT_DAYS = 180
 RECENT = (
     Column("n_contacts_7d", Kind.INTEGER, "contacts in 7 days"),
     Column("n_contacts_30d", Kind.INTEGER, "contacts in 30 days"),

@@ -135,6 +135,20 @@ def standing(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[
     return found | {"is_risk_valid": np.where(np.isnan(expires), np.nan, expires < 0)}
 
 
+def standing_alone(view: Mapping[str, Any], on: date) -> dict[str, float]:
+    """`standing` of one customer whose dates are days since 1970, NaT the smallest integer; to the bit."""
+    today = on.toordinal() - _EPOCH_DAY
+    found = {name: _NAN if view[day] == _NAT else float(today - view[day]) for name, day in _DAYS.items()}
+    for name in _AHEAD:
+        found[name] = -found[name]
+    expired = found["is_risk_valid"]
+    found["overdue_days"] = 0.0 if found["overdue_days"] != found["overdue_days"] else found["overdue_days"]
+    found["is_risk_valid"] = expired if expired != expired else float(expired < 0)
+    return found
+
+
+_NAN = float("nan")
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 _NAT = int(np.iinfo(np.int64).min)  # how NumPy writes "not a day"
 _AHEAD = ("days_to_maturity", "days_to_loan_end")
 _DAYS = {

@@ -115,6 +115,7 @@ class Column:
         return self.null is not None
 
 
+KEPT_DAYS = 180  # contacts, answers and complaints count at a decision for half a year
 CUSTOMER_ID = "customer_id"
 AS_OF_AT = "as_of_at"
 AVAILABLE_AT = "available_at"

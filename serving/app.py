@@ -6,35 +6,42 @@ uvicorn --factory serving.app:app_from_environment
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
+from features.errors import TiercelError
 from serving.api import cells, customers, decisions, health, offers, responses
 from serving.api.documents import DecisionRequest, Response
 from serving.api.openapi import describe
 from serving.deciding import Desk
 from serving.doorway import Doorway
 from serving.errors import tell_errors
-from serving.gathering import Gathering
+from serving.lane import Lane
 from serving.provenance import code_version
 from serving.security import KeyRing
 from serving.settings import Settings, clock_of, read_settings
 
 _log = logging.getLogger("tiercel.serving")
+_SWITCH_SECONDS = 0.0005  # Python's 5 ms would let the ledger's thread wait as long at each of its dozen calls
 _ROUTERS = (decisions.router, responses.router, customers.router, cells.router, offers.router, health.router)
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The API of one home. It starts without a release and answers 503 until one is switched to."""
+def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
+    """The API of one home, at `desk` if it is open already. It starts without a release and answers 503 until one is
+    switched to."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        sys.setswitchinterval(_SWITCH_SECONDS)
         app.state.keys = KeyRing(settings.home)
-        app.state.desk = Desk.open(settings, clock_of(settings))
-        app.state.gathering = Gathering(app.state.desk)
+        app.state.desk = desk or Desk.open(settings, clock_of(settings))
+        gc.collect()
+        gc.freeze()  # a release lives as long as the process: collections need not look at it
         watching = asyncio.create_task(_watch(app, settings.refresh_seconds))
         try:
             yield
@@ -52,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # its pages fetch their scripts from outside, which a bank's network does not allow
         redoc_url=None,
     )
+    app.add_middleware(Lane, method="POST", path=decisions.router.prefix, endpoint=decisions.make_decisions)
     app.add_middleware(Doorway, body_limit_bytes=settings.body_limit_bytes, max_in_flight=settings.max_in_flight)
     for router in _ROUTERS:
         app.include_router(router)
@@ -61,8 +69,13 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def app_from_environment() -> FastAPI:
-    """The API of the home that the environment names."""
-    return create_app(read_settings())
+    """The API of the home that the environment names; a home that cannot be opened ends the process with a sentence."""
+    try:
+        settings = read_settings()
+        return create_app(settings, Desk.open(settings, clock_of(settings)))
+    except TiercelError as error:
+        sys.stderr.write(f"tiercel: {error}\n")
+        raise SystemExit(2) from error
 
 
 async def _watch(app: FastAPI, seconds: float) -> None:

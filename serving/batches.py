@@ -1,4 +1,4 @@
-"""Customers of one or many requests, parted into batches that one set of inputs may describe."""
+"""Customers of one request, parted into batches that one set of inputs may describe."""
 
 from __future__ import annotations
 
@@ -12,13 +12,9 @@ from serving.customer_reader import Facts
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What all customers of a batch share: what was asked, whose noise they have, whether their rows are stale."""
+class BatchTerms:
+    """What all customers of a batch share beside the request: whose noise they have, whether their rows are stale."""
 
-    channel: str
-    limit: int
-    asked: tuple[str, ...]
-    moment: tuple[str, ...]
     epoch: str
     is_stale: bool
 
@@ -27,15 +23,15 @@ class Terms:
 class Batch:
     """Customers of equal terms with their rows; `places` are those they had among all."""
 
-    terms: Terms
+    terms: BatchTerms
     places: Sequence[int]
     facts: Facts
     recent: Recent
 
 
-def batches(terms: Sequence[Terms], facts: Facts, recent: Recent) -> Iterator[Batch]:
+def batches(terms: Sequence[BatchTerms], facts: Facts, recent: Recent) -> Iterator[Batch]:
     """All customers, whose terms are given in their order; nearly always they are one batch."""
-    places: dict[Terms, list[int]] = {}
+    places: dict[BatchTerms, list[int]] = {}
     for place, mine in enumerate(terms):
         places.setdefault(mine, []).append(place)
     for mine, chosen in places.items():

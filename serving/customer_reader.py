@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.online_rows import OnlineReader, OnlineRows
+from features.online_rows import OnlineReader, OnlineRow, OnlineRows
 from features.recent import Happenings, recent
-from features.today import standing
+from features.today import standing, standing_alone
 
 Facts = dict[str, NDArray[Any]]
 MONTH_VIEW = "profile_month"
@@ -56,6 +56,14 @@ class CustomerReader:
             ids, unknown = _parted(customer_ids, known)
             facts = {name: values[known] for name, values in facts.items()}
         return Customers(ids, unknown, facts | standing(facts, day), stale[known])
+
+    def read_one(self, customer_id: str, *, at: datetime, day: date) -> OnlineRow | None:
+        """One customer as `read` gives him, as plain values; None for one whom the release does not know."""
+        row = self._rows.row(customer_id, at=at)
+        if not row.is_known:
+            return None
+        row.facts.update(standing_alone(row.facts, day))
+        return row
 
     def raw(self, customer_id: str, *, at: datetime) -> OnlineRows:
         """One customer's rows with the instants of each view, as stored."""

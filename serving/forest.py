@@ -38,14 +38,14 @@ class Forest:
         mine = [split for tree in trees for split in tree.splits if split.feature in column]
         self._numeric = _Numeric.of([split for split in mine if split.codes is None], column, self._word)
         self._coded = _Coded.of([split for split in mine if split.codes is not None], column, self._word)
-        kinds = [_kinds(tree, known, right, self._word) for tree in trees]
+        kinds = [kinds_of(tree, known, right, self._word) for tree in trees]
         sizes = [len(masks) for masks, _ in kinds]
         self._tree_of = np.repeat(np.arange(len(trees)), sizes)
         self._open = _column([mask for masks, _ in kinds for mask in masks], self._word)
         self._values = np.array([leaf for tree in trees for leaf in tree.leaves])
-        self._first_leaf = _starts(len(tree.leaves) for tree in trees)[self._tree_of][:, None]
+        self._first_leaf = starts_of(len(tree.leaves) for tree in trees)[self._tree_of][:, None]
         rows = np.array([rows for _, rows in kinds], dtype=np.intp).reshape(len(trees), len(right))
-        self._place = rows + _starts(sizes)[:, None]
+        self._place = rows + starts_of(sizes)[:, None]
         self._shape = (len(trees), len(right))
         self._room = _Room()
 
@@ -72,15 +72,15 @@ class Forest:
         """Probabilities (r, n) of a few customers: one look-up serves them all."""
         n, (n_trees, n_rows) = left.shape[1], self._shape
         still = np.empty((n_trees, n), dtype=self._word)
-        still.fill(_every(self._word))
+        still.fill(every_leaf(self._word))
         self._numeric.close(left, still)
         self._coded.close(left, still)
         reached = still.take(self._tree_of, axis=0)
         reached &= self._open
-        values = self._values.take(_lowest(reached) + self._first_leaf)
+        values = self._values.take(lowest(reached) + self._first_leaf)
         spread = self._room.of((n_trees, n_rows, n))
         np.take(values, self._place, axis=0, out=spread, mode="clip")  # clip: NumPy then needs no copy of `out`
-        raw = _added(spread.reshape(n_trees, -1))
+        raw = added(spread.reshape(n_trees, -1))
         plain = [1.0 / (1.0 + exp(-value)) for value in raw.tolist()]  # NumPy's own exp differs in a last bit
         return np.array(plain).reshape(n_rows, n)
 
@@ -160,7 +160,7 @@ class _Coded:
         return cls(
             columns=np.array([column[split.feature] for split in splits], dtype=np.intp),
             goes_left=np.array([said for row in answers for said in row], dtype=bool),
-            offsets=_starts(sizes)[:, None],
+            offsets=starts_of(sizes)[:, None],
             most=_column([size - 1 for size in sizes], np.intp),
             kept=_kept(splits, word),
             starts=starts,
@@ -188,12 +188,12 @@ def _column(values: Sequence[Any], of: Any) -> NDArray[Any]:
     return np.array(values, dtype=of).reshape(-1, 1)
 
 
-def _starts(sizes: Iterable[int]) -> Places:
+def starts_of(sizes: Iterable[int]) -> Places:
     """Where each of several runs begins once they stand end to end."""
     return np.array([0, *accumulate(sizes)][:-1], dtype=np.intp)
 
 
-def _every(word: Any) -> int:
+def every_leaf(word: Any) -> int:
     return int(np.iinfo(word).max)
 
 
@@ -204,7 +204,7 @@ def _runs(splits: Sequence[Split]) -> tuple[Places, Places]:
 
 
 def _kept(splits: Sequence[Split], word: Any) -> NDArray[Any]:
-    return _column([_every(word) & ~split.left_leaves for split in splits], word)
+    return _column([every_leaf(word) & ~split.left_leaves for split in splits], word)
 
 
 def _answers(split: Split) -> list[bool]:
@@ -212,27 +212,34 @@ def _answers(split: Split) -> list[bool]:
     return [split.missing_left, *(code in codes for code in range(max(codes, default=0) + 1)), False]
 
 
-def _kinds(tree: Tree, known: Mapping[int, int], right: Matrix, word: Any) -> tuple[list[int], list[int]]:
+def kinds_of(tree: Tree, known: Mapping[int, int], right: Matrix, word: Any) -> tuple[list[int], list[int]]:
     """The distinct sets of leaves that the offers' columns leave open, and which one each offer row has."""
-    mine = [split for split in tree.splits if split.feature in known]
+    mine = [(known[split.feature], split) for split in tree.splits if split.feature in known]
+    looked_at = list(dict.fromkeys(column for column, _ in mine))
+    every = every_leaf(word)
     kinds: dict[int, int] = {}
+    told: dict[tuple[float, ...], int] = {}
     rows = []
-    for row in right.tolist():
-        open_ = _every(word)
-        for split in mine:
-            if not split.goes_left(row[known[split.feature]]):
-                open_ &= ~split.left_leaves
-        rows.append(kinds.setdefault(open_, len(kinds)))
+    for row in right[:, looked_at].tolist():
+        seen = tuple(row)  # most offers look like others to a tree
+        if seen not in told:
+            values = dict(zip(looked_at, row, strict=True))
+            open_ = every
+            for column, split in mine:
+                if not split.goes_left(values[column]):
+                    open_ &= ~split.left_leaves
+            told[seen] = kinds.setdefault(open_, len(kinds))
+        rows.append(told[seen])
     return list(kinds), rows
 
 
-def _added(values: Floats) -> Floats:
+def added(values: Floats) -> Floats:
     """Column sums of (trees, k), tree after tree as LightGBM adds; a single column NumPy would add in pairs."""
     sums: Floats = np.add.reduce(values, axis=0) if values.shape[1] > 1 else np.add.accumulate(values)[-1]
     return sums
 
 
-def _lowest(words: NDArray[Any]) -> NDArray[Any]:
+def lowest(words: NDArray[Any]) -> NDArray[Any]:
     """Place of the lowest bit that is set, an integer: the exponent of that bit as a floating number."""
     bits = words & (~words + words.dtype.type(1))
     exponent: NDArray[Any]

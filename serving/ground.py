@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import cast
 from zoneinfo import ZoneInfo
 
+from decisioning.alone import Alone
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.inputs import ConsentBasis
 from decisioning.policy import DecisionsPolicy
@@ -22,14 +24,24 @@ from serving.settings import zone_of
 from serving.trial import try_models
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rulebook:
     """The decisions policy in force on a day, its catalogue, and the scorer laid out for its offers."""
 
     policy: DecisionsPolicy
     catalogue: Catalogue
     scorer: Scorer
+    alone: Alone  # the pipeline for one customer
     costs: Mapping[str, Decimal]  # of a contact, by channel
+
+    @cached_property
+    def uplift_share(self) -> Sequence[float]:
+        """The scorer's shares as a decision of one customer reads them."""
+        return tuple(self.scorer.uplift_share.tolist())
+
+    @cached_property
+    def uplift_is_assumed(self) -> Sequence[bool]:
+        return tuple(self.scorer.uplift_is_assumed.tolist())
 
 
 class Ground:
@@ -80,7 +92,10 @@ class Ground:
     def _laid_out(self, policy: DecisionsPolicy) -> Rulebook:
         catalogue = catalogue_of(policy, self.segments)
         costs = {name: Decimal(str(channel.unit_cost_amount)) for name, channel in policy.channels.items()}
-        return Rulebook(policy, catalogue, Scorer.of(self.champions, catalogue, policy), costs)
+        scorer = Scorer.of(self.champions, catalogue, policy)
+        for channel in catalogue.channels:
+            scorer.lay_out(channel)
+        return Rulebook(policy, catalogue, scorer, Alone(catalogue, policy), costs)
 
 
 def catalogue_of(policy: DecisionsPolicy, segments: SegmentsPolicy) -> Catalogue:

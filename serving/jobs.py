@@ -31,8 +31,7 @@ from features.facts import FACTS
 from features.policy import SegmentsPolicy, segments
 from features.policy_book import PolicyBook
 from features.profiles import Build
-from features.recent import KEPT_DAYS
-from features.vocabulary import Kind
+from features.vocabulary import KEPT_DAYS, Kind
 from serving import releases
 from serving.api.documents import DecisionRequest
 from serving.deciding import Desk

@@ -39,6 +39,10 @@ CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
 ONLINE = "online.sqlite"
 _CHUNK = 1 << 20
+_FACTS = {
+    "id", "number", "content", "files", "lineage", "as_of", "champions", "segments_digest", "decisions_digest",
+    "lightgbm_version",
+}  # fmt: skip
 
 
 class DamagedRelease(NotReady):
@@ -151,11 +155,16 @@ def release_of(home: Path, release_id: str) -> Release:
 
 
 def current(home: Path) -> Release:
-    """The release that requests pin now; raises MissingRelease."""
+    """The release that requests pin now; raises MissingRelease, or DamagedRelease where the pointer names none."""
     pointer = home / "releases" / CURRENT
     if not pointer.exists():
         raise MissingRelease("nothing has been released", todo="run `tiercel release cut`")
-    return release_of(home, pointer.read_text("ascii").strip())
+    name = pointer.read_bytes().decode("ascii", "replace").strip()
+    try:
+        return release_of(home, name)
+    except NotFound as error:
+        raise DamagedRelease("the pointer names no release", value=name[:80],
+                             todo="`tiercel release list` names them; cut or roll back") from error  # fmt: skip
 
 
 def switch(home: Path, release: Release) -> None:
@@ -252,9 +261,13 @@ def _content(manifest: Mapping[str, Any]) -> str:
 
 def _read(folder: Path) -> Release:
     try:
-        return Release(folder, json.loads((folder / MANIFEST).read_text("utf-8")))
-    except ValueError as error:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        missing = _FACTS - set(manifest)
+    except (TypeError, ValueError) as error:
         raise DamagedRelease("the manifest cannot be read", value=folder.name, todo="roll back") from error
+    if missing:
+        raise DamagedRelease("the manifest lacks what it must state", value=sorted(missing)[0], todo="roll back")
+    return Release(folder, manifest)
 
 
 def _sync(path: Path) -> None:

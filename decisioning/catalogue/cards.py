@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from decisioning.catalogue.hooks import Hook
 from decisioning.catalogue.offers import Offer
@@ -15,8 +15,7 @@ _CREDIT = "贷款"  # of the six categories of financial products (D01), the one
 _OUTCOME_DAYS = 30  # a hook alone has no product whose window counts
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(NamedTuple):
     """One text in both languages."""
 
     zh: str
@@ -106,9 +105,9 @@ class OfferCard:
             copy=Words(offer.copy_zh, offer.copy_en),
             channels=_channels(offer, whole, hook),
             version=offer.version,
-            value=service.value_amount if service else _value(offer, product, hook),
-            retention=service.retention_amount if service else 0.0,
-            reward=reward,
+            value=float(service.value_amount if service else _value(offer, product, hook)),
+            retention=float(service.retention_amount) if service else 0.0,
+            reward=float(reward),
             outcome_days=offer.outcome_days or (whole.outcome_days if whole else _OUTCOME_DAYS),
             needs_view=offer.needs_view,
             is_care=is_care,

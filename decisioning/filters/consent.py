@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.policy import DecisionsPolicy
 from decisioning.rules import Bools
+from decisioning.shelf import Scene, Tally
 from decisioning.situation import Situation
 from decisioning.verdicts import Bench, Verdicts
 
@@ -33,6 +34,16 @@ def consent(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy)
         opened = _named(inputs.codes("consented_channels"), catalogue.channels)
         bench.reject(catalogue.is_outbound & ~opened, "NO_CONSENT")
     return Verdicts(TABLE, np.zeros((situation.n, catalogue.m), dtype=np.int16), bench.codes[:, None, :])
+
+
+def consent_alone(scene: Scene, tally: Tally) -> None:
+    """The same for one customer."""
+    shelf, case = scene.shelf, scene.case
+    refused = {"none": shelf.outbound, "bank_attests": 0}.get(case.terms.consent_basis)
+    if refused is None:
+        refused = shelf.outbound & ~shelf.channels_in(case.code("consented_channels"))
+    closed = shelf.channels_in(case.code("do_not_call"))
+    tally.close("consent", (("DO_NOT_CALL", closed), ("NO_CONSENT", refused)))
 
 
 def _named(sets: NDArray[Any], channels: tuple[str, ...]) -> Bools:

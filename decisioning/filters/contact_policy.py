@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from decisioning.catalogue.catalogue import Catalogue
 from decisioning.inputs import Recent
 from decisioning.policy import ContactPolicy, DecisionsPolicy
 from decisioning.rules import Bools
+from decisioning.shelf import Channels, Scene, Tally
 from decisioning.situation import Situation
 from decisioning.verdicts import Bench, Codes, Instants, Verdicts
 from features.vocabulary import Purpose
@@ -21,6 +23,8 @@ TABLE = (
 READS: tuple[str, ...] = ("n_open_complaints",)  # facts, beside those that the policy names
 
 _NEVER = np.datetime64("9999-12-31", "us")
+_NEVER_US = int(_NEVER.astype(np.int64))
+_DAY_US = 86_400_000_000
 
 
 def contact_policy(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy) -> Verdicts:
@@ -115,3 +119,39 @@ def _is_quiet(hour: int, contact: ContactPolicy) -> bool:
     """Whether the hour lies in the quiet hours, which may span midnight; equal ends are none."""
     start, stop = contact.quiet_from_hour, contact.quiet_to_hour
     return start <= hour < stop if start <= stop else hour >= start or hour < stop
+
+
+def contact_policy_alone(scene: Scene, tally: Tally) -> None:
+    """The same for one customer."""
+    shelf, contact = scene.shelf, scene.shelf.policy.contact
+    sales = shelf.every & ~(shelf.care | scene.asked)
+    if scene.case.number("n_open_complaints") > 0:
+        tally.reject(sales, ("contact_policy", "OPEN_COMPLAINT"))
+    told = [row for row in scene.case.recent if row.kind == "contact"]
+    sold = [row for row in told if row.purpose == Purpose.SALES]
+    freed_at = _freed_at_alone((row.at for row in sold), contact.sales_max, contact.sales_window_days)
+    if freed_at > scene.now_us:
+        until = None if freed_at == _NEVER_US else lambda _: freed_at
+        tally.reject(sales, ("contact_policy", "SALES_CAP"), until)
+    others = sum(1 << k for k, verdict in enumerate(shelf.asked.channels) if not verdict.holds(scene.known))
+    messages = (row.at for row in told if row.purpose != Purpose.LEGAL)
+    is_full = _freed_at_alone(messages, contact.all_max, contact.all_window_days) > scene.now_us
+    both = (
+        ("CHANNEL_NOT_FOR_CUSTOMER", others),
+        ("QUIET_HOURS", shelf.quiet if _is_quiet(scene.hour, contact) else 0),
+        ("MESSAGE_CAP", shelf.outbound if is_full else 0),
+    )
+    capped: Channels = 0
+    for k, (most, window_days) in enumerate(shelf.catalogue.channel_caps):
+        if most is not None and len(sold) >= most:
+            mine = (row.at for row in sold if row.channel == shelf.catalogue.channels[k])
+            capped |= (_freed_at_alone(mine, most, window_days) > scene.now_us) << k
+    tally.close("contact_policy", both, (("CHANNEL_CAP", capped),))
+
+
+def _freed_at_alone(at: Iterable[int], most: int, window_days: int) -> int:
+    """When room is made again under a cap, microseconds since 1970; 0 where fewer ever were."""
+    if most == 0:
+        return _NEVER_US
+    latest = sorted(at, reverse=True)
+    return latest[most - 1] + window_days * _DAY_US if len(latest) >= most else 0

@@ -23,11 +23,9 @@ from serving.api.documents import (
     Replay,
 )
 from serving.api.openapi import READING, WRITING, body_of, header, problems
-from serving.deciding import Decided, Desk, Question, unknown_customer
+from serving.deciding import MOST_ALONE, Decided, Desk, unknown_customer
 from serving.errors import InvalidFields, TooManyCustomers, UnknownDecision, invalid_fields, problem
 from serving.explaining import explanation
-from serving.gathering import MOST_CUSTOMERS as MOST_GATHERED
-from serving.gathering import Gathering
 from serving.ledger import Claim, Finish, StoredAnswer, StoredDecision
 from serving.records import Kept, public_of, told
 from serving.replay import replay
@@ -115,21 +113,28 @@ async def _decided(
 ) -> str:
     """The answer's text, once its decisions are kept; a claimed key is finished in the transaction that keeps them."""
     desk: Desk = request.app.state.desk
-    gathering: Gathering = request.app.state.gathering
     if asked.customer_ids is None:
         require(actor, "decide", asked.customer_id)
         ids: Sequence[str] = [str(asked.customer_id)]
     else:
         ids = [customer for customer in asked.customer_ids if can(actor, "decide", customer)]
-    if len(ids) <= MOST_GATHERED:
-        decided = await gathering.decided(Question(asked, tuple(ids)))
-    else:
-        decided = await asyncio.to_thread(desk.decide, asked, ids)
-    text = _told(asked, decided, started)
-    await desk.keep(decided, None if claim is None else Finish(claim, 200, text))
-    if claim is not None and not decided.rows:
-        await asyncio.to_thread(desk.ledger.finish, claim, 200, text)
+    if asked.dry_run:
+        return _told(asked, await _decide(desk, asked, ids), started)
+    await desk.keeper.begin(ids)
+    try:
+        decided = await _decide(desk, asked, ids)
+        text = _told(asked, decided, started)
+        await desk.keeper.keep(decided.rows, None if claim is None else Finish(claim, 200, text))
+    finally:
+        desk.keeper.end(ids)
     return text
+
+
+async def _decide(desk: Desk, asked: DecisionRequest, customer_ids: Sequence[str]) -> Decided:
+    """The decisions, not yet kept: a few on the event loop itself, since a thread would take longer."""
+    if len(customer_ids) <= MOST_ALONE:
+        return desk.decide(asked, customer_ids)
+    return await asyncio.to_thread(desk.decide, asked, customer_ids)
 
 
 def _told(asked: DecisionRequest, decided: Decided, started: float) -> str:

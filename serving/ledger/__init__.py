@@ -5,7 +5,7 @@ from serving.ledger.chain import ChainFault, ChainReport, Head, WrongKey
 from serving.ledger.databases import Unreachable
 from serving.ledger.engine import LedgerTooNew
 from serving.ledger.idempotency import Claim, Finish, OtherBody, StillRunning, StoredAnswer
-from serving.ledger.moments import Moment
+from serving.ledger.moments import Happening, Moment, MomentOfOne
 from serving.ledger.recent import RecentRows
 from serving.ledger.recording import AlreadyRecorded
 from serving.ledger.rows import (
@@ -40,10 +40,12 @@ __all__ = [
     "DecisionRow",
     "Finish",
     "FirstDecision",
+    "Happening",
     "Head",
     "Ledger",
     "LedgerTooNew",
     "Moment",
+    "MomentOfOne",
     "OtherBody",
     "Overloaded",
     "PlacementRow",

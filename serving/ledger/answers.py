@@ -8,7 +8,7 @@ in the same transaction as the response that told them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
@@ -18,11 +18,23 @@ from serving.ledger.chain import head
 from serving.ledger.consents import close_channel
 from serving.ledger.rows import BadRow, BadRows, ResponseReceipt, ResponseRow, digest
 from serving.ledger.scope import Scope, chunks, faults_of_keys, keyed
-from serving.ledger.tables import LEDGER, case_file, complaint, contact, micros, minor, placement, response
+from serving.ledger.tables import (
+    LEDGER,
+    case_file,
+    complaint,
+    contact,
+    decision,
+    instant,
+    micros,
+    minor,
+    placement,
+    response,
+)
 
 _OUTCOMES = frozenset(Outcome)
 TELEPHONE = "CALL"
 _REACHES_OUT = frozenset({TELEPHONE, "SMS", "WECHAT", "EMAIL", "LETTER"})
+SKEW = timedelta(minutes=5)  # by which clocks of tellers' devices may be behind or ahead
 COMPLAINT_TOPIC = "MARKETING"  # what a complaint about a placement is about
 COMPLAINT_SEVERITY = 3  # the middle of 1 to 5, until someone has looked at it
 
@@ -32,7 +44,9 @@ def answer(scope: Scope, connection: Connection, rows: Sequence[ResponseRow], ac
     head(connection, for_update=True)  # one writer at a time, also on a database that lets several in
     stored = keyed(connection, response.c.event_id, [row.event_id for row in rows], response.c.body_digest)
     slots = keyed(connection, placement.c.placement_id, [row.placement_id for row in rows], *placement.c)
-    bad = [*_faults(rows, slots), *faults_of_keys([(row.event_id, digest(row)) for row in rows], stored)]
+    decided = keyed(connection, decision.c.decision_id, [slot.decision_id for slot in slots.values()],
+                    decision.c.decided_at)  # fmt: skip
+    bad = [*_faults(rows, slots, decided), *faults_of_keys([(row.event_id, digest(row)) for row in rows], stored)]
     if bad:
         raise BadRows(bad)
     fresh = {row.event_id: row for row in rows if row.event_id not in stored}
@@ -46,10 +60,17 @@ def answer(scope: Scope, connection: Connection, rows: Sequence[ResponseRow], ac
     return [_receipt(row, slots[row.placement_id]) for row in rows]
 
 
-def _faults(rows: Sequence[ResponseRow], slots: Mapping[str, Row[Any]]) -> Iterator[BadRow]:
+def _faults(
+    rows: Sequence[ResponseRow], slots: Mapping[str, Row[Any]], decided: Mapping[str, Row[Any]]
+) -> Iterator[BadRow]:
     for index, row in enumerate(rows):
         if row.placement_id not in slots:
             yield BadRow(index, row.event_id, "UNKNOWN_PLACEMENT", f"no placement {row.placement_id!r} was decided")
+        elif row.occurred_at.tzinfo is not None:
+            decided_at = instant(decided[slots[row.placement_id].decision_id].decided_at)
+            if row.occurred_at < decided_at - SKEW:
+                message = f"occurred_at lies before the placement was decided, {decided_at.isoformat()}"
+                yield BadRow(index, row.event_id, "BEFORE_DECISION", message)
         if row.outcome not in _OUTCOMES:
             allowed = ", ".join(Outcome)
             yield BadRow(index, row.event_id, "UNKNOWN_OUTCOME", f"outcome {row.outcome!r}; allowed: {allowed}")

@@ -13,12 +13,14 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from sqlalchemy import Connection
 
+from features.vocabulary import KEPT_DAYS
 from serving.ledger import answers, consents, contacts, export, history, idempotency, reading
+from serving.ledger.at_once import AtOnce
 from serving.ledger.chain import Chain, ChainReport, Head, head, pseudonym_key
 from serving.ledger.engine import Engines, alone, migrate, open_engines
 from serving.ledger.idempotency import Claim, Finish, StoredAnswer
-from serving.ledger.moments import Moment, MomentReader
-from serving.ledger.recent import DAYS, RecentReader, RecentRows
+from serving.ledger.moments import Moment, MomentOfOne, MomentReader
+from serving.ledger.recent import RecentReader, RecentRows
 from serving.ledger.recording import Recorder
 from serving.ledger.rows import (
     ConsentRow,
@@ -53,6 +55,7 @@ class Ledger:
         self._moment = MomentReader(engines.reader.dialect)
         self._recorder = Recorder(chain, engines.writer.dialect)
         self._writer = Writer(engines.writer, self._recorder.record, queue_max=queue_max)
+        self._at_once = AtOnce(engines.writer, self._recorder)
 
     @classmethod
     def open(
@@ -84,6 +87,7 @@ class Ledger:
     def close(self) -> None:
         """Write what is queued and close every connection."""
         self._writer.close()
+        self._at_once.close()
         self._engines.dispose()
 
     def record(self, decisions: Sequence[DecisionRow], *, finish: Finish | None = None) -> Future[None]:
@@ -97,6 +101,14 @@ class Ledger:
         if finish is None:
             return self._writer.submit_rows(tuple(decisions))
         return self._writer.submit(partial(self._record_and_finish, tuple(decisions), finish))
+
+    def record_at_once(self, decisions: Sequence[DecisionRow]) -> bool:
+        """Whether all of `decisions` are on the disk already; if not, nothing of them is: give them to `record`.
+
+        For one thread, such as that of an event loop. Raises BadRequest and Unconfirmed as `record` does.
+        """
+        check_decisions(decisions)
+        return self._at_once.record(decisions)
 
     def _record_and_finish(self, decisions: Sequence[DecisionRow], done: Finish, connection: Connection) -> None:
         self._recorder.record(connection, decisions)
@@ -140,7 +152,7 @@ class Ledger:
             for part in history.portions(rows) if rows is not None else ():
                 self._writer.submit(partial(_seed, name, part)).result()
 
-    def recent(self, customer_ids: Sequence[str], before: datetime, days: int = DAYS) -> RecentRows:
+    def recent(self, customer_ids: Sequence[str], before: datetime, days: int = KEPT_DAYS) -> RecentRows:
         """Contacts and responses of the last `days` days and open complaints, strictly before an instant."""
         with self._engines.reading() as connection:
             return self._recent.read(connection, customer_ids, before, days)
@@ -149,6 +161,11 @@ class Ledger:
         """`recent` before an instant, `do_not_call` on a day and `first_decisions` from `start` on, in one reading."""
         with self._engines.asking() as cursor:
             return self._moment.read(cursor, customer_ids, before=before, on=on, start=start)
+
+    def moment_of(self, customer_id: str, *, before: datetime, on: date, start: datetime) -> MomentOfOne:
+        """What `moment` gives of one customer, without arrays."""
+        with self._engines.asking() as cursor:
+            return self._moment.read_one(cursor, customer_id, before=before, on=on, start=start)
 
     def decision(self, decision_id: str) -> StoredDecision:
         """The decision of this id; raises NotFound."""

@@ -47,6 +47,7 @@ _CHUNK_ROWS = 1_000
 _OF_CHAIN = chain_head.c.chain == bindparam("of_chain")
 HEAD = select(chain_head.c.seq, chain_head.c.row_hash).where(_OF_CHAIN)
 WRITE_HEAD = update(chain_head).where(_OF_CHAIN).values(seq=bindparam("new_seq"), row_hash=bindparam("new_hash"))
+_WRITE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 Values = Mapping[str, Any] | RowMapping
 
 
@@ -142,7 +143,7 @@ class Chain:
             [self.pseudonym(row[name]) for name in _PERSONAL],
             [(*_SLOT(slot), slot["customer_id"] == customer_id) for slot in slots],
         ]
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        text = _WRITE(body)
         return hashlib.sha256(prev_hash.encode() + text.encode()).hexdigest()
 
     def verify(self, connection: Connection, anchor: Head | None = None) -> ChainReport:

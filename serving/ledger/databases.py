@@ -36,7 +36,7 @@ from serving.ledger.tables import BANK
 
 BUSY_MILLISECONDS = 5_000
 ALLOWED = ("sqlite", "postgresql")
-_PRAGMAS = (
+PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
@@ -148,7 +148,7 @@ def _sqlite(url: str, begin: str, pool_size: int) -> Engine:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: object) -> None:
         connection.isolation_level = None  # the driver would begin transactions of its own
-        for pragma in _PRAGMAS:
+        for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,33 @@ class LedgerTooNew(NotReady):
     slug = "ledger-too-new"
 
 
+class _Kept:
+    """One cursor a thread: to take a connection from the pool and give it back takes as long as the question."""
+
+    def __init__(self) -> None:
+        self._mine = threading.local()
+        self._connections: list[Any] = []
+
+    def cursor(self, engine: Engine) -> Any:
+        found = getattr(self._mine, "cursor", None)
+        if found is None:
+            connection = engine.raw_connection()
+            self._connections.append(connection)
+            found = self._mine.cursor = connection.cursor()
+        return found
+
+    def close(self) -> None:
+        while self._connections:
+            self._connections.pop().close()
+
+
 @dataclass(frozen=True, slots=True)
 class Engines:
     """One connection that writes, and a pool of those that read."""
 
     writer: Engine
     reader: Engine
+    _kept: _Kept = field(default_factory=_Kept)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -47,7 +69,14 @@ class Engines:
 
     @contextmanager
     def asking(self) -> Iterator[Any]:
-        """A cursor of the driver's own for one statement, which sees one instant by itself; raises Unreachable."""
+        """A cursor of the driver's own for one statement, which sees one instant by itself; raises Unreachable.
+
+        A server may have gone since the last question, so its connections come from the pool, which looks; a file is
+        always there, and each thread keeps its cursor.
+        """
+        if self.reader.dialect.name == "sqlite":
+            yield self._kept.cursor(self.reader)
+            return
         with self._told(), closing(self.reader.raw_connection()) as connection, closing(connection.cursor()) as cursor:
             yield cursor
 
@@ -61,6 +90,7 @@ class Engines:
             raise
 
     def dispose(self) -> None:
+        self._kept.close()
         self.reader.dispose()
         self.writer.dispose()
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from sqlalchemy import Dialect, Select, literal_column, null, union_all
 from sqlalchemy.types import BigInteger, String
 
+from features.vocabulary import KEPT_DAYS
 from serving.ledger.prepared import OfCustomers
 from serving.ledger.reading import closed_of, firsts_of
-from serving.ledger.recent import DAYS, NEVER, RecentRows, happened_of, recent_rows
+from serving.ledger.recent import KINDS, NEVER, RecentRows, happened_of, recent_rows
 from serving.ledger.rows import FirstDecision
 from serving.ledger.tables import decision, do_not_call, instant, micros
 
@@ -32,6 +34,27 @@ class Moment:
     firsts: dict[str, FirstDecision]
 
 
+class Happening(NamedTuple):
+    """One row of `RecentRows` as plain values; instants are microseconds since 1970, `opened_at` None if never."""
+
+    kind: str
+    at: int
+    offer_id: str | None
+    channel: str | None
+    purpose: str | None
+    outcome: str | None
+    opened_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MomentOfOne:
+    """What the ledger knows of one customer at an instant, happenings in order of time."""
+
+    happened: list[Happening]
+    closed: frozenset[str]
+    first: FirstDecision | None
+
+
 class MomentReader:
     """Reads the moment of one customer or of many."""
 
@@ -41,7 +64,7 @@ class MomentReader:
     def read(self, cursor: Any, customer_ids: Sequence[str], *, before: datetime, on: date, start: datetime) -> Moment:
         """The moment of `customer_ids` (distinct) at `before`: recent rows, channels closed on the day `on`, and each
         one's first decision from `start` on. `cursor` is the driver's own."""
-        at, since = micros(before), micros(before - timedelta(days=DAYS))
+        at, since = micros(before), micros(before - _KEPT)
         rows = self._query.rows_by(cursor, customer_ids, before=at, since=since, on=on, start=micros(start))
         happened = [row for row in rows if row[1] < _CLOSED]
         closed: dict[str, set[str]] = {}
@@ -57,7 +80,36 @@ class MomentReader:
             {customer_id: FirstDecision(row[3], row[4], instant(row[2])) for customer_id, (_, row) in firsts.items()},
         )
 
+    def read_one(self, cursor: Any, customer_id: str, *, before: datetime, on: date, start: datetime) -> MomentOfOne:
+        """The moment of one customer, as `read` gives it of many."""
+        at, since = micros(before), micros(before - _KEPT)
+        rows = self._query.rows_by(cursor, (customer_id,), before=at, since=since, on=on, start=micros(start))
+        if not rows:
+            return _NOTHING
+        happened = sorted([row for row in rows if row[1] < _CLOSED], key=_BY_TIME)
+        firsts = [row for row in rows if row[1] == _FIRST]
+        first = min(firsts, key=_BY_PLACE) if firsts else None
+        return MomentOfOne(
+            [
+                Happening(
+                    KINDS[kind],
+                    when,
+                    offer,
+                    channel,
+                    purpose,
+                    outcome,
+                    opened_at if opened_at != NEVER and opened_at < at else None,
+                )
+                for _, kind, when, offer, channel, purpose, outcome, opened_at, _ in happened
+            ],
+            frozenset([row[4] for row in rows if row[1] == _CLOSED]),
+            None if first is None else FirstDecision(first[3], first[4], instant(first[2])),
+        )
 
+
+_NOTHING = MomentOfOne([], frozenset(), None)
+_KEPT = timedelta(days=KEPT_DAYS)
+_BY_TIME, _BY_PLACE = itemgetter(2, 1), itemgetter(2, 7)
 _AFTER = (1 << 63, 0)  # later than any instant
 
 

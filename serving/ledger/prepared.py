@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, CursorResult, Dialect, String, bindparam
+from sqlalchemy import Connection, Dialect, String, bindparam
 
 from serving.ledger.scope import chunks
 
 _PREPARED_FOR = (1, 8, 64)
+
+
+class Statements(Protocol):
+    """What runs a statement as it is written: SQLAlchemy's connection, or one of the driver's own."""
+
+    def exec_driver_sql(self, statement: str, parameters: Any = ..., /) -> Any: ...
 
 
 class Prepared:
@@ -33,7 +39,7 @@ class Prepared:
             if (processor := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
         }
 
-    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> CursorResult[Any]:
+    def run(self, connection: Statements, rows: Sequence[Mapping[str, Any]]) -> Any:
         """Execute once for each of `rows`; a single row may give a result."""
         if not self._order:
             return connection.exec_driver_sql(self._sql, rows if len(rows) > 1 else rows[0])

@@ -19,8 +19,8 @@ from sqlalchemy.types import BigInteger, String
 from serving.ledger.prepared import OfCustomers
 from serving.ledger.tables import complaint, contact, micros, response
 
-DAYS = 180
-_KINDS = np.array(["contact", "response", "complaint"], dtype=object)  # as numbered in the query
+KINDS = ("contact", "response", "complaint")  # as numbered in the query
+_KINDS = np.array(KINDS, dtype=object)
 NEVER = -1  # in the query, for what did not happen: before 1970 no bank sent messages
 _NAT = np.iinfo(np.int64).min  # how NumPy writes "not a time"
 

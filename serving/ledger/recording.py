@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import Dialect
 from sqlalchemy.exc import IntegrityError
 
 from features.errors import BadRequest
 from serving.ledger.chain import CHAIN, HEAD, WRITE_HEAD, Chain, Head
-from serving.ledger.prepared import Prepared
+from serving.ledger.prepared import Prepared, Statements
 from serving.ledger.rows import DecisionRow, PlacementRow
 from serving.ledger.tables import decision, micros, minor, placement
 
@@ -32,12 +32,11 @@ class Recorder:
         self._head = Prepared(HEAD.with_for_update(), dialect)
         self._write_head = Prepared(WRITE_HEAD, dialect)
 
-    def record(self, connection: Connection, rows: Sequence[DecisionRow]) -> None:
+    def record(self, connection: Statements, rows: Sequence[DecisionRow]) -> None:
         """Append `rows` in their order; the transaction decides for all of them together; raises AlreadyRecorded."""
         if not rows:
             return
-        stored = self._head.run(connection, [{"of_chain": CHAIN}]).mappings().one()
-        last = Head(stored["seq"], stored["row_hash"])
+        last = Head(*self._head.run(connection, [{"of_chain": CHAIN}]).fetchone())
         decisions: list[dict[str, Any]] = []
         placements: list[dict[str, Any]] = []
         for row in rows:

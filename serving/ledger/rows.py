@@ -216,6 +216,8 @@ def check_decisions(rows: Sequence[DecisionRow]) -> None:
 
 
 def _check_unique(name: str, ids: Sequence[str]) -> None:
+    if len(set(ids)) == len(ids) and all(ids):
+        return
     repeated = [key for key, n in Counter(ids).items() if n > 1 or not key]
     if repeated:
         raise BadRequest(f"a {name} is empty or given twice", value=repeated[0])

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from decisioning.alone import Alone
+from decisioning.candidates import FILTERS
+from decisioning.case import Case
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.decide import decide
 from decisioning.inputs import Inputs, Recent
+from decisioning.one_row import in_one_row
 from decisioning.policy import DecisionsPolicy
 from tests.decisioning import oracle
 from tests.decisioning.builders import USUAL, inputs, shipped_policy, small_policy
@@ -139,6 +144,46 @@ def test_deciding_from_stored_inputs_is_identical_to_the_bit(stored: Inputs) -> 
     again = Inputs.from_json(json.loads(json.dumps(stored.to_json(), allow_nan=False)))
     assert decide(again, catalogue, NOISY) == decide(stored, catalogue, NOISY)
     assert again.to_json() == stored.to_json()
+
+
+@pytest.mark.parametrize(
+    ("policy", "who"),
+    [(SMALL, customers()), (NOISY, customers()), (SHIPPED, SHIPPED_CUSTOMERS)],
+    ids=["small", "noisy", "shipped"],
+)
+def test_a_customer_decided_without_arrays_gets_the_same_to_the_bit(
+    policy: DecisionsPolicy, who: st.SearchStrategy[dict[str, Any]]
+) -> None:
+    catalogue = Catalogue.of(policy)
+    alone = Alone(catalogue, policy)
+
+    @settings(RELAXED, max_examples=150)
+    @given(batches(policy, who, most=4))
+    def hold(stored: Inputs) -> None:
+        for row, expected in enumerate(decide(stored, catalogue, policy)):
+            found = alone.decide(Case.of(part_of(stored, [row])))
+            assert found == expected
+            assert orjson.dumps(found.to_json()) == orjson.dumps(expected.to_json())  # 0 and 0.0 are not one
+
+    hold()
+
+
+@settings(RELAXED, max_examples=40)
+@given(batches(NOISY, customers(), most=2))
+def test_filters_without_a_twin_are_asked_in_arrays_and_decide_the_same(stored: Inputs) -> None:
+    catalogue = Catalogue.of(NOISY)
+    alone = Alone(catalogue, NOISY, [in_one_row(name, apply) for name, apply in FILTERS])
+    for row, expected in enumerate(decide(stored, catalogue, NOISY)):
+        assert alone.decide(Case.of(part_of(stored, [row]))) == expected
+
+
+@RELAXED
+@given(batches(NOISY, customers()))
+def test_a_case_is_stored_as_the_inputs_of_its_customer(stored: Inputs) -> None:
+    for row in range(stored.n):
+        mine = part_of(stored, [row])
+        kept = Inputs.from_json(json.loads(orjson.dumps(Case.of(mine).to_json())))
+        assert kept.to_json() == mine.to_json()
 
 
 @RELAXED

@@ -85,6 +85,20 @@ def test_arrays_hold_what_single_rows_hold(rows: list[dict[str, Any]]) -> None:
             assert is_same(plain(value, column.kind), as_number(row[column.name], column.kind))
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ROWS, min_size=1, max_size=4))
+def test_a_row_read_without_arrays_holds_what_arrays_hold(rows: list[dict[str, Any]]) -> None:
+    codec, stored = packed(rows)
+    arrays = codec.arrays(stored)
+    for place, row in enumerate(stored):
+        found = codec.plain(row)
+        assert set(found) == set(arrays)
+        for name, value in found.items():
+            expected = arrays[name][[place]]
+            as_stored = expected.view(np.int64) if expected.dtype.kind == "M" else expected
+            assert is_same(value, as_stored.tolist()[0]), name
+
+
 def wanted_type(kind: Kind) -> np.dtype[Any]:
     names = {Kind.CODE: "object", Kind.SET: "object", Kind.DATE: "datetime64[D]", Kind.INSTANT: "datetime64[us]"}
     return np.dtype(names.get(kind, "float64"))

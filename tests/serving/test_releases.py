@@ -15,6 +15,7 @@ import pytest
 from decisioning.policy import decisions
 from features.errors import MissingRelease, NotFound
 from features.policy import segments
+from serving.app import app_from_environment
 from serving.policy_files import dump_sections, load_sections
 from serving.releases import (
     CURRENT,
@@ -29,6 +30,7 @@ from serving.releases import (
     switch,
     verify,
 )
+from tests.serving.conftest import open_bank
 from tests.serving.homes import AS_OF, INSTANT, build, publish_rows
 from training.fitted import DamagedModel
 
@@ -180,3 +182,37 @@ def test_a_pointer_read_while_it_is_switched_names_a_whole_release_each_time(hom
     assert set(seen) <= names
     assert len(seen) > 1000
     verify(current(home))
+
+
+@pytest.mark.parametrize("pointer", [b"", b"r00009-nothere", b"\xff\xfe", b"../elsewhere"])
+def test_a_pointer_that_names_no_release_is_damage_and_not_an_unknown_id(home: Path, pointer: bytes) -> None:
+    (home / "releases" / CURRENT).write_bytes(pointer)
+    with pytest.raises(DamagedRelease, match="names no release"):
+        current(home)
+
+
+@pytest.mark.parametrize("manifest", ["", "[]", "{}", '{"id": "r1"}', "7"])
+def test_a_damaged_manifest_is_told_with_503_and_a_sentence(home: Path, manifest: str) -> None:
+    (current(home).folder / "manifest.json").write_text(manifest)
+    for bank in open_bank(home):
+        told = bank.ask("POST", "/v1/decisions", json={"customer_id": "C-USUAL", "channel": "APP"})
+        assert (told.status_code, told.json()["type"]) == (503, "/problems/damaged-release")
+
+
+def test_a_policy_that_is_being_drafted_does_not_touch_a_home_with_a_release(home: Path) -> None:
+    (home / "policy" / "segments").mkdir(parents=True)
+    (home / "policy" / "segments" / "bank.yaml").write_text("zone: [", "utf-8")
+    for bank in open_bank(home):
+        assert bank.decide()["release_id"] == current(home).id
+
+
+def test_a_broken_policy_without_a_release_ends_the_server_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "policy" / "segments").mkdir(parents=True)
+    (tmp_path / "policy" / "segments" / "bank.yaml").write_text("zone: [", "utf-8")
+    monkeypatch.setenv("TIERCEL_HOME", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        app_from_environment()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("tiercel: ")

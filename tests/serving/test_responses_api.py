@@ -99,6 +99,14 @@ def test_an_event_of_the_future_is_refused_with_the_servers_instant(fresh: Bank)
     assert INSTANT.isoformat()[:16] in told.json()["errors"][0]["message"]
 
 
+@pytest.mark.parametrize("occurred_at", ["2025-12-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+def test_an_event_before_its_placement_was_decided_is_refused(fresh: Bank, occurred_at: str) -> None:
+    placement = fresh.decide()["offers"][0]["placement_id"]
+    told = send(fresh, response(placement, "clicked", occurred_at=occurred_at))
+    assert (told.status_code, told.json()["errors"][0]["code"]) == (422, "BEFORE_DECISION")
+    assert INSTANT.isoformat()[:16] in told.json()["errors"][0]["message"]
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [({"outcome": "bought"}, "0.outcome"), ({"occurred_at": "2026-01-02T03:00:00"}, "0.occurred_at"),

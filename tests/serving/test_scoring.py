@@ -12,11 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from decisioning.case import plain_of
+from features.online_rows import microseconds
 from features.recent import RECENT
-from serving.customer_reader import CustomerReader, recent_facts
+from features.vocabulary import KEPT_DAYS
+from serving.customer_reader import CustomerReader
 from serving.ground import Ground
-from serving.ledger import RecentRows
-from serving.moment import closed_channels, counted, happenings_of, moment_facts
+from serving.ledger import Happening, RecentRows
+from serving.moment import closed_channels, counted, moment_facts
 from serving.releases import current
 from serving.scorer import uplift_of
 from tests.serving.homes import CUSTOMERS, INSTANT, arrays_for, facts_of
@@ -165,15 +168,61 @@ def test_the_moment_counts_as_a_loop_over_the_events_counts(events: list[tuple[i
 
 @settings(max_examples=200, deadline=None)
 @given(EVENTS)
-def test_a_few_rows_counted_one_by_one_give_what_sorting_gives(
+def test_one_customers_happenings_counted_in_a_loop_give_what_sorting_arrays_gives(
     events: list[tuple[int, str, int, str, str, bool]],
 ) -> None:
-    rows = rows_of(events)
-    looped, sorted_ = counted(3, INSTANT, rows), recent_facts(3, INSTANT, happenings_of(rows))
-    assert set(looped) == set(sorted_) == {column.name for column in RECENT}
-    for name, values in sorted_.items():
-        np.testing.assert_array_equal(looped[name], values, err_msg=name)
-        assert looped[name].dtype == values.dtype
+    kept = [event for event in events if event[1] == "complaint" or event[2] <= KEPT_DAYS * 24]
+    in_arrays = moment_facts(3, INSTANT, rows_of(kept))
+    for customer in range(3):
+        mine = sorted((event for event in kept if event[0] == customer), key=lambda event: -event[2])
+        found = counted(microseconds(INSTANT), [happening(*event[1:]) for event in mine])
+        assert set(found) == {column.name for column in RECENT}
+        for name, value in found.items():
+            np.testing.assert_array_equal(value, in_arrays[name][customer], err_msg=name)
+
+
+def happening(kind: str, hours: int, purpose: str, outcome: str, is_opened: bool) -> Happening:
+    at = microseconds(INSTANT - timedelta(hours=hours))
+    return Happening(
+        kind, at, "O1", "APP", purpose if kind == "contact" else None, outcome if kind == "response" else None,
+        at if is_opened and kind == "contact" else None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("days", [0, 4, 70])
+def test_one_customer_read_without_arrays_is_the_one_that_arrays_hold(ground: Ground, days: int) -> None:
+    at = INSTANT + timedelta(days=days)
+    for customer_id in CUSTOMERS:
+        one = ground.reader.read_one(customer_id, at=at, day=at.date())
+        many = ground.reader.read([customer_id], at=at, day=at.date())
+        assert (one is None) == bool(many.unknown)
+        if one is not None:
+            assert one.is_stale == bool(many.stale[0])
+            expected = plain_of(many.facts)
+            assert set(one.facts) == set(expected)
+            assert all(one.facts[name] == value or value != value for name, value in expected.items())
+    assert ground.reader.read_one("C-NOBODY", at=at, day=at.date()) is None
+
+
+@pytest.mark.parametrize("channel", ["", "APP", "SMS"])
+def test_one_customer_scored_in_one_pass_has_the_scores_of_both_models_to_the_bit(ground: Ground, channel: str) -> None:
+    scorer = ground.rulebook(DAY).scorer
+    for customer_id in CUSTOMERS:
+        read = ground.reader.read([customer_id], at=INSTANT, day=DAY)
+        if read.ids:
+            facts = read.facts | moment_facts(1, INSTANT, rows_of([]))
+            one, many = scorer.score_one(plain_of(facts), channel), scorer.score(facts, 1, channel)
+            assert many is not None
+            assert (one.p, one.p_channel) == (many.p[0].tolist(), many.p_channel[0].tolist())
+            assert one.p_churn == scorer.churn(facts, 1)[0]
+    assert all(stand is not None for stand in scorer._stands.values())  # the models were laid out, not asked row by row
+
+
+def test_a_customer_of_whom_nothing_is_known_is_scored_as_the_models_score_missing_values(ground: Ground) -> None:
+    scorer = ground.rulebook(DAY).scorer
+    one, many = scorer.score_one({}, "APP"), scorer.score({}, 1, "APP")
+    assert many is not None
+    assert (one.p, one.p_churn) == (many.p[0].tolist(), scorer.churn({}, 1)[0])
 
 
 def test_channels_closed_since_publication_join_those_of_the_rows() -> None:

@@ -1,0 +1,98 @@
+"""Decisions of requests that come at once: one transaction, a customer's turns, and a queue where the disk is slow."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from features.errors import BadRequest
+from serving.keeping import Keeper
+from serving.ledger import AlreadyRecorded, Ledger, at_once
+from tests.serving.ledgers import NOON, LedgerUrl, opened, write_lock_held
+from tests.serving.test_ledger_decisions import decided
+
+LATER = NOON + timedelta(hours=1)
+
+
+@pytest.fixture
+def url(ledger_url: LedgerUrl, tmp_path: Path) -> str:
+    return ledger_url(tmp_path)
+
+
+async def decide(ledger: Ledger, keeper: Keeper, decision_id: str, customer_id: str = "C1") -> None:
+    """A request: look for the decision that it repeats, and keep its own."""
+    await keeper.begin([customer_id])
+    try:
+        first = ledger.moment_of(customer_id, before=LATER, on=NOON.date(), start=NOON).first
+        repeat_of = None if first is None else first.decision_id
+        await keeper.keep([decided(decision_id, customer_id=customer_id, repeat_of=repeat_of)])
+    finally:
+        keeper.end([customer_id])
+
+
+def test_of_requests_about_one_customer_that_come_at_once_one_is_the_first_of_the_day(url: str, tmp_path: Path) -> None:
+    async def main(ledger: Ledger) -> None:
+        keeper = Keeper(ledger)
+        others = [decide(ledger, keeper, f"E{i}", f"C{i + 2}") for i in range(4)]
+        await asyncio.gather(*[decide(ledger, keeper, f"D{i}") for i in range(8)], *others)
+
+    with opened(url, tmp_path) as ledger:
+        asyncio.run(main(ledger))
+        rows = {page.row.decision_id: page.row for page in ledger.decisions(NOON, LATER).rows}
+        mine = [rows[f"D{i}"].repeat_of for i in range(8)]
+        (first,) = [f"D{i}" for i in range(8) if mine[i] is None]
+        assert set(mine) == {None, first}
+        assert all(rows[f"E{i}"].repeat_of is None for i in range(4))
+        assert ledger.verify().is_whole
+
+
+def test_a_request_that_fails_is_told_so_and_the_others_are_kept(url: str, tmp_path: Path) -> None:
+    async def main(ledger: Ledger) -> list[BaseException | None]:
+        keeper = Keeper(ledger)
+        asked = [decide(ledger, keeper, name, f"C{place}") for place, name in enumerate(("D1", "D2", "D3"))]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    with opened(url, tmp_path) as ledger:
+        ledger.record([decided("D2")]).result()
+        errors = asyncio.run(main(ledger))
+        assert [type(error) for error in errors] == [type(None), AlreadyRecorded, type(None)]
+        assert ledger.head().seq == 3
+
+
+def test_what_is_written_at_once_is_on_the_disk_and_in_the_chain(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    with opened(url, tmp_path) as ledger:
+        assert ledger.record_at_once([decided("D1"), decided("D2", n_placements=0)])
+        with opened(url, tmp_path) as other:
+            assert [row.row.decision_id for row in other.decisions(NOON, LATER).rows] == ["D1", "D2"]
+        with pytest.raises(BadRequest):
+            ledger.record_at_once([decided("D3"), decided("D3")])
+        assert not ledger.record_at_once([decided("D3"), decided("D1", n_placements=0)])  # known: nothing is written
+        assert (ledger.head().seq, ledger.verify().is_whole) == (2, True)
+
+
+def test_who_meets_another_writer_or_a_slow_disk_is_sent_to_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    with opened(url, tmp_path) as ledger:
+        with write_lock_held(url):
+            assert not ledger.record_at_once([decided("D1")])
+        assert ledger.record_at_once([decided("D1")])
+        monkeypatch.setattr(at_once, "SLOW_SECONDS", 0.0)
+        assert ledger.record_at_once([decided("D2")])
+        assert not ledger.record_at_once([decided("D3")])
+        assert ledger.head().seq == 2
+
+
+def test_the_moment_of_one_customer_is_the_moment_of_many(url: str, tmp_path: Path) -> None:
+    with opened(url, tmp_path) as ledger:
+        ledger.record([decided("D1"), decided("D2", at=NOON + timedelta(minutes=1))]).result()
+        asked = {"before": LATER, "on": NOON.date(), "start": NOON}
+        one, many = ledger.moment_of("C1", **asked), ledger.moment(["C1"], **asked)
+        assert (one.happened, one.closed) == ([], frozenset())
+        assert one.first == many.firsts["C1"]
+        assert ledger.moment_of("C2", **asked).first is None

@@ -79,7 +79,9 @@ def _scene(case: Case, shelf: Shelf) -> Scene:
     settled = stage
     if settled is None:
         settled = str(Stage.NEW if case.has_day("first_product_on") else Stage.PROSPECT)
-    facts = {**case.facts, "customer_class": customer_class, "stage": settled}
+    facts = case.facts
+    if (customer_class, settled) != (given, stage):
+        facts = {**facts, "customer_class": customer_class, "stage": settled}
     return Scene(
         case=case,
         shelf=shelf,

@@ -23,10 +23,11 @@ from serving.api.documents import (
     Replay,
 )
 from serving.api.openapi import READING, WRITING, body_of, header, problems
-from serving.deciding import MOST_ALONE, Decided, Desk, unknown_customer
+from serving.deciding import MOST_ALONE, Desk, unknown_customer
 from serving.errors import InvalidFields, TooManyCustomers, UnknownDecision, invalid_fields, problem
 from serving.explaining import explanation
 from serving.ledger import Claim, Finish, StoredAnswer, StoredDecision
+from serving.making import Decided
 from serving.records import Kept, public_of, told
 from serving.replay import replay
 from serving.security import Actor, asker, asking, can, require

@@ -1,0 +1,207 @@
+"""Decisions as they are made and recorded: a few customers one by one without arrays, many in passes over arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from decisioning.case import Case, Terms
+from decisioning.decide import decide
+from decisioning.decision import Decision
+from decisioning.inputs import Inputs
+from features.online_rows import microseconds
+from serving.api.documents import DecisionRequest
+from serving.batches import Batch, BatchTerms, batches
+from serving.customer_reader import Facts
+from serving.ground import Ground, Rulebook
+from serving.ledger import DecisionRow, FirstDecision, Ledger, Moment
+from serving.moment import closed_channels, counted, moment_facts, recent_of, told_of, with_closed
+from serving.records import Kept, Plain, kept_of, new_decision_id, placements_of, written
+from serving.repeats import epoch_of, start_of
+
+NO_PRICES = "none"  # until an allocation publishes shadow prices
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Decisions of one request in the order asked, the customers it does not know, and the rows to keep."""
+
+    kept: dict[str, Kept]
+    unknown: tuple[str, ...]
+    rows: tuple[DecisionRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """What a request stands on: a release, what is in force on its day, and its instant."""
+
+    ground: Ground
+    rules: Rulebook
+    now: datetime
+    day: date
+
+
+_Made = tuple[Kept, DecisionRow | None]
+
+
+class Maker:
+    """Makes decisions of one home; what they stand on is given with each request."""
+
+    def __init__(self, home: Path, ledger: Ledger) -> None:
+        self._home, self._ledger = home, ledger
+
+    def one_by_one(self, asked: DecisionRequest, customer_ids: Sequence[str], pinned: Pinned) -> Decided:
+        found = {}
+        for customer_id in customer_ids:
+            one = self._one(asked, customer_id, pinned)
+            if one is not None:
+                found[customer_id] = one
+        return _answered(customer_ids, found)
+
+    def _one(self, asked: DecisionRequest, customer_id: str, pinned: Pinned) -> _Made | None:
+        """One customer's decision without arrays; None for one whom the release does not know."""
+        ground, rules, now, day = pinned.ground, pinned.rules, pinned.now, pinned.day
+        row = ground.reader.read_one(customer_id, at=now, day=day)
+        if row is None:
+            return None
+        moment = self._ledger.moment_of(customer_id, before=now, on=day, start=start_of(day, ground.zone))
+        facts = row.facts
+        facts.update(counted(microseconds(now), moment.happened))
+        if moment.closed:
+            facts["do_not_call"] = with_closed(facts["do_not_call"], moment.closed)
+        scores = rules.scorer.score_one(facts, asked.channel)
+        facts["p_churn"] = scores.p_churn
+        case = Case(
+            customer_id=customer_id,
+            facts=facts,
+            recent=told_of(moment.happened),
+            p=scores.p,
+            p_channel=scores.p_channel,
+            uplift_share=rules.uplift_share,
+            uplift_is_assumed=rules.uplift_is_assumed,
+            terms=Terms(
+                channel=asked.channel,
+                limit=asked.limit,
+                now=now,
+                zone=ground.zone.key,
+                consent_basis=ground.consent_basis,
+                release_id=ground.id,
+                epoch=self._epoch(moment.first, ground),
+                prices_version=NO_PRICES,
+                asked=asked.context.asked,
+                moment=asked.context.moment,
+                degraded=scores.p is None,
+                stale=row.is_stale,
+            ),
+        )
+        return _made(rules.alone.decide(case), case.to_json(), asked, moment.first, pinned)
+
+    def together(self, asked: DecisionRequest, customer_ids: Sequence[str], pinned: Pinned) -> Decided:
+        """Many customers in a few passes over arrays."""
+        ground, rules, now = pinned.ground, pinned.rules, pinned.now
+        customers = ground.reader.read(list(dict.fromkeys(customer_ids)), at=now, day=pinned.day)
+        moment = self.moment(customers.ids, ground, now)
+        firsts, facts = moment.firsts, self.facts(customers.ids, customers.facts, moment, rules, now)
+        terms = [
+            BatchTerms(self._epoch(firsts.get(customer), ground), is_stale)
+            for customer, is_stale in zip(customers.ids, customers.stale.tolist(), strict=True)
+        ]
+        found: dict[str, _Made] = {}
+        for batch in batches(terms, facts, recent_of(moment.recent)):
+            ids = tuple(customers.ids[place] for place in batch.places)
+            inputs = _inputs(ids, batch, asked, pinned)
+            for decision, plain in zip(decide(inputs, rules.catalogue, rules.policy), inputs.each_json(), strict=True):
+                first = firsts.get(decision.customer_id)
+                found[decision.customer_id] = _made(decision, plain, asked, first, pinned)
+        return _answered(customer_ids, found)
+
+    def _epoch(self, first: FirstDecision | None, ground: Ground) -> str:
+        if first is None or first.release_id == ground.id:
+            return ground.release.epoch
+        return epoch_of(self._home, first.release_id) or ground.release.epoch
+
+    def moment(self, ids: tuple[str, ...], ground: Ground, now: datetime) -> Moment:
+        day = ground.business_day(now)
+        return self._ledger.moment(ids, before=now, on=day, start=start_of(day, ground.zone))
+
+    def facts(self, ids: tuple[str, ...], rows: Facts, moment: Moment, rules: Rulebook, now: datetime) -> Facts:
+        """Rows, moment and churn of customers."""
+        facts = rows | moment_facts(len(ids), now, moment.recent)
+        facts["do_not_call"] = closed_channels(ids, facts["do_not_call"], moment.closed)
+        facts["p_churn"] = rules.scorer.churn(facts, len(ids))
+        return facts
+
+
+def _inputs(ids: tuple[str, ...], batch: Batch, asked: DecisionRequest, pinned: Pinned) -> Inputs:
+    ground, scorer = pinned.ground, pinned.rules.scorer
+    scores = scorer.score(batch.facts, len(ids), asked.channel)
+    return Inputs(
+        customer_ids=ids,
+        facts=batch.facts,
+        recent=batch.recent,
+        p=None if scores is None else scores.p,
+        p_channel=None if scores is None else scores.p_channel,
+        uplift_share=scorer.uplift_share,
+        uplift_is_assumed=scorer.uplift_is_assumed,
+        channel=asked.channel,
+        limit=asked.limit,
+        now=pinned.now,
+        zone=ground.zone.key,
+        consent_basis=ground.consent_basis,
+        release_id=ground.id,
+        epoch=batch.terms.epoch,
+        prices_version=NO_PRICES,
+        asked=asked.context.asked,
+        moment=asked.context.moment,
+        degraded=scores is None,
+        stale=batch.terms.is_stale,
+    )
+
+
+def _made(
+    decision: Decision,
+    inputs: Plain,
+    asked: DecisionRequest,
+    first: FirstDecision | None,
+    pinned: Pinned,
+) -> _Made:
+    """The record of a decision, and the row to keep unless it is a dry run."""
+    repeat_of = None if first is None else first.decision_id
+    if asked.dry_run:
+        return kept_of(decision, None, repeat_of), None
+    one = kept_of(decision, new_decision_id(pinned.now), repeat_of)
+    return one, _row(one, asked.channel, written(inputs), pinned.ground, pinned.rules)
+
+
+def _answered(customer_ids: Sequence[str], found: Mapping[str, _Made]) -> Decided:
+    """The decisions that were made, in the order asked."""
+    made = {customer: found[customer] for customer in customer_ids if customer in found}
+    return Decided(
+        {customer: kept for customer, (kept, _) in made.items()},
+        tuple(customer for customer in customer_ids if customer not in found),
+        tuple(row for _, row in made.values() if row is not None),
+    )
+
+
+def _row(one: Kept, channel: str, inputs: str, ground: Ground, rules: Rulebook) -> DecisionRow:
+    decision = one.decision
+    return DecisionRow(
+        decision_id=str(one.decision_id),
+        customer_id=decision.customer_id,
+        decided_at=decision.decided_at,
+        channel=channel,
+        release_id=decision.release_id,
+        prices_version=decision.prices_version,
+        segments_digest=ground.release.manifest["segments_digest"],
+        decisions_digest=rules.policy.digest,
+        arm=decision.arm.name,
+        answer=one.stored_text(),
+        inputs=inputs,
+        placements=placements_of(one, rules.catalogue, rules.costs),
+        repeat_of=one.repeat_of,
+        is_degraded=decision.degraded,
+        is_fallback=decision.fallback,
+        is_stale=decision.stale,
+    )

@@ -32,16 +32,15 @@ _ROUTERS = (decisions.router, responses.router, customers.router, cells.router, 
 
 
 def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
-    """The API of one home, at `desk` if it is open already. It starts without a release and answers 503 until one is
-    switched to."""
+    """The API of one home, at `desk` if it is open already.
+
+    It starts without a release and answers 503 until one is switched to.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        sys.setswitchinterval(_SWITCH_SECONDS)
         app.state.keys = KeyRing(settings.home)
         app.state.desk = desk or Desk.open(settings, clock_of(settings))
-        gc.collect()
-        gc.freeze()  # a release lives as long as the process: collections need not look at it
         watching = asyncio.create_task(_watch(app, settings.refresh_seconds))
         try:
             yield
@@ -68,11 +67,19 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
     return app
 
 
+def opened_app(settings: Settings) -> FastAPI:
+    """The API of a home that is opened now, for a process that does nothing else; raises why it cannot be opened."""
+    desk = Desk.open(settings, clock_of(settings))
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()  # a release lives as long as the process: collections need not look at it
+    return create_app(settings, desk)
+
+
 def app_from_environment() -> FastAPI:
     """The API of the home that the environment names; a home that cannot be opened ends the process with a sentence."""
     try:
-        settings = read_settings()
-        return create_app(settings, Desk.open(settings, clock_of(settings)))
+        return opened_app(read_settings())
     except TiercelError as error:
         sys.stderr.write(f"tiercel: {error}\n")
         raise SystemExit(2) from error

@@ -8,22 +8,21 @@ import uvicorn
 from rich.console import Console
 
 from features.errors import UserMistake
-from serving.app import create_app
-from serving.deciding import Desk
-from serving.settings import Settings, clock_of
+from serving.app import opened_app
+from serving.settings import Settings
 
 _TRIED_PORTS = 50
 
 
 def run(settings: Settings) -> None:
     """Serve until interrupted; raises UserMistake where no port is free, and why the home cannot be opened."""
-    desk = Desk.open(settings, clock_of(settings))
+    app = opened_app(settings)
     listening = _listening(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     key = settings.home / "keys" / "service.key"
     whose = f"the service role's key stands in {key}" if key.exists() else "run `tiercel keys` for API keys"
     Console(soft_wrap=True).print(f"API at http://{host}:{port}  (described at /openapi.json; {whose})", markup=False)
-    config = uvicorn.Config(create_app(settings, desk), log_level="warning", access_log=False)
+    config = uvicorn.Config(app, log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -81,6 +81,7 @@ def test_who_meets_another_writer_or_a_slow_disk_is_sent_to_the_queue(
     with opened(url, tmp_path) as ledger:
         with write_lock_held(url):
             assert not ledger.record_at_once([decided("D1")])
+        monkeypatch.setattr(at_once, "SLOW_SECONDS", 60.0)
         assert ledger.record_at_once([decided("D1")])
         monkeypatch.setattr(at_once, "SLOW_SECONDS", 0.0)
         assert ledger.record_at_once([decided("D2")])

@@ -21,6 +21,7 @@ from serving.errors import PROBLEM_JSON, STATUSES, Overload, problem, status_of
 from serving.security import make_keys
 from serving.settings import Settings
 from tests.serving.conftest import Bank
+from tests.serving.homes import INSTANT
 
 DECISIONS = "/v1/decisions"
 
@@ -141,14 +142,10 @@ def test_no_key_is_401_and_a_role_without_the_right_403(bank: Bank) -> None:
 
 def test_bad_rows_of_a_batch_are_422_and_each_is_listed(bank: Bank) -> None:
     placement = bank.decide()["offers"][0]["placement_id"]
+    at = INSTANT.isoformat()
     rows = [
-        {
-            "event_id": "E-good",
-            "placement_id": placement,
-            "outcome": "presented",
-            "occurred_at": "2026-01-01T03:00:00Z",
-        },
-        {"event_id": "E-bad", "placement_id": "p-none", "outcome": "clicked", "occurred_at": "2026-01-01T03:00:00Z"},
+        {"event_id": "E-good", "placement_id": placement, "outcome": "presented", "occurred_at": at},
+        {"event_id": "E-bad", "placement_id": "p-none", "outcome": "clicked", "occurred_at": at},
     ]
     body = told(bank.ask("POST", "/v1/responses", json=rows), 422, "bad-rows")
     assert [(error["index"], error["key"]) for error in body["errors"]] == [("1", "E-bad")]

@@ -11,6 +11,7 @@ import pytest
 
 from serving.security import ROLES
 from tests.serving.conftest import Bank
+from tests.serving.homes import INSTANT
 
 DECIDERS = {"marketing", "rm", "leader", "service"}
 REPLAYERS = {"compliance", "scientist", "auditor"}
@@ -41,7 +42,7 @@ def routes(bank: Bank) -> Iterator[tuple[str, str]]:
 def body_of(path: str, placement_id: str) -> Any:
     if path == "/v1/decisions":
         return {"customer_id": "C-USUAL", "channel": "APP", "dry_run": True}
-    at = "2026-01-01T03:00:00Z"
+    at = INSTANT.isoformat()
     return [{"event_id": "E-rights", "placement_id": placement_id, "outcome": "presented", "occurred_at": at}]
 
 

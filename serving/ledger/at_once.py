@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from serving.ledger.databases import PRAGMAS
+from serving.ledger.databases import of_its_own
 from serving.ledger.recording import Recorder
 from serving.ledger.rows import DecisionRow
 from serving.ledger.writer import Unconfirmed
@@ -75,9 +75,7 @@ class AtOnce:
 
     def _statements(self) -> _Statements:
         if self._connection is None:
-            self._connection = sqlite3.connect(self._writer.url.database or "", isolation_level=None)
-            for pragma in PRAGMAS:
-                self._connection.execute(f"PRAGMA {pragma}")
+            self._connection = of_its_own(self._writer)
             self._connection.execute("PRAGMA busy_timeout = 0")
         return _Statements(self._connection)
 

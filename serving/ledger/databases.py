@@ -83,6 +83,14 @@ def engines_of(url: str) -> tuple[Engine, Engine]:
     raise UserMistake("the ledger cannot stand on this database", value=backend, allowed=ALLOWED)
 
 
+def of_its_own(engine: Engine) -> Any:
+    """One more connection of the driver's own to the file of an engine of SQLite, with the same promises."""
+    args, given = engine.dialect.create_connect_args(engine.url)
+    connection = engine.dialect.connect(*args, **given)
+    _settle(connection)
+    return connection
+
+
 def seconds_now(connection: Connection) -> int:
     """The database's own time in seconds since 1970: one for all who share it, and it goes on when a home's stands."""
     return int(connection.exec_driver_sql(_SECONDS[connection.dialect.name]).scalar_one())
@@ -147,15 +155,20 @@ def _sqlite(url: str, begin: str, pool_size: int) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: object) -> None:
-        connection.isolation_level = None  # the driver would begin transactions of its own
-        for pragma in PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
+        _settle(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _settle(connection: Any) -> None:
+    """Give a connection of SQLite's driver the ledger's promises."""
+    connection.isolation_level = None  # the driver would begin transactions of its own
+    for pragma in PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
 
 
 def _postgresql(url: str, pool_size: int, **given: Any) -> Engine:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from serving.ledger import databases
 from tests.serving.ledgers import opened, rows_of
-from tests.soak.lives import THREADS, check, write
+from tests.soak.lives import THREADS, at_once, check, queued, write
 from tests.soak.power import Disk, powered
 
 CUTS_A_HOME = 10
@@ -45,15 +45,15 @@ def cut_power(folder: Path, n_cuts: int, *, synchronous: str) -> Figures:
     Whatever is lost, each file must open and the chain be whole; with `synchronous` FULL nothing told may be lost.
     """
     chance, began = random.Random(20251231), time.monotonic()
-    pragmas, n_losing, n_acknowledged, done = databases._PRAGMAS, 0, 0, 0
+    pragmas, n_losing, n_acknowledged, done = databases.PRAGMAS, 0, 0, 0
     weakened = tuple(f"synchronous={synchronous}" if "synchronous" in pragma else pragma for pragma in pragmas)
     while done < n_cuts:
         home = folder / f"home{done}"
-        databases._PRAGMAS = weakened
+        databases.PRAGMAS = weakened
         try:
             cuts = _live(home, chance)
         finally:
-            databases._PRAGMAS = pragmas
+            databases.PRAGMAS = pragmas
         for cut in cuts[: n_cuts - done]:
             n_losing += _lost(cut, home, folder / f"after{done}")
             n_acknowledged += len(cut.told)
@@ -73,7 +73,7 @@ def _live(home: Path, chance: random.Random) -> list[Cut]:
         def go(thread: int) -> None:
             n = 0
             while len(cuts) < CUTS_A_HOME:
-                write(ledger, f"{thread}-{n}", told.append)
+                write(ledger, f"{thread}-{n}", told.append, queued if thread else at_once)
                 n += 1
 
         threads = [threading.Thread(target=go, args=(thread,)) for thread in range(THREADS)]

@@ -49,9 +49,23 @@ def into_the_pipe(line: str) -> None:
     os.write(1, f"{line}\n".encode())
 
 
-def write(ledger: Ledger, name: str, tell: Callable[[str], object] = into_the_pipe) -> None:
+def queued(ledger: Ledger, rows: list[DecisionRow]) -> None:
+    """Write through the ledger's own thread."""
+    ledger.record(rows).result()
+
+
+def at_once(ledger: Ledger, rows: list[DecisionRow]) -> None:
+    """Write on this thread where the ledger lets one, as an event loop does; only one thread may."""
+    if not ledger.record_at_once(rows):
+        queued(ledger, rows)
+
+
+def write(
+    ledger: Ledger, name: str, tell: Callable[[str], object] = into_the_pipe,
+    record: Callable[[Ledger, list[DecisionRow]], None] = queued,
+) -> None:  # fmt: skip
     """A batch and a complaint about it, each told once it is on the disk."""
-    ledger.record(batch(name)).result()
+    record(ledger, batch(name))
     tell(f"recorded {name}")
     ledger.responses([ResponseRow(f"{name}.e", f"{name}.0.1", "complained", NOON)], "rm7")
     tell(f"answered {name}")
@@ -65,7 +79,7 @@ def live(url: str, home: Path, life: str) -> None:
     def go(thread: int) -> None:
         for n in range(1_000_000):
             try:
-                write(ledger, f"{life}-{thread}-{n}")
+                write(ledger, f"{life}-{thread}-{n}", record=queued if thread else at_once)
             except NotReady:
                 time.sleep(0.02)
 

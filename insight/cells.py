@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -61,10 +61,10 @@ def cells(history: History, answers: Iterable[Answers], level: float) -> Cells:
     return {key: Cell(*key, _trend(history, months, key), proportion(*added(told.get(key, ())), level)) for key in keys}
 
 
-def nobody(history: History, customer_class: str, stage: str) -> Cell:
-    """A cell in which nobody ever stood."""
-    return Cell(customer_class, stage, _trend(history, [{} for _ in history.months], (customer_class, stage)),
-                Proportion(0, 0, None, None, None))  # fmt: skip
+def nobody(days: Sequence[date], customer_class: str, stage: str) -> Cell:
+    """A cell in which nobody stood on any of `days`."""
+    trend = tuple(Point(day, 0, None, None) for day in days)
+    return Cell(customer_class, stage, trend, Proportion(0, 0, None, None, None))
 
 
 def people(

@@ -144,10 +144,10 @@ def still(history: History, label: Label) -> tuple[Stay, ...]:
 def _both(history: History, place: int) -> ir.Table:
     """One row a person of either month: labels and AUM of both, and since when the labels of the first were held."""
     before, after = history.month(place), history.month(place + 1)
-    old = before.select(CUSTOMER_ID, aum_before=before.mda.fill_null(0), **_named(before, "before"))
-    new = after.select(then_id=after[CUSTOMER_ID], aum_after=after.mda.fill_null(0), **_named(after, "after"))
-    both = old.outer_join(new, old[CUSTOMER_ID] == new.then_id)
-    return both.drop(CUSTOMER_ID, "then_id")
+    old = before.select(CUSTOMER_ID, aum_before=before.mda, **_named(before, "before"))
+    new = after.select(then_id=after[CUSTOMER_ID], aum_after=after.mda, **_named(after, "after"))
+    both = old.outer_join(new, old[CUSTOMER_ID] == new.then_id).drop(CUSTOMER_ID, "then_id")
+    return both.mutate(aum_before=both.aum_before.fill_null(0.0), aum_after=both.aum_after.fill_null(0.0))
 
 
 def _named(rows: ir.Table, when: str) -> dict[str, Any]:
@@ -159,10 +159,10 @@ def _flow(history: History, place: int, joined: ir.Table, label: Label, names: S
     change = joined.aum_after - joined.aum_before
     grouped = joined.group_by(before=joined[f"{label}_before"], after=joined[f"{label}_after"]).agg(
         n=joined.count(),
-        aum_before=joined.aum_before.sum().fill_null(0.0),
-        aum_after=joined.aum_after.sum().fill_null(0.0),
-        grown=ibis.greatest(change, 0.0).sum().fill_null(0.0),
-        shrunk=ibis.greatest(-change, 0.0).sum().fill_null(0.0),
+        aum_before=joined.aum_before.sum(),
+        aum_after=joined.aum_after.sum(),
+        grown=ibis.greatest(change, 0.0).sum(),
+        shrunk=ibis.greatest(-change, 0.0).sum(),
     )
     moves = [Move(**row) for row in grouped.to_pyarrow().to_pylist()]
     order = ordered(names, {name for move in moves for name in (move.before, move.after) if name is not None})

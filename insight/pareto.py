@@ -77,5 +77,5 @@ def _curve(as_of: date, figure: str, values: NDArray[np.float64], shares: tuple[
     if not total > 0:
         return Pareto(as_of, figure, n, total, shares, None)
     running = np.cumsum(np.sort(values)[::-1])
-    tops = [math.ceil(share * n - 1e-9) for share in shares]  # .2 · 15 is 3.0000000000000004 in floats
+    tops = [math.ceil(share * n - 1e-9) for share in shares]  # .07 · 100 is 7.000000000000001 in floats
     return Pareto(as_of, figure, n, total, shares, tuple(float(running[top - 1] / running[-1]) for top in tops))

@@ -10,7 +10,7 @@ from functools import wraps
 from typing import ParamSpec
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from features.errors import TiercelError
 
@@ -38,6 +38,15 @@ def say(text: str, data: object, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(data, default=str, ensure_ascii=False) + "\n")
     else:
         Console(soft_wrap=True).print(text, markup=False, highlight=False)
+
+
+def show(*parts: RenderableType) -> None:
+    """Tables and sentences for people, as wide as they need where nobody's terminal says otherwise."""
+    out = Console()
+    if not out.is_terminal:
+        out = Console(width=160)
+    for part in parts:
+        out.print(part)
 
 
 @contextmanager

@@ -1,0 +1,156 @@
+"""What the months say, as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from insight.bridge import Bridge
+from insight.flows import Flow
+from insight.lives import ALL, Lives
+from insight.pareto import TOP, Pareto
+from insight.preferences import Preference
+from insight.survival import Curve
+from serving.insights import MonthTold, Told
+from serving.summary import STAGES, cells_table
+
+_TITLES = {"stage": "Stages (生命周期迁移)", "tier": "Tiers (分层迁移)"}
+_CUSTOMERS = ("opening", "new", "won back", "lost", "closing")
+_10K = 1e4  # 万元
+
+
+def month_end(told: MonthTold) -> list[RenderableType]:
+    """What a build ends with: migration, bridge, concentration, alerts, the heat map, quarantine."""
+    shown: list[RenderableType] = [migration(flow) for flow in told.flows.values()]
+    if told.bridge is not None:
+        shown.append(Text(bridge_line(told.bridge)))
+    else:
+        shown.append(Text("one month only: nobody can have gone anywhere yet"))
+    shown.append(Text(pareto_line(told.pareto)))
+    shown += [Text(f"异动 {jump.rule} {jump}", style="bold red") for jump in told.jumps] or [Text("no jumps (异动)")]
+    shown.append(cells_table(told.mix, told.classes))
+    aside = ", ".join(f"{n:,} × {rule}" for rule, n in told.aside.items()) or "nothing"
+    return [*shown, Text(f"quarantine (隔离): {sum(told.aside.values()):,} rows set aside at the last import: {aside}")]
+
+
+def everything(told: Told) -> list[RenderableType]:
+    """The whole history: bridges, stays, cohorts, preferences, alerts."""
+    return [
+        bridges(told.bridges),
+        *[curves(f"How long people stay (停留月数): {label}", "stays", found) for label, found in told.dwell.items()],
+        *cohorts(told.lives),
+        Text(pareto_line(told.pareto)),
+        *wants(told.preferences),
+        *[Text(f"{jump.as_of} 异动 {jump.rule} {jump}") for jump in told.jumps],
+    ]
+
+
+def migration(flow: Flow) -> Table:
+    """From rows to columns: people, and their share of those who stood in the row."""
+    table = Table(title=f"{_TITLES[flow.label]}, from {flow.from_on} to {flow.to_on}")
+    table.add_column("from \\ to")
+    columns = [*flow.names, *([None] if flow.after(None) else [])]
+    for name in columns:
+        table.add_column(_word(name), justify="right")
+    table.add_column("opening", justify="right")
+    for before in [*flow.names, *([None] if flow.before(None) else [])]:
+        cells = [_moved(flow, before, after) for after in columns]
+        table.add_row(_word(before), *cells, f"{flow.before(before):,}" if before else "")
+    table.add_section()
+    table.add_row("closing", *[f"{flow.after(after):,}" if after else "" for after in columns], "")
+    return table
+
+
+def bridge_line(found: Bridge) -> str:
+    """The bridge of customers and of AUM as a sentence."""
+    aum = {
+        "new": found.aum_new, "won back": found.aum_won_back, "lost": -found.aum_lost, "grown": found.aum_grown,
+        "shrunk": -found.aum_shrunk,
+    }  # fmt: skip
+    steps = ", ".join(f"{amount / _10K:+,.0f} {name}" for name, amount in aum.items())
+    return (
+        f"customers (净增): {found.opening:,} + {found.new:,} new + {found.won_back:,} won back - {found.lost:,} lost "
+        f"= {found.closing:,}; AUM in 万元: {found.aum_opening / _10K:,.0f} {steps} = {found.aum_closing / _10K:,.0f}"
+    )
+
+
+def pareto_line(found: Iterable[Pareto]) -> str:
+    """What the top 20 % hold, month by month, as a sentence for each figure."""
+    told: dict[str, list[str]] = {}
+    for curve in found:
+        share = "none" if curve.top_share is None else f"{curve.top_share:.1%}"
+        told.setdefault(curve.figure, []).append(f"{curve.as_of:%Y-%m} {share}")
+    return "\n".join(
+        f"the top {TOP:.0%} hold of {figure} (二八): {', '.join(months)}" for figure, months in told.items()
+    )
+
+
+def bridges(found: Sequence[Bridge]) -> Table:
+    """One line a month: customers and AUM from opening to closing."""
+    table = Table(title="Net growth (净增), AUM in 万元")
+    for head in ("month", *_CUSTOMERS, *[f"AUM {name}" for name in (*_CUSTOMERS[:-1], "grown", "shrunk", "closing")]):
+        table.add_column(head, justify="left" if head == "month" else "right")
+    for b in found:
+        customers = (b.opening, b.new, b.won_back, b.lost, b.closing)
+        aum = (b.aum_opening, b.aum_new, b.aum_won_back, b.aum_lost, b.aum_grown, b.aum_shrunk, b.aum_closing)
+        table.add_row(f"{b.to_on:%Y-%m}", *[f"{n:,}" for n in customers], *[f"{a / _10K:,.0f}" for a in aum])
+    return table
+
+
+def cohorts(lives: Lives) -> list[Table]:
+    """Staying and waking by cohort, then the way to each tier for all."""
+    ways = [found for curves_ in lives.time_to_tier.values() for found in curves_ if found.name == ALL]
+    named = dict(zip(lives.time_to_tier, ways, strict=True))
+    return [
+        curves("Staying a customer (留存), by quarter of becoming one", "stay", lives.retention),
+        curves("Staying awake (活跃), by the same quarters", "stay", lives.activity),
+        curves("Months until a tier is reached (升层)", "not yet there", ways, names=list(named)),
+    ]
+
+
+def curves(title: str, what: str, found: Sequence[Curve], names: Sequence[str] = ()) -> Table:
+    """A line for each curve: people, events, the median with its interval, shares after 3, 6, 12 and 24 months."""
+    table = Table(title=title)
+    at = (3, 6, 12, 24)
+    for head in ("", "people", "events", "median months", *[f"{what} {month}" for month in at]):
+        table.add_column(head, justify="right" if head else "left")
+    for name, curve in zip(names or [curve.name for curve in found], found, strict=True):
+        shares = [curve.at(month) for month in at]
+        table.add_row(name, f"{curve.n:,}", f"{curve.n_events:,}", _median(curve),
+                      *["" if share is None else f"{share:.1%}" for share in shares])  # fmt: skip
+    return table
+
+
+def wants(found: Sequence[Preference]) -> list[RenderableType]:
+    """A line for each class, tier and need of which enough is known, and how many there are of which it is not."""
+    table = Table(title="What each class and tier takes when asked (偏好)")
+    for head in ("class", "tier", "need", "answers", "take", "interval", "own answers", "level"):
+        table.add_column(head, justify="right" if head in ("answers", "take", "own answers") else "left")
+    for row in (row for row in found if not row.is_thin):
+        taken = row.taken
+        table.add_row(row.customer_class, row.tier, row.need, f"{taken.n:,}", f"{taken.share or 0:.1%}",
+                      f"{taken.low or 0:.1%} to {taken.high or 0:.1%}", f"{row.n_own:,}",
+                      row.level)  # fmt: skip
+    n_thin = sum(row.is_thin for row in found)
+    return [table, Text(f"{n_thin} further preferences rest on too few answers even in the whole class")]
+
+
+def _median(curve: Curve) -> str:
+    if curve.median is None:
+        return "not reached"
+    high = "…" if curve.median_high is None else f"{curve.median_high}"
+    return f"{curve.median} ({curve.median_low} to {high})"
+
+
+def _moved(flow: Flow, before: str | None, after: str | None) -> str:
+    n, share = flow.count(before, after), flow.share(before, after)
+    if not n:
+        return "·"
+    return f"{n:,}" if before is None or share is None else f"{n:,} ({share:.0%})"
+
+
+def _word(name: str | None) -> str:
+    return "not there" if name is None else STAGES.get(name, name)

@@ -29,7 +29,7 @@ def proportion(n_yes: int, n: int, level: float) -> Proportion:
 
     >>> found = proportion(20, 400, 0.95)
     >>> found.share, round(found.low, 4), round(found.high, 4)
-    (0.05, 0.0326, 0.0759)
+    (0.05, 0.0326, 0.076)
     """
     if not n:
         return Proportion(0, 0, None, None, None)

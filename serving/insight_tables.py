@@ -10,7 +10,7 @@ from rich.text import Text
 
 from insight.bridge import Bridge
 from insight.flows import Flow
-from insight.lives import ALL, Lives
+from insight.lives import Lives
 from insight.pareto import TOP, Pareto
 from insight.preferences import Preference
 from insight.survival import Curve
@@ -101,25 +101,34 @@ def bridges(found: Sequence[Bridge]) -> Table:
 
 
 def cohorts(lives: Lives) -> list[Table]:
-    """Staying and waking by cohort, then the way to each tier for all."""
-    ways = [found for curves_ in lives.time_to_tier.values() for found in curves_ if found.name == ALL]
-    named = dict(zip(lives.time_to_tier, ways, strict=True))
+    """Staying and waking by cohort, then the way to each tier."""
     return [
         curves("Staying a customer (留存), by quarter of becoming one", "stay", lives.retention),
         curves("Staying awake (活跃), by the same quarters", "stay", lives.activity),
-        curves("Months until a tier is reached (升层)", "not yet there", ways, names=list(named)),
+        ways(lives),
     ]
 
 
-def curves(title: str, what: str, found: Sequence[Curve], names: Sequence[str] = ()) -> Table:
+def ways(lives: Lives) -> Table:
+    """A line for each cohort: months until half of it is in the tier, else the share that has got there."""
+    table = Table(title="Months until half of a cohort reaches a tier (升层), else the share that did so far")
+    table.add_column("")
+    for tier in lives.time_to_tier:
+        table.add_column(tier, justify="right")
+    for found in zip(*lives.time_to_tier.values(), strict=True):
+        table.add_row(found[0].name, *[_way(curve) for curve in found])
+    return table
+
+
+def curves(title: str, what: str, found: Sequence[Curve]) -> Table:
     """A line for each curve: people, events, the median with its interval, shares after 3, 6, 12 and 24 months."""
     table = Table(title=title)
     at = (3, 6, 12, 24)
     for head in ("", "people", "events", "median months", *[f"{what} {month}" for month in at]):
         table.add_column(head, justify="right" if head else "left")
-    for name, curve in zip(names or [curve.name for curve in found], found, strict=True):
+    for curve in found:
         shares = [curve.at(month) for month in at]
-        table.add_row(name, f"{curve.n:,}", f"{curve.n_events:,}", _median(curve),
+        table.add_row(curve.name, f"{curve.n:,}", f"{curve.n_events:,}", _median(curve),
                       *["" if share is None else f"{share:.1%}" for share in shares])  # fmt: skip
     return table
 
@@ -143,6 +152,10 @@ def _median(curve: Curve) -> str:
         return "not reached"
     high = "…" if curve.median_high is None else f"{curve.median_high}"
     return f"{curve.median} ({curve.median_low} to {high})"
+
+
+def _way(curve: Curve) -> str:
+    return _median(curve) if curve.median is not None else f"{1 - curve.share[-1]:.0%}" if curve.share else ""
 
 
 def _moved(flow: Flow, before: str | None, after: str | None) -> str:

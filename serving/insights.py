@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -102,8 +103,7 @@ def everything(home: Path, months: Sequence[Build], now: datetime) -> Told:
     """All that `months` say with what the bank knows at `now`."""
     who, what = segments_book(home).view(months[-1].as_of), insight_policy(home, months[-1].as_of)
     names = _names(who)
-    with open_bank(home) as bank:
-        history = History(bank.con, tuple(months))
+    with _opened(home, months) as (history, bank):
         seen = tuple(passages(history, names))
         return Told(
             seen, tuple(bridge(passage.flows["stage"]) for passage in seen),
@@ -117,8 +117,7 @@ def everything(home: Path, months: Sequence[Build], now: datetime) -> Told:
 def matrix(home: Path, months: Sequence[Build], now: datetime) -> Cells:
     """The cells of the matrix by `months` and by what the bank knows at `now`, by class and stage."""
     what = insight_policy(home, months[-1].as_of)
-    with open_bank(home) as bank:
-        history = History(bank.con, tuple(months))
+    with _opened(home, months) as (history, bank):
         return cells(history, _answers(bank, history, what, now), what.evidence.level)
 
 
@@ -130,6 +129,17 @@ def insight_policy(home: Path, as_of: date) -> InsightPolicy:
 def listed(months: Sequence[Build]) -> list[dict[str, Any]]:
     """Months as programs read them."""
     return [{"as_of": b.as_of, "lineage": b.lineage, "n_customers": b.n_customers, "digest": b.digest} for b in months]
+
+
+@contextmanager
+def _opened(home: Path, months: Sequence[Build]) -> Iterator[tuple[History, Bank | None]]:
+    """The history of `months` on the bank's own connection; a home of profiles alone has no bank."""
+    if not any((home / "bank" / "customer").glob("*.parquet")):
+        with open_history(months) as history:
+            yield history, None
+        return
+    with open_bank(home) as bank:
+        yield History(bank.con, tuple(months)), bank
 
 
 def _names(who: SegmentsPolicy) -> dict[Label, list[str]]:
@@ -148,8 +158,8 @@ def _jumped(history: History, what: InsightPolicy, *, newest_only: bool) -> list
     return found
 
 
-def _answers(bank: Bank, history: History, what: InsightPolicy, now: datetime) -> tuple[Answers, ...]:
-    asked = _asked(bank, history, what, now)
+def _answers(bank: Bank | None, history: History, what: InsightPolicy, now: datetime) -> tuple[Answers, ...]:
+    asked = None if bank is None else _asked(bank, history, what, now)
     return () if asked is None else answers(history, asked, what.evidence.answer_months)
 
 

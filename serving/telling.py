@@ -11,6 +11,7 @@ from typing import ParamSpec
 
 import typer
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from features.errors import TiercelError
 
@@ -41,12 +42,12 @@ def say(text: str, data: object, *, as_json: bool) -> None:
 
 
 def show(*parts: RenderableType) -> None:
-    """Tables and sentences for people, as wide as they need where nobody's terminal says otherwise."""
+    """Tables and sentences for people; where no terminal says how wide, tables take what they need."""
     out = Console()
     if not out.is_terminal:
         out = Console(width=160)
     for part in parts:
-        out.print(part)
+        out.print(part, soft_wrap=isinstance(part, Text))
 
 
 @contextmanager

@@ -52,8 +52,13 @@ class History:
         return parts[0].union(*parts[1:]) if len(parts) > 1 else parts[0]
 
     def counts(self, label: Label) -> list[dict[str, int]]:
-        """Customers by label, a dictionary a month."""
-        return [_counted(self.month(place), label) for place in range(len(self))]
+        """People by label, a dictionary a month."""
+        rows = self.whole(label)
+        named = rows.group_by("place", name=rows[label].fill_null(UNKNOWN)).agg(n=rows.count())
+        found: list[dict[str, int]] = [{} for _ in self.months]
+        for row in named.to_pyarrow().to_pylist():
+            found[row["place"]][row["name"]] = row["n"]
+        return found
 
     def since(self, place: int) -> History:
         """The history from the month at `place` on."""
@@ -94,9 +99,3 @@ def ordered(names: Sequence[str], found: set[str]) -> tuple[str, ...]:
     ('V0', 'V2', 'OLD')
     """
     return (*(name for name in names if name in found), *sorted(found - set(names)))
-
-
-def _counted(rows: ir.Table, label: Label) -> dict[str, int]:
-    named = rows.select(name=rows[label].fill_null(UNKNOWN))
-    counted = named.group_by("name").agg(n=named.count()).to_pyarrow().to_pylist()
-    return {row["name"]: row["n"] for row in counted}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -50,7 +51,7 @@ def everything(told: Told) -> list[RenderableType]:
 
 def migration(flow: Flow) -> Table:
     """From rows to columns: people, and their share of those who stood in the row."""
-    table = Table(title=f"{_TITLES[flow.label]}, from {flow.from_on} to {flow.to_on}")
+    table = _titled(f"{_TITLES[flow.label]}, from {flow.from_on} to {flow.to_on}")
     table.add_column("from \\ to")
     columns = [*flow.names, *([None] if flow.after(None) else [])]
     for name in columns:
@@ -90,7 +91,7 @@ def pareto_line(found: Iterable[Pareto]) -> str:
 
 def bridges(found: Sequence[Bridge]) -> Table:
     """One line a month: customers and AUM from opening to closing."""
-    table = Table(title="Net growth (净增), AUM in 万元")
+    table = _titled("Net growth (净增), AUM in 万元")
     for head in ("month", *_CUSTOMERS, *[f"AUM {name}" for name in (*_CUSTOMERS[:-1], "grown", "shrunk", "closing")]):
         table.add_column(head, justify="left" if head == "month" else "right")
     for b in found:
@@ -111,7 +112,7 @@ def cohorts(lives: Lives) -> list[Table]:
 
 def ways(lives: Lives) -> Table:
     """A line for each cohort: months until half of it is in the tier, else the share that has got there."""
-    table = Table(title="Months until half of a cohort reaches a tier (升层), else the share that did so far")
+    table = _titled("Months until half of a cohort reaches a tier (升层), else the share that did so far")
     table.add_column("")
     for tier in lives.time_to_tier:
         table.add_column(tier, justify="right")
@@ -122,7 +123,7 @@ def ways(lives: Lives) -> Table:
 
 def curves(title: str, what: str, found: Sequence[Curve]) -> Table:
     """A line for each curve: people, events, the median with its interval, shares after 3, 6, 12 and 24 months."""
-    table = Table(title=title)
+    table = _titled(title)
     at = (3, 6, 12, 24)
     for head in ("", "people", "events", "median months", *[f"{what} {month}" for month in at]):
         table.add_column(head, justify="right" if head else "left")
@@ -135,7 +136,7 @@ def curves(title: str, what: str, found: Sequence[Curve]) -> Table:
 
 def wants(found: Sequence[Preference]) -> list[RenderableType]:
     """A line for each class, tier and need of which enough is known, and how many there are of which it is not."""
-    table = Table(title="What each class and tier takes when asked (偏好)")
+    table = _titled("What each class and tier takes when asked (偏好)")
     for head in ("class", "tier", "need", "answers", "take", "interval", "own answers", "level"):
         table.add_column(head, justify="right" if head in ("answers", "take", "own answers") else "left")
     for row in (row for row in found if not row.is_thin):
@@ -145,6 +146,11 @@ def wants(found: Sequence[Preference]) -> list[RenderableType]:
                       row.level)  # fmt: skip
     n_thin = sum(row.is_thin for row in found)
     return [table, Text(f"{n_thin} further preferences rest on too few answers even in the whole class")]
+
+
+def _titled(title: str) -> Table:
+    """A table at least as wide as its title, which would break over several lines else."""
+    return Table(title=title, min_width=cell_len(title))
 
 
 def _median(curve: Curve) -> str:

@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 
 from features.vocabulary import CUSTOMER_ID
 from insight.answers import Answers, added
-from insight.history import History
+from insight.history import History, within
 from insight.proportions import Proportion, proportion
 
 VALUE = "value_12m"
@@ -77,9 +77,9 @@ def people(
     inside = rows.filter(
         rows.customer_class == customer_class, rows.stage == stage, rows[CUSTOMER_ID] > ibis.literal(after)
     )
-    if book is not None:
-        inside = inside.filter(inside[CUSTOMER_ID].isin(sorted(book)) if book else ibis.literal(False))
-    listed: list[str] = inside.select(CUSTOMER_ID).order_by(CUSTOMER_ID).limit(limit).to_pyarrow()[0].to_pylist()
+    listed: list[str] = (
+        within(inside, book).select(CUSTOMER_ID).order_by(CUSTOMER_ID).limit(limit).to_pyarrow()[0].to_pylist()
+    )
     return listed
 
 

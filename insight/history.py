@@ -5,13 +5,14 @@ A *customer* (客户) stands in any stage but PROSPECT and LOST; the others are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
+import ibis
 import ibis.expr.types as ir
 
 from features.bank.engines import connect
@@ -33,17 +34,18 @@ class BrokenHistory(TiercelError):
 
 @dataclass(frozen=True)
 class History:
-    """The months of a lineage, oldest first, as lazy tables of one connection."""
+    """The months of a lineage, oldest first, as lazy tables of one connection; with a `book`, of its people alone."""
 
     con: Any
     months: tuple[Build, ...]
+    book: frozenset[str] | None = None
     _read: dict[Path, ir.Table] = field(default_factory=dict)
 
     def month(self, place: int) -> ir.Table:
         """The profile of the month at `place`, one row a customer; -1 is the newest."""
         path = self.months[place].path
         if path not in self._read:
-            self._read[path] = self.con.read_parquet(path)
+            self._read[path] = within(self.con.read_parquet(path), self.book)
         return self._read[path]
 
     def whole(self, *columns: str) -> ir.Table:
@@ -62,7 +64,7 @@ class History:
 
     def since(self, place: int) -> History:
         """The history from the month at `place` on."""
-        return History(self.con, self.months[place:], self._read)
+        return History(self.con, self.months[place:], self.book, self._read)
 
     def __len__(self) -> int:
         return len(self.months)
@@ -85,6 +87,13 @@ def open_history(months: Sequence[Build]) -> Iterator[History]:
         yield History(con, tuple(months))
     finally:
         con.disconnect()
+
+
+def within(rows: ir.Table, book: Collection[str] | None) -> ir.Table:
+    """The rows of those in `book`; None: of everybody."""
+    if book is None:
+        return rows
+    return rows.filter(rows[CUSTOMER_ID].isin(sorted(book)) if book else ibis.literal(False))
 
 
 def is_customer(stage: Any) -> Any:

@@ -1,12 +1,14 @@
-"""Figures of the matrix's cells for callers of the API: counted once a release, masked for each caller.
+"""Figures of the matrix's cells for callers of the API: counted once a release and book, masked for each caller.
 
 The first question of a release counts over its whole history, seconds for a million customers; the answer is kept as
-long as the release is the one that answers. A home whose profiles are kept elsewhere has no figures, and says so.
+long as the release is the one that answers. Who has a book is told of the people in it alone. A home whose profiles are
+kept elsewhere has no figures, and says so.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from serving.security import Actor
 from serving.settings import Clock
 
 _MONEY = ("aum", "value")
+_KEPT = 64  # books at once; the one asked longest ago goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,18 @@ class FigureBook:
         self._home = home
         self._clock = clock
         self._counting = asyncio.Lock()
-        self._kept: tuple[str, Figures | None] | None = None
+        self._kept: OrderedDict[tuple[str, frozenset[str] | None], Figures | None] = OrderedDict()
 
-    async def figures(self, release: Release) -> Figures | None:
-        """The figures of `release`; None where this home does not hold its profiles."""
+    async def figures(self, release: Release, actor: Actor) -> Figures | None:
+        """The figures of `release` for the book of `actor`; None where this home does not hold its profiles."""
+        key = (release.id, actor.book)
         async with self._counting:
-            if self._kept is None or self._kept[0] != release.id:
-                self._kept = (release.id, await asyncio.to_thread(self._count, release))
-            return self._kept[1]
+            if key not in self._kept:
+                self._kept[key] = await asyncio.to_thread(self._count, release, actor.book)
+            self._kept.move_to_end(key)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+            return self._kept[key]
 
     async def people(
         self, release: Release, customer_class: str, stage: Stage, actor: Actor, *, after: str, limit: int
@@ -85,12 +92,13 @@ class FigureBook:
         own = tuple(b for b in builds(self._home) if b.lineage == release.lineage and b.as_of <= release.as_of)
         return own if own and own[-1].as_of == release.as_of else ()
 
-    def _count(self, release: Release) -> Figures | None:
+    def _count(self, release: Release, book: frozenset[str] | None) -> Figures | None:
         months = self._months(release)
         if not months:
             return None
         policy = insight_policy(self._home, release.as_of)
-        return Figures(months, matrix(self._home, months, self._clock.now()), policy.evidence.least_people)
+        counted = matrix(self._home, months, self._clock.now(), book)
+        return Figures(months, counted, policy.evidence.least_people)
 
 
 def _people(

@@ -114,10 +114,10 @@ def everything(home: Path, months: Sequence[Build], now: datetime) -> Told:
         )  # fmt: skip
 
 
-def matrix(home: Path, months: Sequence[Build], now: datetime) -> Cells:
-    """The cells of the matrix by `months` and by what the bank knows at `now`, by class and stage."""
+def matrix(home: Path, months: Sequence[Build], now: datetime, book: frozenset[str] | None = None) -> Cells:
+    """The cells of the matrix by `months` and by what the bank knows at `now`; with a `book`, of its people alone."""
     what = insight_policy(home, months[-1].as_of)
-    with _opened(home, months) as (history, bank):
+    with _opened(home, months, book) as (history, bank):
         return cells(history, _answers(bank, history, what, now), what.evidence.level)
 
 
@@ -132,14 +132,16 @@ def listed(months: Sequence[Build]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _opened(home: Path, months: Sequence[Build]) -> Iterator[tuple[History, Bank | None]]:
+def _opened(
+    home: Path, months: Sequence[Build], book: frozenset[str] | None = None
+) -> Iterator[tuple[History, Bank | None]]:
     """The history of `months` on the bank's own connection; a home of profiles alone has no bank."""
     if not any((home / "bank" / "customer").glob("*.parquet")):
         with open_history(months) as history:
-            yield history, None
+            yield History(history.con, history.months, book), None
         return
     with open_bank(home) as bank:
-        yield History(bank.con, tuple(months)), bank
+        yield History(bank.con, tuple(months), book), bank
 
 
 def _names(who: SegmentsPolicy) -> dict[Label, list[str]]:

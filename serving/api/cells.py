@@ -26,7 +26,7 @@ Reader = Annotated[Actor, Depends(asking("read_catalogue"))]
 async def list_cells(request: Request, actor: Reader) -> Any:
     """Every cell with its goal, products, hook and figures; classes in order of the matrix, stages in order of life."""
     desk: Desk = request.app.state.desk
-    rules, segments, figures = desk.rulebook(), desk.ground().segments, await _figures(request)
+    rules, segments, figures = desk.rulebook(), desk.ground().segments, await _figures(request, actor)
     cells = [
         _cell(rules, segments, class_id, stage) | _told(figures, class_id, stage, actor)
         for class_id, row in rules.policy.matrix.items()
@@ -41,11 +41,8 @@ async def list_cells(request: Request, actor: Reader) -> Any:
 )
 async def show_cell(request: Request, actor: Reader, customer_class: str, stage: str) -> Any:
     """One cell in full: figures, products, hook with its follow-up steps, and the offers they make."""
-    desk: Desk = request.app.state.desk
-    rules, segments = desk.rulebook(), desk.ground().segments
-    known = _known(rules, customer_class, stage)
-    figures = await _figures(request)
-    return answer(_full(rules, segments, customer_class, known) | _told(figures, customer_class, known, actor))
+    card = card_of(request.app.state.desk, customer_class, stage)
+    return answer(card | _told(await _figures(request, actor), customer_class, Stage(stage), actor))
 
 
 @router.get(
@@ -72,6 +69,12 @@ async def list_people(
     return answer({"as_of": release.as_of.isoformat(), "customers": page, "next_cursor": next_cursor})
 
 
+def card_of(desk: Desk, customer_class: str, stage: str) -> dict[str, Any]:
+    """One cell in full but for its figures, as plain data; raises UnknownCell."""
+    rules, segments = desk.rulebook(), desk.ground().segments
+    return _full(rules, segments, customer_class, _known(rules, customer_class, stage))
+
+
 def _known(rules: Rulebook, customer_class: str, stage: str) -> Stage:
     """The stage by its name; raises UnknownCell where the matrix has no such cell."""
     matrix = rules.policy.matrix
@@ -82,11 +85,11 @@ def _known(rules: Rulebook, customer_class: str, stage: str) -> Stage:
     return Stage(stage)
 
 
-async def _figures(request: Request) -> Figures | None:
+async def _figures(request: Request, actor: Actor) -> Figures | None:
     """Figures of the release that answers."""
     book: FigureBook = request.app.state.figures
     desk: Desk = request.app.state.desk
-    return await book.figures(desk.ground().release)
+    return await book.figures(desk.ground().release, actor)
 
 
 def _told(figures: Figures | None, customer_class: str, stage: Stage, actor: Actor) -> dict[str, Any]:

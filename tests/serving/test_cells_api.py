@@ -75,8 +75,12 @@ def test_people_of_a_cell_come_page_by_page(bank: Bank) -> None:
 def test_a_manager_sees_the_people_of_his_book_alone(own_bank: Bank) -> None:
     own = with_key(own_bank, "rm", book=["C-SILENT", "C-WEALTHY", "C-NOBODY"])
     assert own_bank.client.get(f"{USUAL}/customers", headers=own).json()["customers"] == ["C-SILENT"]
+    figures = own_bank.client.get(USUAL, headers=own).json()["figures"]
+    assert (figures["n_customers"], figures["aum"]) == (1, facts_of("C-SILENT")["mda"])
     nobody = with_key(own_bank, "leader", book=[])
     assert own_bank.client.get(f"{USUAL}/customers", headers=nobody).json()["customers"] == []
+    assert own_bank.client.get(USUAL, headers=nobody).json()["figures"]["n_customers"] == 0
+    assert own_bank.ask("GET", USUAL).json()["figures"]["n_customers"] == len(IN_USUAL), "books are kept apart"
 
 
 @pytest.mark.parametrize("path", ["/v1/cells/NOBODY/GROWTH/customers", "/v1/cells/MASS/OLD/customers"])

@@ -32,7 +32,9 @@ def test_a_cell_has_the_size_and_money_of_the_people_in_it(bank: Bank) -> None:
     listings.CellFigures.model_validate(figures)
     assert figures["n_customers"] == len(IN_USUAL)
     assert figures["aum"] == pytest.approx(sum(facts_of(who)["mda"] for who in IN_USUAL))
-    assert (figures["value"], figures["response"]["n"], figures["response"]["share"]) == (None, 0, None)
+    values = [value for who in IN_USUAL if (value := facts_of(who).get("value_12m")) is not None]
+    assert figures["value"] == (pytest.approx(sum(values)) if values else None)
+    assert (figures["response"]["n"], figures["response"]["share"]) == (0, None)
     assert [point["as_of"] for point in figures["trend"]] == [AS_OF.isoformat()]
     assert figures["masked"] == []
 

@@ -20,12 +20,26 @@ from features.vocabulary import Stage
 from insight.flows import Flow, Move
 from insight.history import AWAY, BrokenHistory
 
+_BETWEEN = ("new", "won_back", "lost")
 _ROUNDING = 1e-9  # sums of a million floats differ in their last digits with the order in which they were added
 
 
 @dataclass(frozen=True, slots=True)
+class Money:
+    """The steps in AUM; what grew and what shrank in the hands of those who stayed closes them."""
+
+    opening: float
+    new: float
+    won_back: float
+    lost: float
+    grown: float
+    shrunk: float
+    closing: float
+
+
+@dataclass(frozen=True, slots=True)
 class Bridge:
-    """The steps from one month end to another; counts are customers, `aum_…` their monthly daily averages."""
+    """The steps from one month end to another in customers, and in `aum`, None for a bank without balances."""
 
     from_on: date
     to_on: date
@@ -34,13 +48,7 @@ class Bridge:
     won_back: int
     lost: int
     closing: int
-    aum_opening: float
-    aum_new: float
-    aum_won_back: float
-    aum_lost: float
-    aum_grown: float
-    aum_shrunk: float
-    aum_closing: float
+    aum: Money | None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"from_on": self.from_on.isoformat(), "to_on": self.to_on.isoformat()}
@@ -53,46 +61,46 @@ def bridge(flow: Flow) -> Bridge:
     lost = _of(flow, lambda move: _in(move.before) and not _in(move.after))
     stayed = _of(flow, lambda move: _in(move.before) and _in(move.after))
     there, here = _of(flow, lambda move: _in(move.before)), _of(flow, lambda move: _in(move.after))
-    return _checked(
-        Bridge(
-            flow.from_on, flow.to_on, _n(there), _n(new), _n(back), _n(lost), _n(here),
-            aum_opening=math.fsum(move.aum_before for move in there),
-            aum_new=math.fsum(move.aum_after for move in new),
-            aum_won_back=math.fsum(move.aum_after for move in back),
-            aum_lost=math.fsum(move.aum_before for move in lost),
-            aum_grown=math.fsum(move.grown for move in stayed),
-            aum_shrunk=math.fsum(move.shrunk for move in stayed),
-            aum_closing=math.fsum(move.aum_after for move in here),
-        )
-    )  # fmt: skip
+    money = Money(
+        opening=math.fsum(move.aum_before for move in there),
+        new=math.fsum(move.aum_after for move in new),
+        won_back=math.fsum(move.aum_after for move in back),
+        lost=math.fsum(move.aum_before for move in lost),
+        grown=math.fsum(move.grown for move in stayed),
+        shrunk=math.fsum(move.shrunk for move in stayed),
+        closing=math.fsum(move.aum_after for move in here),
+    )
+    people = (_n(there), _n(new), _n(back), _n(lost), _n(here))
+    return _checked(Bridge(flow.from_on, flow.to_on, *people, aum=money if flow.has_money else None))
 
 
 def span(bridges: Iterable[Bridge]) -> Bridge:
     """Bridges that follow each other as one; who came and went within it is in both steps."""
     steps = list(bridges)
     first, last = steps[0], steps[-1]
-    return _checked(
-        Bridge(
-            first.from_on, last.to_on, first.opening, sum(b.new for b in steps), sum(b.won_back for b in steps),
-            sum(b.lost for b in steps), last.closing, first.aum_opening, math.fsum(b.aum_new for b in steps),
-            math.fsum(b.aum_won_back for b in steps), math.fsum(b.aum_lost for b in steps),
-            math.fsum(b.aum_grown for b in steps), math.fsum(b.aum_shrunk for b in steps), last.aum_closing,
-        )
-    )  # fmt: skip
+    money = [b.aum for b in steps if b.aum is not None]
+    aum = None
+    if len(money) == len(steps):
+        sums = {name: math.fsum(getattr(own, name) for own in money) for name in (*_BETWEEN, "grown", "shrunk")}
+        aum = Money(opening=money[0].opening, closing=money[-1].closing, **sums)
+    people = {name: sum(getattr(b, name) for b in steps) for name in _BETWEEN}
+    return _checked(Bridge(first.from_on, last.to_on, opening=first.opening, closing=last.closing, aum=aum, **people))
 
 
 def _checked(found: Bridge) -> Bridge:
-    customers = found.opening + found.new + found.won_back - found.lost
-    aum = (found.aum_opening, found.aum_new, found.aum_won_back, -found.aum_lost, found.aum_grown, -found.aum_shrunk)
-    scale = max(1.0, math.fsum(map(abs, aum)))
-    if customers != found.closing or abs(math.fsum(aum) - found.aum_closing) > _ROUNDING * scale:
-        raise BrokenHistory(
-            f"the bridge from {found.from_on} to {found.to_on} does not close",
-            value=f"{customers} customers and {math.fsum(aum):.2f} of AUM, but {found.closing} and "
-            f"{found.aum_closing:.2f} stand there",
-            todo="the months do not follow each other",
-        )
+    reached = found.opening + found.new + found.won_back - found.lost
+    if reached != found.closing:
+        raise _broken(found, f"{reached} customers, but {found.closing} stand there")
+    if (aum := found.aum) is not None:
+        steps = (aum.opening, aum.new, aum.won_back, -aum.lost, aum.grown, -aum.shrunk)
+        if abs(math.fsum(steps) - aum.closing) > _ROUNDING * max(1.0, math.fsum(map(abs, steps))):
+            raise _broken(found, f"{math.fsum(steps):.2f} of AUM, but {aum.closing:.2f} stand there")
     return found
+
+
+def _broken(found: Bridge, value: str) -> BrokenHistory:
+    what = f"the bridge from {found.from_on} to {found.to_on} does not close"
+    return BrokenHistory(what, value=value, todo="the months do not follow each other")
 
 
 def _in(stage: str | None) -> bool:

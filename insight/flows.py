@@ -3,7 +3,7 @@
 Every person who stands in either month is in exactly one move, from nowhere where he was not yet in the bank's files
 and to nowhere where he is no longer. For each label the count at the start plus arrivals minus departures is the count
 at the end; that is checked against the profiles themselves each time, since a person who stands twice in a file would
-otherwise be told as growth. AUM is the monthly daily average; a bank without balances has 0 everywhere.
+otherwise be told as growth. AUM is the monthly daily average.
 """
 
 from __future__ import annotations
@@ -49,13 +49,17 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """All moves between the labels of two month ends; `names` are the labels in their order."""
+    """All moves between the labels of two month ends; `names` are the labels in their order.
+
+    Without `has_money` nobody's AUM is known in either month, and the amounts of the moves are 0 for want of any.
+    """
 
     label: Label
     from_on: date
     to_on: date
     names: tuple[str, ...]
     moves: tuple[Move, ...]
+    has_money: bool
 
     def before(self, name: str | None) -> int:
         """People who stood in `name` at the start; None: who appeared since."""
@@ -147,7 +151,11 @@ def _both(history: History, place: int) -> ir.Table:
     old = before.select(CUSTOMER_ID, aum_before=before.mda, **_named(before, "before"))
     new = after.select(then_id=after[CUSTOMER_ID], aum_after=after.mda, **_named(after, "after"))
     both = old.outer_join(new, old[CUSTOMER_ID] == new.then_id).drop(CUSTOMER_ID, "then_id")
-    return both.mutate(aum_before=both.aum_before.fill_null(0.0), aum_after=both.aum_after.fill_null(0.0))
+    return both.mutate(
+        has_money=both.aum_before.notnull() | both.aum_after.notnull(),
+        aum_before=both.aum_before.fill_null(0.0),
+        aum_after=both.aum_after.fill_null(0.0),
+    )
 
 
 def _named(rows: ir.Table, when: str) -> dict[str, Any]:
@@ -163,12 +171,15 @@ def _flow(history: History, place: int, joined: ir.Table, label: Label, names: S
         aum_after=joined.aum_after.sum(),
         grown=ibis.greatest(change, 0.0).sum(),
         shrunk=ibis.greatest(-change, 0.0).sum(),
+        has_money=joined.has_money.any(),
     )
-    moves = [Move(**row) for row in grouped.to_pyarrow().to_pylist()]
+    rows = grouped.to_pyarrow().to_pylist()
+    known = [row.pop("has_money") for row in rows]
+    moves = [Move(**row) for row in rows]
     order = ordered(names, {name for move in moves for name in (move.before, move.after) if name is not None})
     rank = {name: i for i, name in enumerate((*order, None))}
     moves.sort(key=lambda move: (rank[move.before], rank[move.after]))
-    return Flow(label, history.months[place].as_of, history.months[place + 1].as_of, order, tuple(moves))
+    return Flow(label, history.months[place].as_of, history.months[place + 1].as_of, order, tuple(moves), any(known))
 
 
 def _ended(history: History, place: int, joined: ir.Table, label: Label) -> tuple[Stay, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 
 from rich.cells import cell_len
 from rich.console import RenderableType
@@ -20,6 +21,7 @@ from serving.summary import STAGES, cells_table
 
 _TITLES = {"stage": "Stages (生命周期迁移)", "tier": "Tiers (分层迁移)"}
 _CUSTOMERS = ("opening", "new", "won back", "lost", "closing")
+_ONE_MONTH = "one month only: nobody can have gone anywhere yet"
 _10K = 1e4  # 万元
 
 
@@ -29,7 +31,7 @@ def month_end(told: MonthTold) -> list[RenderableType]:
     if told.bridge is not None:
         shown.append(Text(bridge_line(told.bridge)))
     else:
-        shown.append(Text("one month only: nobody can have gone anywhere yet"))
+        shown.append(Text(_ONE_MONTH))
     shown.append(Text(pareto_line(told.pareto)))
     shown += [Text(f"异动 {jump.rule} {jump}", style="bold red") for jump in told.jumps] or [Text("no jumps (异动)")]
     shown.append(cells_table(told.mix, told.classes))
@@ -39,10 +41,15 @@ def month_end(told: MonthTold) -> list[RenderableType]:
 
 def everything(told: Told) -> list[RenderableType]:
     """The whole history: bridges, stays, cohorts, preferences, alerts."""
+    if told.passages:
+        stays = [
+            curves(f"How long people stay (停留月数): {name}", "stays", found) for name, found in told.dwell.items()
+        ]
+        moved: list[RenderableType] = [bridges(told.bridges), *stays, *cohorts(told.lives)]
+    else:
+        moved = [Text(_ONE_MONTH)]
     return [
-        bridges(told.bridges),
-        *[curves(f"How long people stay (停留月数): {label}", "stays", found) for label, found in told.dwell.items()],
-        *cohorts(told.lives),
+        *moved,
         Text(pareto_line(told.pareto)),
         *wants(told.preferences),
         *[Text(f"{jump.as_of} 异动 {jump.rule} {jump}") for jump in told.jumps],
@@ -67,15 +74,15 @@ def migration(flow: Flow) -> Table:
 
 def bridge_line(found: Bridge) -> str:
     """The bridge of customers and of AUM as a sentence."""
-    aum = {
-        "new": found.aum_new, "won back": found.aum_won_back, "lost": -found.aum_lost, "grown": found.aum_grown,
-        "shrunk": -found.aum_shrunk,
-    }  # fmt: skip
-    steps = ", ".join(f"{amount / _10K:+,.0f} {name}" for name, amount in aum.items())
-    return (
+    people = (
         f"customers (净增): {found.opening:,} + {found.new:,} new + {found.won_back:,} won back - {found.lost:,} lost "
-        f"= {found.closing:,}; AUM in 万元: {found.aum_opening / _10K:,.0f} {steps} = {found.aum_closing / _10K:,.0f}"
+        f"= {found.closing:,}"
     )
+    if (aum := found.aum) is None:
+        return people
+    named = {"new": aum.new, "won back": aum.won_back, "lost": -aum.lost, "grown": aum.grown, "shrunk": -aum.shrunk}
+    steps = ", ".join(f"{amount / _10K:+,.0f} {name}" for name, amount in named.items())
+    return f"{people}; AUM in 万元: {aum.opening / _10K:,.0f} {steps} = {aum.closing / _10K:,.0f}"
 
 
 def pareto_line(found: Iterable[Pareto]) -> str:
@@ -96,8 +103,8 @@ def bridges(found: Sequence[Bridge]) -> Table:
         table.add_column(head, justify="left" if head == "month" else "right")
     for b in found:
         customers = (b.opening, b.new, b.won_back, b.lost, b.closing)
-        aum = (b.aum_opening, b.aum_new, b.aum_won_back, b.aum_lost, b.aum_grown, b.aum_shrunk, b.aum_closing)
-        table.add_row(f"{b.to_on:%Y-%m}", *[f"{n:,}" for n in customers], *[f"{a / _10K:,.0f}" for a in aum])
+        money = () if b.aum is None else astuple(b.aum)
+        table.add_row(f"{b.to_on:%Y-%m}", *[f"{n:,}" for n in customers], *[f"{a / _10K:,.0f}" for a in money])
     return table
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from features.vocabulary import Stage
-from insight.bridge import bridge, span
+from insight.bridge import Money, bridge, span
 from insight.flows import last_flows, merged, passages, still
 from insight.history import UNKNOWN, BrokenHistory, Label, open_history
 from tests.insight.histories import NAMES, SLOW, Month, Person, days, histories, history_of, whole_histories, write
@@ -106,13 +106,16 @@ def test_the_bridge_follows_the_people_and_their_money(months: list[Month]) -> N
         assert (step.new, step.won_back, step.lost) == (len(came - back), len(back), len(gone))
         assert step.opening == len(gone | stayed)
         assert step.opening + step.new + step.won_back - step.lost == step.closing == len(came | stayed)
-        assert step.aum_new == pytest.approx(sum(aum(new, who) for who in came - back))
-        assert step.aum_lost == pytest.approx(sum(aum(old, who) for who in gone))
+        if all(person.mda is None for month in (old, new) for person in month.values()):
+            assert step.aum is None
+            continue
+        money = step.aum
+        assert money is not None
+        assert money.new == pytest.approx(sum(aum(new, who) for who in came - back))
+        assert money.lost == pytest.approx(sum(aum(old, who) for who in gone))
         grown = sum(aum(new, who) - aum(old, who) for who in stayed)
-        assert step.aum_grown - step.aum_shrunk == pytest.approx(grown)
-        assert step.aum_closing == pytest.approx(
-            step.aum_opening + step.aum_new + step.aum_won_back - step.aum_lost + grown
-        )
+        assert money.grown - money.shrunk == pytest.approx(grown)
+        assert money.closing == pytest.approx(money.opening + money.new + money.won_back - money.lost + grown)
     if found:
         whole = span(found)
         assert (whole.opening, whole.closing) == (found[0].opening, found[-1].closing)
@@ -133,8 +136,14 @@ def test_a_matrix_by_hand() -> None:
     assert flow.share("NEW", "NEW") is None
     step = bridge(flow)
     assert (step.opening, step.new, step.won_back, step.lost, step.closing) == (10, 1, 1, 1, 11)
-    assert (step.aum_opening, step.aum_new, step.aum_won_back, step.aum_lost) == (1000.0, 50.0, 20.0, 100.0)
-    assert (step.aum_grown, step.aum_shrunk, step.aum_closing) == (90.0, 0.0, 1060.0)
+    assert step.aum == Money(1000.0, new=50.0, won_back=20.0, lost=100.0, grown=90.0, shrunk=0.0, closing=1060.0)
+
+
+def test_a_bank_without_balances_has_a_bridge_of_customers_and_none_of_money() -> None:
+    with history_of({"a": Person(mda=None)}, {"a": Person(mda=None), "b": Person("NEW", mda=None)}) as history:
+        step = bridge(last_flows(history, NAMES)["stage"])
+    assert (step.opening, step.new, step.closing, step.aum) == (1, 1, 2, None)
+    assert span([step]).aum is None
 
 
 def test_one_month_has_no_flows() -> None:

@@ -65,8 +65,8 @@ def test_the_same_stands_in_the_json(home: Path) -> None:
     moves = {(move["from"], move["to"]): (move["n"], move["share"]) for move in told["migration"]["tier"]["moves"]}
     assert moves == {("V0", "V0"): (3, 0.75), ("V0", "V2"): (1, 0.25), (None, "V0"): (1, 1.0)}
     assert (told["bridge"]["opening"], told["bridge"]["new"], told["bridge"]["closing"]) == (4, 1, 5)
-    assert told["bridge"]["aum_new"] == 1_000.0, "31,000 on the last of 31 days"
-    assert told["bridge"]["aum_grown"] == 59_900.0
+    assert told["bridge"]["aum"]["new"] == 1_000.0, "31,000 on the last of 31 days"
+    assert told["bridge"]["aum"]["grown"] == 59_900.0
     assert sum(cell["n_customers"] for cell in told["cells"]) == 5
     assert list(told["quarantine"].values()) == [1]
     assert [curve["as_of"] for curve in told["pareto"]] == ["2024-01-31", "2024-02-29", "2024-03-31"]

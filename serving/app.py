@@ -18,6 +18,7 @@ from features.errors import TiercelError
 from serving.api import cells, customers, decisions, health, offers, responses
 from serving.api.documents import DecisionRequest, Response
 from serving.api.openapi import describe
+from serving.cell_figures import FigureBook
 from serving.deciding import Desk
 from serving.doorway import Doorway
 from serving.errors import tell_errors
@@ -41,6 +42,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.keys = KeyRing(settings.home)
         app.state.desk = desk or Desk.open(settings, clock_of(settings))
+        app.state.figures = FigureBook(app.state.desk.home, app.state.desk.clock)
         watching = asyncio.create_task(_watch(app, settings.refresh_seconds))
         try:
             yield

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from serving.telling import USER_MISTAKE, progress, say, told
+from serving.telling import USER_MISTAKE, progress, say, show, told
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Know the customer, learn who responds, decide, serve, listen.")  # fmt: skip
@@ -111,8 +111,8 @@ def build(
     home: Home = _HOME,
     as_json: Json = False,
 ) -> None:
-    """Build every closed month that is not built yet."""
-    from serving import jobs
+    """Build every closed month that is not built yet, and tell what the newest came to."""
+    from serving import insight_tables, insights, jobs
 
     standing = {b.path for b in jobs.standing_builds(home)}
     with progress("build", as_json=as_json) as moved:
@@ -121,13 +121,28 @@ def build(
             engine=engine, progress=moved,
         )  # fmt: skip
     fresh = [b for b in builds if b.path not in standing]
-    last = builds[-1]
-    say(
+    last, came = builds[-1], insights.month_told(home, builds)
+    text = (
         f"{len(fresh)} months built, {len(builds) - len(fresh)} unchanged; the newest is {last.as_of} with "
-        f"{last.n_customers:,} customers (lineage {last.lineage})",
-        [{"as_of": b.as_of, "lineage": b.lineage, "n_customers": b.n_customers, "digest": b.digest} for b in builds],
-        as_json=as_json,
+        f"{last.n_customers:,} customers (lineage {last.lineage})"
     )
+    say(text, {"builds": insights.listed(builds)} | came.to_json(), as_json=as_json)
+    if not as_json:
+        show(*insight_tables.month_end(came))
+
+
+@app.command(epilog="example: tiercel insight --as-of 2025-12-31")
+@told
+def insight(as_of: Day = None, home: Home = _HOME, as_json: Json = False) -> None:
+    """What the months say: net growth, stays, cohorts, who holds how much, what each class and tier wants, jumps."""
+    from insight.history import line
+    from serving import insight_tables, insights
+
+    found = insights.everything(home, line(home, as_of.date() if as_of else None), _clock(home).now())
+    if as_json:
+        say("", found.to_json(), as_json=True)
+    else:
+        show(*insight_tables.everything(found))
 
 
 @app.command(epilog="example: tiercel day")

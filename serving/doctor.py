@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -78,12 +79,15 @@ def examine_bank(home: Path) -> BankState:
             rows[name] = sum(pq.read_metadata(file).num_rows for file in files)
     if "customer" not in rows:
         raise BadBank("this folder holds no bank", value=str(home), todo="run `tiercel simulate` or `tiercel import`")
-    aside: dict[str, int] = {}
-    for file in sorted((home / "quarantine").glob("*.parquet")):
-        for rule in pq.read_table(file, columns=["_rule"])["_rule"].to_pylist():
-            aside[f"{file.stem}: {rule}"] = aside.get(f"{file.stem}: {rule}", 0) + 1
     built = list(profiles.builds(home))
-    return BankState(rows, aside, of_home(home), mix(built[-1].path) if built else None)
+    return BankState(rows, set_aside(home), of_home(home), mix(built[-1].path) if built else None)
+
+
+def set_aside(home: Path) -> dict[str, int]:
+    """Rows in quarantine since the last import, by table and rule."""
+    files = sorted((home / "quarantine").glob("*.parquet"))
+    rules = ((file.stem, pq.read_table(file, columns=["_rule"])["_rule"].to_pylist()) for file in files)
+    return dict(Counter(f"{table}: {rule}" for table, broken in rules for rule in broken))
 
 
 def _release(home: Path) -> str:

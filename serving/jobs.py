@@ -32,6 +32,7 @@ from features.policy import SegmentsPolicy, segments
 from features.policy_book import PolicyBook
 from features.profiles import Build
 from features.vocabulary import KEPT_DAYS, Kind
+from insight.policy import InsightPolicy, insight
 from serving import releases
 from serving.api.documents import DecisionRequest
 from serving.deciding import Desk
@@ -59,6 +60,11 @@ def segments_book(home: Path) -> PolicyBook[SegmentsPolicy]:
 def decisions_book(home: Path) -> PolicyBook[DecisionsPolicy]:
     """The decisions policy of a home: the shipped one with the home's own sections."""
     return decisions(home / "policy" / "decisions")
+
+
+def insight_book(home: Path) -> PolicyBook[InsightPolicy]:
+    """The insight policy of a home: the shipped one with the home's own sections."""
+    return insight(home / "policy" / "insight")
 
 
 def offer_rows(book: PolicyBook[DecisionsPolicy], from_on: date) -> pa.Table:

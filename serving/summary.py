@@ -16,7 +16,7 @@ from insight.mix import Mix
 if TYPE_CHECKING:
     from simulation.world import Summary as Simulated
 
-_STAGES = {
+STAGES: Mapping[str, str] = {
     Stage.PROSPECT: "接触 PROSPECT", Stage.NEW: "新客 NEW", Stage.GROWTH: "成长 GROWTH", Stage.MATURE: "成熟 MATURE",
     Stage.DECLINE: "衰退 DECLINE", Stage.DORMANT: "休眠 DORMANT", Stage.LOST: "消失 LOST",
 }  # fmt: skip
@@ -84,7 +84,7 @@ def cells_table(mix: Mix, classes: Sequence[str]) -> Table:
     )
     table.add_column("分类 class")
     for stage in Stage:
-        table.add_column(_STAGES[stage], justify="right")
+        table.add_column(STAGES[stage], justify="right")
     for name in classes:
         table.add_row(name, *[_heated(counts.get(f"{name}/{stage}", 0), most) for stage in Stage])
     return table

@@ -10,7 +10,8 @@ from functools import wraps
 from typing import ParamSpec
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.text import Text
 
 from features.errors import TiercelError
 
@@ -38,6 +39,15 @@ def say(text: str, data: object, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(data, default=str, ensure_ascii=False) + "\n")
     else:
         Console(soft_wrap=True).print(text, markup=False, highlight=False)
+
+
+def show(*parts: RenderableType) -> None:
+    """Tables and sentences for people; where no terminal says how wide, tables take what they need."""
+    out = Console()
+    if not out.is_terminal:
+        out = Console(width=160)
+    for part in parts:
+        out.print(part, soft_wrap=isinstance(part, Text))
 
 
 @contextmanager

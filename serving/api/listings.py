@@ -35,6 +35,33 @@ class OfferPage(Page):
     offers: list[OfferEntry]
 
 
+class CellPoint(Document):
+    """A cell at one month end; money is null where nobody has any, or where the caller may not see it."""
+
+    as_of: date
+    n_customers: int
+    aum: float | None
+    value: float | None
+
+
+class CellResponse(Document):
+    """How contacts with people of the cell ended: taken of all, with the interval of the share."""
+
+    n: int
+    n_yes: int
+    share: float | None
+    low: float | None
+    high: float | None
+
+
+class CellFigures(CellPoint):
+    """A cell in figures at the month of the release, and month by month before; `masked` names what is withheld."""
+
+    response: CellResponse
+    trend: list[CellPoint]
+    masked: list[str]
+
+
 class CellEntry(Document):
     customer_class: str
     class_name: str
@@ -42,6 +69,7 @@ class CellEntry(Document):
     goal: str
     products: list[str]
     hook: str
+    figures: CellFigures | None
 
 
 class Cells(Document):
@@ -58,6 +86,14 @@ class CellCard(Document):
     products: list[dict[str, Any]]
     hook: dict[str, Any]
     offers: list[str]
+    figures: CellFigures | None
+
+
+class CellPeople(Page):
+    """Ids of the people in a cell."""
+
+    as_of: date
+    customers: list[str]
 
 
 class Portrait(Document):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from decisioning.policy import decisions
 from features.facts import PROFILE, RECENT, STANDING, TODAY
@@ -87,6 +89,7 @@ def write_home(home: Path, *, instant: datetime | None = INSTANT, with_models: b
     stated = {"instant": instant.isoformat()} if instant else {}
     (home / "home.json").write_text(json.dumps(stated | {"currency": "CNY", "source": "test"}))
     publish_rows(home, at=instant or datetime.now(UTC))
+    write_profile(home)
     champions = write_models(home / "champions") if with_models else {}
     now = instant or datetime.now(UTC)
     release = cut(home, segments=segments(), decisions=decisions(), champions=champions, now=now, build=build(home))
@@ -107,6 +110,16 @@ def build(home: Path, *, segments_digest: str | None = None) -> Build:
         segments_digest=digest,
         available_at=INSTANT,
     )
+
+
+def write_profile(home: Path) -> Path:
+    """The month's profile file, from which the rows come, and its manifest."""
+    standing = build(home)
+    standing.path.parent.mkdir(parents=True, exist_ok=True)
+    rows = {customer: facts_of(customer) for customer in CUSTOMERS}
+    pq.write_table(_table(PROFILE, rows, INSTANT), standing.path)
+    standing.manifest.write_text(json.dumps(asdict(standing) | {"path": standing.path.name}, default=str))
+    return standing.path
 
 
 def publish_rows(home: Path, *, at: datetime, changes: Mapping[str, Mapping[str, Any]] | None = None) -> Path:

@@ -27,6 +27,7 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/customers/{customer_id}"): ALL,
     ("GET", "/v1/cells"): ALL,
     ("GET", "/v1/cells/{customer_class}/{stage}"): ALL,
+    ("GET", "/v1/cells/{customer_class}/{stage}/customers"): ALL,
     ("GET", "/v1/offers"): ALL,
     ("GET", "/v1/health/data"): OPERATORS,
 }

@@ -22,8 +22,9 @@ EVENT_COLUMNS = {
 }
 
 __all__ = [
-    "EVENT_COLUMNS", "SHIPPED", "Activity", "Bank", "Classes", "CustomerClass", "EventKind", "Frozen", "Grace", "Grades", "Lifecycle", "PolicyBook",
-    "PolicyValues", "Rule", "SegmentsPolicy", "Share", "Tag", "Tiers", "segments",
+    "EVENT_COLUMNS", "SHIPPED", "Activity", "Bank", "Classes", "CustomerClass", "EventKind", "Frozen", "Grace",
+    "Grades", "Lifecycle", "PolicyBook", "PolicyValues", "Rule", "SegmentsPolicy", "Share", "Tag", "Tiers",
+    "segments",
 ]  # fmt: skip
 
 

@@ -42,7 +42,9 @@ def looked_at(people: Population, seen: Visits, rng: np.random.Generator) -> pa.
 
 def _products_by_need() -> tuple[Array, Array]:
     """The numbers of the products that answer each need, a row a need, and how many they are; care has none: all."""
-    by_need = [[i for i, p in enumerate(PRODUCTS.values()) if p.need == need] or [*range(len(PRODUCTS))] for need in Need]
+    by_need = [
+        [i for i, p in enumerate(PRODUCTS.values()) if p.need == need] or [*range(len(PRODUCTS))] for need in Need
+    ]
     counts = np.array([len(row) for row in by_need])
     return np.array([row + [0] * (int(counts.max()) - len(row)) for row in by_need]), counts
 

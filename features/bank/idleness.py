@@ -23,9 +23,9 @@ def answers(tables: Tables, closing: ir.Table, policy: SegmentsPolicy) -> Iterat
 
     `closing` is one row with as_of, morning_on and known_until.
     """
-    if _OF_SERVICES <= tables.keys():
+    if tables.keys() >= _OF_SERVICES:
         yield services_in_use(tables, _reaching(closing, policy.activity.service_idle_days))
-    if _OF_ACCOUNTS <= tables.keys():
+    if tables.keys() >= _OF_ACCOUNTS:
         figures = policy.lifecycle
         yield idle_accounts(tables, _reaching(closing, figures.account_idle_days), figures.account_idle_amount)
 

@@ -43,7 +43,9 @@ _EVENT = (
     Column("n_services_3m", Kind.INTEGER, "services used in three months", _NO_EVENTS),
 )
 _SERVICE = (
-    Column("n_active_services", Kind.INTEGER, "services switched on and used lately", f"{_NO_SERVICES}, or {_NO_EVENTS}"),
+    Column(
+        "n_active_services", Kind.INTEGER, "services switched on and used lately", f"{_NO_SERVICES}, or {_NO_EVENTS}"
+    ),
 )
 _CONTACT = (
     Column("n_contacts_3m", Kind.INTEGER, "contacts in three months", _NO_CONTACTS),

@@ -41,13 +41,17 @@ _APP = (
     Column("n_app_failures_3m", Kind.INTEGER, "requests of the app that failed in three months", _NO_APP),
 )
 _MEASURED = (
-    Column("app_latency_ms_3m", Kind.NUMBER, "mean of the days' answer times in three months, ms", f"none, or {_NO_APP}"),
-    Column("app_latency_worst_ms_3m", Kind.NUMBER, "worst day's answer time in three months, ms", f"none, or {_NO_APP}"),
+    Column(
+        "app_latency_ms_3m", Kind.NUMBER, "mean of the days' answer times in three months, ms", f"none, or {_NO_APP}"
+    ),
+    Column(
+        "app_latency_worst_ms_3m", Kind.NUMBER, "worst day's answer time in three months, ms", f"none, or {_NO_APP}"
+    ),
     Column("app_device", Kind.CODE, "device on which the app last ran", f"never ran, or {_NO_APP}"),
 )
 COLUMNS = (*_EVENT, *_LAST, *_APP, *_MEASURED)
 uses: tuple[str, ...] = ()
-carries: tuple[str, ...] = ()
+carries = ("last_transfer_out_view_on", "last_product_view_on", "app_device")
 needs: tuple[str, ...] = ("n_transfer_out_views_3m",)
 inputs = {  # bank table -> the columns that it makes known
     "channel_event": tuple(c.name for c in (*_EVENT, *_LAST)),
@@ -63,13 +67,14 @@ def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
         "n_transfer_out_views_1m": p.n_transfer_out_views_0,
         **{f"n_{kind}_views_3m": _sum(p, f"n_{kind}_views") for kind in VIEWED},
         "drop_off_days_3m": _drop_offs(p),
-        "last_transfer_out_view_on": p.transfer_viewed_on,
-        "last_product_view_on": p.product_viewed_on,
+        # one who has not been seen for longer than the windows reach keeps the date
+        "last_transfer_out_view_on": ibis.coalesce(p.transfer_viewed_on, p.held_last_transfer_out_view_on),
+        "last_product_view_on": ibis.coalesce(p.product_viewed_on, p.held_last_product_view_on),
         "n_app_crashes_3m": _sum(p, "n_app_crashes"),
         "n_app_failures_3m": _sum(p, "n_app_failures"),
         "app_latency_ms_3m": _sum(p, "app_latency_ms") / measured.nullif(0),
         "app_latency_worst_ms_3m": ibis.greatest(*[p[slot] for slot in slots("app_latency_worst_ms")]),
-        "app_device": p.last_app_device.substr(_DAY),
+        "app_device": ibis.coalesce(p.last_app_device.substr(_DAY), p.held_app_device),
     }
     has_events, has_app = "channel_event" in month.has, "app_quality" in month.has
     told = (_EVENT if has_events else ()) + (_APP if has_app else ())

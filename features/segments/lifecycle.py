@@ -3,7 +3,8 @@
 Grain: a customer, a month. Uses: wealth, activity. Nulls: never the stage; a test whose figures are not known does not
 hold. In the first month of history nobody has a past, so the stage is seeded from the facts of that month alone. Who
 registered is a user; a customer he becomes once, with the first funded account or product (B06). A dormant *account*
-(睡眠账户) is a flag beside the stage, not the stage DORMANT. Rules: R17, R20, R21, B01. Tests are tried in the order LOST, DORMANT, DECLINE, PROSPECT, NEW, MATURE, GROWTH.
+(睡眠账户) is a flag beside the stage, not the stage DORMANT. Tests are tried in the order LOST, DORMANT, DECLINE,
+PROSPECT, NEW, MATURE, GROWTH. Rules: R17, R20, R21, B01.
 """
 
 from __future__ import annotations

@@ -480,7 +480,12 @@ SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_r
            || CASE WHEN age >= 60 AND app_days_1m >= 4 THEN 'digital_silver|' ELSE '' END
            || CASE WHEN age >= 18 AND age < 35 THEN 'life_young|' ELSE '' END
            || CASE WHEN age >= 35 AND age < 60 THEN 'life_middle|' ELSE '' END
-           || CASE WHEN age >= 60 THEN 'life_elder|' ELSE '' END AS tags,
+           || CASE WHEN age >= 60 THEN 'life_elder|' ELSE '' END
+           || CASE WHEN DATE '$as_of' - won_back_on <= 90 THEN 'won_back|' ELSE '' END
+           || CASE WHEN DATE '$as_of' - reactivated_on <= 60 THEN 'reactivated|' ELSE '' END
+           || CASE WHEN DATE '$as_of' - DATE '$history_on' >= 365 AND n_idle > 0
+                     AND NOT (has_loan OR has_card OR has_wealth) THEN 'dormant_account|' ELSE '' END
+           || CASE WHEN n_transfer_out_views_1m >= 2 THEN 'looks_away|' ELSE '' END AS tags,
        DATE '$as_of' AS as_of, TIMESTAMPTZ '$as_of_at' AS as_of_at, TIMESTAMPTZ '$known_until' AS available_at
 FROM classes2
 ORDER BY customer_id

@@ -230,6 +230,9 @@ def tags(p: Frame) -> None:
         "sleeping_money": (p.aum_end >= 10_000) & (p.n_txn_3m == 0) & (p.app_days_3m == 0),
         "digital_silver": (age >= 60) & (p.app_days_1m >= 4), "life_young": (age >= 18) & (age < 35),
         "life_middle": (age >= 35) & (age < 60), "life_elder": age >= 60,
+        "won_back": p.is_won_back, "reactivated": p.is_reactivated,
+        "dormant_account": p.has_dormant_account.fillna(False).astype(bool),
+        "looks_away": p.n_transfer_out_views_1m >= 2,
     }, len(p))  # fmt: skip
 
 

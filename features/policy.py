@@ -184,12 +184,12 @@ class Lifecycle(Frozen):
 
 
 class Tag(Frozen):
-    """A tag of the portrait: a definition, an owner, days to live, sensitivity."""
+    """A tag of the portrait: a definition, an owner, days to live, sensitivity; C3 never enters (R33)."""
 
     zh: str
     en: str
     rule: Rule
-    owner: str
+    owner: Annotated[str, Field(min_length=1)]
     expires_days: Annotated[int, Field(ge=1)]
     sensitivity: str = Field(pattern="^C[12]$")
 

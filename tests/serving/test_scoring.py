@@ -60,7 +60,7 @@ def test_rows_are_stale_once_a_view_has_outlived_its_days(ground: Ground, days: 
 
 
 def test_a_store_can_be_read_by_path_alone(written_home: Path) -> None:
-    reader = CustomerReader(current(written_home).online_path)
+    reader = CustomerReader(current(written_home).online_path, {})
     assert reader.views == {"profile_month": 62.0, "today_day": 3.0}
     reader.close()
 

@@ -1,4 +1,4 @@
-"""The class × lifecycle matrix: as weights of what the cell lists and the situations on top of it, and as a plan by tier."""
+"""The class × lifecycle matrix: as weights of what a cell lists and of situations on top, and as a plan by tier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether every cell of the matrix is a whole plan: products, a hook with follow-up steps, a measure, a variant by tier."""
+"""Whether every cell is a whole plan: products, a hook with follow-up steps, a measure, a variant for each tier."""
 
 from __future__ import annotations
 

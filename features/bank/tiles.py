@@ -12,7 +12,7 @@ days before. Each is a step of its own, because a reader skips files by a range,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import partial
@@ -128,7 +128,7 @@ def statement(bank: Bank, counted: Mapping[EventKind, Predicate]) -> str:
     `counted` says which channel events count as what.
     """
     chain = Chain(bank)
-    read = _PARTS | {"channel_event": partial(_events, counted=counted)}
+    read: dict[str, Callable[[Bank, Chain], ir.Table]] = _PARTS | {"channel_event": partial(_events, counted=counted)}
     parts = [_whole(part(bank, chain)) for name, part in read.items() if bank.has(name)]
     if not parts:
         nobody = bank.tables["customer"].limit(0).select("customer_id", month_no=ibis.literal(0, "int64"))
@@ -293,7 +293,7 @@ def _whole(part: ir.Table) -> ir.Table:
 
 VIEWED: tuple[EventKind, ...] = ("transfer_out", "deposit", "wealth", "insurance", "loan", "card")
 _PARTS = {
-    "txn": _txns, "channel_event": _events, "contact": _contacts, "response": _responses, "balance": _balances,
+    "txn": _txns, "contact": _contacts, "response": _responses, "balance": _balances,
     "app_quality": _app,
 }  # fmt: skip
 _LIMITS = ("as_of", "window_on", "seen_on", "seen_until", "known_until", "number")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from features.bank.tables import TABLES
 from features.errors import BadPolicy
@@ -15,6 +18,7 @@ from features.facts import FACTS
 from features.policy import PolicyBook, SegmentsPolicy, segments
 from features.segments.tags import living, registry
 from features.vocabulary import Sensitivity
+from serving.cli import app
 
 TODAY = date(2025, 12, 31)
 DEFINED = segments().view(TODAY).tags
@@ -34,6 +38,15 @@ def test_every_tag_of_the_registry_says_what_it_means_whose_it_is_and_when_it_en
         assert row["expires_days"] > 31, "a tag must live until the next month is out"
         assert row["sensitivity"] in ("C1", "C2")
     assert len({row["zh"] for row in rows}) == len({row["en"] for row in rows}) == len(rows)
+
+
+def test_the_registry_can_be_asked_for_by_command(tmp_path: Path) -> None:
+    answer = CliRunner().invoke(app, ["policy", "tags", "--home", str(tmp_path), "--json"])
+    assert answer.exit_code == 0
+    assert json.loads(answer.output) == registry(DEFINED)
+    told = CliRunner().invoke(app, ["policy", "tags", "--home", str(tmp_path)]).output.splitlines()
+    assert [line.split()[0] for line in told] == sorted(DEFINED)
+    assert "payroll 代发 (payroll desk, 92 days, C2): n_salary_3m >= 2" in told
 
 
 def test_a_tag_lives_to_the_end_of_its_last_day_and_the_others_stay() -> None:

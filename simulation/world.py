@@ -259,7 +259,7 @@ class World:
         truth = truth_columns(played, self.shelf.offer_ids, month.number)
         self.writing.judged(f"contacts/{month.label}", truth)
         states = pa.table({
-            "customer_id": ids("C", np.arange(self.people.n)), "state": pa.array(self.life.state),
+            "customer_id": ids("C", np.arange(self.people.n)), "state": pa.array(self.life.state.copy()),
             "hazard": pa.array(hazard.astype(np.float32)), "leaves": pa.array(leaves),
         })  # fmt: skip
         self.writing.judged(f"states/{month.label}", states)

@@ -244,12 +244,12 @@ WITH fresh_txn AS (
          least(b.became_customer_on, CASE WHEN c.first_product_on <= DATE '$as_of' THEN c.first_product_on END)
            AS became_customer_on,
          b.last_transfer_out_view_on AS b_transfer_on, b.last_product_view_on AS b_view_on, b.app_device AS b_device,
-         u.n_active_services, i.n_idle
+         u.n_active_services, z.n_idle
   FROM read_parquet('$bank/customer/*.parquet') c
   LEFT JOIN window_of w USING (customer_id) LEFT JOIN holdings h USING (customer_id)
   LEFT JOIN loans l USING (customer_id) LEFT JOIN services s USING (customer_id)
   LEFT JOIN approvals a USING (customer_id) LEFT JOIN facts f USING (customer_id)
-  LEFT JOIN in_use u USING (customer_id) LEFT JOIN idle i USING (customer_id)
+  LEFT JOIN in_use u USING (customer_id) LEFT JOIN idle z USING (customer_id)
   LEFT JOIN read_parquet('$before') b USING (customer_id)
   WHERE c.registered_on <= DATE '$as_of' AND c.known_at <= TIMESTAMPTZ '$known_until'
 ), wealth AS (

@@ -137,7 +137,7 @@ def _roll(bank: Bank, task: Task, closing: Closing, seen: Seen, tile: Path, befo
     more = {"history_on": pa.scalar(task.history_on), "history_months": months, "has_past": pa.scalar(task.has_past)}
     tiles.lay_out(bank, closing, seen, more)
     policy = task.book.view(closing.as_of)  # a month counts events as its own day's policy does
-    bank.write_sql(_compiled(bank, lambda: tiles.statement(bank, policy.activity.events), "tile", policy.digest), tile)
+    bank.write_sql(_compiled(bank, lambda: tiles.statement(bank, policy), "tile", policy.digest), tile)
     windows.point(bank, tile, before)
     bank.write_sql(_compiled(bank, lambda: windows.statement(bank), "window"), window)
 

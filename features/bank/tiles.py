@@ -12,7 +12,7 @@ days before. Each is a step of its own, because a reader skips files by a range,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import partial
@@ -28,9 +28,8 @@ from features.bank.chains import Chain
 from features.bank.engines import Bank
 from features.bank.masks import bit_or
 from features.bank.tables import AUM_CLASSES, EVENT_CHANNELS
-from features.policy import EVENT_COLUMNS, EventKind
+from features.policy import EVENT_COLUMNS, EventKind, SegmentsPolicy
 from features.policy import Bank as BankPolicy
-from features.predicates import Predicate
 from features.vocabulary import Outcome, Purpose
 
 WINDOW_MONTHS = 12
@@ -122,14 +121,14 @@ def lay_out(bank: Bank, closing: Closing, seen: Seen, more: dict[str, pa.Scalar]
     bank.register(MONTHS, pa.Table.from_pylist(rows))
 
 
-def statement(bank: Bank, counted: Mapping[EventKind, Predicate]) -> str:
+def statement(bank: Bank, policy: SegmentsPolicy) -> str:
     """SQL of the tile rows that the closing laid out brings: its own month, and late rows of the months before.
 
-    `counted` says which channel events count as what.
+    The policy says which channel events count as what.
     """
     chain = Chain(bank)
-    read: dict[str, Callable[[Bank, Chain], ir.Table]] = _PARTS | {"channel_event": partial(_events, counted=counted)}
-    parts = [_whole(part(bank, chain)) for name, part in read.items() if bank.has(name)]
+    told = {"channel_event": partial(_events, policy=policy)}
+    parts = [_whole(part(bank, chain)) for name, part in (_PARTS | told).items() if bank.has(name)]
     if not parts:
         nobody = bank.tables["customer"].limit(0).select("customer_id", month_no=ibis.literal(0, "int64"))
         return chain.statement(_whole(nobody))
@@ -183,11 +182,11 @@ def _txns(bank: Bank, chain: Chain) -> ir.Table:
     )
 
 
-def _events(bank: Bank, chain: Chain, counted: Mapping[EventKind, Predicate]) -> ir.Table:
+def _events(bank: Bank, chain: Chain, policy: SegmentsPolicy) -> ir.Table:
     t = _fresh(bank, chain, "channel_event", *EVENT_COLUMNS)
     t = t.mutate(day=_day_bit(t.business_on), way=_channel_bit(t.channel))
     is_login = t.event == "LOGIN"
-    holds = {kind: rule.expr(t).fill_null(False) for kind, rule in counted.items()}
+    holds = {kind: rule.expr(t).fill_null(False) for kind, rule in policy.activity.events.items()}
     return t.group_by("customer_id", "month_no").agg(
         **{f"n_{kind}_views": holds[kind].cast("int64").sum() for kind in VIEWED},
         transfer_viewed_on=t.business_on.max(where=holds["transfer_out"]),
@@ -292,9 +291,8 @@ def _whole(part: ir.Table) -> ir.Table:
 
 
 VIEWED: tuple[EventKind, ...] = ("transfer_out", "deposit", "wealth", "insurance", "loan", "card")
-_PARTS = {
-    "txn": _txns, "contact": _contacts, "response": _responses, "balance": _balances,
-    "app_quality": _app,
+_PARTS: dict[str, Any] = {
+    "txn": _txns, "contact": _contacts, "response": _responses, "balance": _balances, "app_quality": _app,
 }  # fmt: skip
 _LIMITS = ("as_of", "window_on", "seen_on", "seen_until", "known_until", "number")
 SUMS = (

@@ -8,6 +8,7 @@ other way to a set. The figures of the shipped segments policy stand in it as nu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,13 @@ from features.profiles import PROFILE
 Frame = Any
 KEY = ["customer_id", "month_no"]
 INVESTMENTS = ["WMP", "FUND", "INS", "STRUCT", "BOND", "GOLD", "TRUST"]
-SUMS = ["n_txn", "txn_minor", "out_minor", "n_salary", "salary_minor", "n_contacts"]
+VIEWS = {
+    "deposit": ["P01", "P06", "P07"], "wealth": ["P02", "P03", "P09", "P10", "P11", "P12", "P16", "P17", "P18"],
+    "insurance": ["P13", "P14"], "loan": ["P19", "P20", "P21", "P23"], "card": ["P04", "P05", "P22"],
+}  # fmt: skip
+SUMS = ["n_txn", "txn_minor", "out_minor", "n_salary", "salary_minor", "n_contacts", "n_transfer_out_views",
+        *(f"n_{kind}_views" for kind in VIEWS), "n_app_crashes", "n_app_failures", "app_latency_ms",
+        "n_app_latencies"]  # fmt: skip
 
 
 def run_pandas(asked: Asked, policy: SegmentsPolicy, path: Path) -> None:
@@ -35,6 +42,7 @@ def run_pandas(asked: Asked, policy: SegmentsPolicy, path: Path) -> None:
         people = people.join(part, on="customer_id")
     profile_rules.wealth(people, asked)
     profile_rules.activity(people)
+    profile_rules.behaviour(people)
     profile_rules.tiers(people, asked, policy)
     profile_rules.grades(people)
     profile_rules.stages(people, asked)
@@ -88,11 +96,14 @@ def _tiles(asked: Asked) -> Frame:
     t = _fresh(asked, "txn", ["txn_type", "amount", "counterparty", "channel", "by_customer"])
     mine, out = t[t.by_customer], t[t.by_customer & (t.txn_type == "OUT") & (t.counterparty != "OWN")]
     salary, paid_in = t[t.txn_type == "SALARY"], t[t.by_customer & (t.txn_type == "IN")]
-    e = _fresh(asked, "channel_event", ["channel", "event", "service_id"])
+    e = _fresh(asked, "channel_event", ["channel", "event", "service_id", "page", "product_id"])
     login = e[e.event == "LOGIN"]
     app = login[login.channel == "APP"]
     used = e.dropna(subset="service_id")[[*KEY, "service_id"]].drop_duplicates()
     r = _fresh(asked, "response", ["outcome"])
+    a = _fresh(asked, "app_quality", ["device", "n_crashes", "n_failures", "latency_ms"])
+    a["last_app_device"] = a.business_on.dt.strftime("%Y-%m-%d") + " " + a.device
+    app_by, begun, done = a.groupby(KEY), e[e.event == "STEP"], e[e.event.isin(["SUBMIT", "DONE"])]
     parts = {
         "n_txn": mine.groupby(KEY).size(), "txn_minor": mine.groupby(KEY).amount.sum(),
         "out_minor": out.groupby(KEY).amount.sum(), "largest_out_minor": out.groupby(KEY).amount.max(),
@@ -103,9 +114,13 @@ def _tiles(asked: Asked) -> Frame:
         "event_channel_mask": _masks(e, _channel_bits(e), "m"), "last_login_on": login.groupby(KEY).business_on.max(),
         "services_used": used.groupby(KEY).service_id.agg(list),
         "n_contacts": _fresh(asked, "contact", []).groupby(KEY).size(),
-        "n_conversions": r[r.outcome == "converted"].groupby(KEY).size(),
+        "n_conversions": r[r.outcome == "converted"].groupby(KEY).size(), **_looks(e),
+        "begun_day_mask": _masks(begun, begun.day_bit, "m"), "done_day_mask": _masks(done, done.day_bit, "m"),
+        "n_app_crashes": app_by.n_crashes.sum(), "n_app_failures": app_by.n_failures.sum(),
+        "app_latency_ms": app_by.latency_ms.sum(), "n_app_latencies": app_by.latency_ms.count(),
+        "app_latency_worst_ms": app_by.latency_ms.max(), "last_app_device": app_by.last_app_device.max(),
     }  # fmt: skip
-    seen = [frame.groupby(KEY).size() for frame in (t, e, r)]
+    seen = [frame.groupby(KEY).size() for frame in (t, e, r, a)]
     fresh = pd.concat([pd.DataFrame(parts), _balances(asked), *[one.rename("x").to_frame() for one in seen]], axis=1)
     fresh = fresh.drop(columns="x").reset_index()
     if not asked.tiles:
@@ -113,6 +128,20 @@ def _tiles(asked: Asked) -> Frame:
     in_window = pc.field("month_no") > asked.closing.number - 12
     old = ds.dataset([str(path) for path in asked.tiles]).to_table(filter=in_window)
     return pd.concat([old.to_pandas(date_as_object=False), fresh], ignore_index=True)
+
+
+def _looks(events: Frame) -> dict[str, Any]:
+    """Views by kind, and the last days of them."""
+    shown = events.event.isin(["VIEW", "CLICK"])
+    is_transfer = (events.event == "TRANSFER_OUT_PAGE") | (events.page == "TRANSFER_OUT")
+    of_kind = {kind: shown & events.product_id.isin(products) for kind, products in VIEWS.items()}
+    found = {f"n_{kind}_views": events[is_it].groupby(KEY).size() for kind, is_it in of_kind.items()}
+    any_product = np.logical_or.reduce([*of_kind.values()])
+    return found | {
+        "n_transfer_out_views": events[is_transfer].groupby(KEY).size(),
+        "transfer_viewed_on": events[is_transfer].groupby(KEY).business_on.max(),
+        "product_viewed_on": events[any_product].groupby(KEY).business_on.max(),
+    }
 
 
 def _balances(asked: Asked) -> Frame:
@@ -149,7 +178,8 @@ def _balances(asked: Asked) -> Frame:
 
 def _windows(asked: Asked) -> Frame:
     t = _tiles(asked)
-    for name in ("txn_day_mask", "txn_channel_mask", "app_day_mask", "event_day_mask", "event_channel_mask"):
+    for name in ("txn_day_mask", "txn_channel_mask", "app_day_mask", "event_day_mask", "event_channel_mask",
+                 "begun_day_mask", "done_day_mask"):  # fmt: skip
         t[name] = t[name].fillna(0).astype(np.int64)
     t["back"] = asked.closing.number - t.month_no
     by = t.groupby("customer_id")
@@ -157,6 +187,9 @@ def _windows(asked: Asked) -> Frame:
         "in_window": by.size() > 0,
         "last_txn_on": by.last_txn_on.max(),
         "last_login_on": by.last_login_on.max(),
+        "last_transfer_out_view_on": by.transfer_viewed_on.max(),
+        "last_product_view_on": by.product_viewed_on.max(),
+        "app_device": t.last_app_device.fillna("").groupby(t.customer_id).max().str[11:].replace("", None),
     }
     found |= {"n_contacts_12m": by.n_contacts.sum(), "n_conversions_12m": by.n_conversions.sum()}
     months = {k: part.groupby("customer_id") for k, part in t.groupby("back")}
@@ -171,6 +204,10 @@ def _windows(asked: Asked) -> Frame:
     found |= {"largest_out_1m": now.largest_out_minor.max(), "largest_in_3m": three.largest_in_minor.max(),
               "aum_end": now.aum_end_minor.sum(min_count=1), "invest_end": now.invest_end_minor.sum(),
               "deposit_end": now.deposit_end_minor.sum(), "asset_mask": now.asset_mask.max()}  # fmt: skip
+    found["salary_peak"] = pd.concat([months[k].salary_minor.sum() for k in range(3) if k in months], axis=1).max(
+        axis=1
+    )
+    found["app_latency_worst"] = three.app_latency_worst_ms.max()
     if last is not None:
         found["aum_end_before"] = last.aum_end_minor.sum(min_count=1)
     for k in range(3):
@@ -183,6 +220,8 @@ def _windows(asked: Asked) -> Frame:
         found[f"app_{k}"] = _ors(part.customer_id, part.app_day_mask)
         if k < 3:
             found[f"days_{k}"] = _ors(part.customer_id, part.txn_day_mask | part.event_day_mask)
+            found[f"begun_{k}"] = _ors(part.customer_id, part.begun_day_mask)
+            found[f"done_{k}"] = _ors(part.customer_id, part.done_day_mask)
     used = recent["3m"].dropna(subset="services_used")[["customer_id", "services_used"]].explode("services_used")
     found["n_services_3m"] = used.groupby("customer_id").services_used.nunique()
     return pd.DataFrame(found)
@@ -239,12 +278,48 @@ def _contracts(asked: Asked) -> list[Frame]:
     })  # fmt: skip
     return [sets(h, "product_id", "held_products"), loans, sets(s, "service_id", "active_services"),
             sets(a[a.expires_on > on], "product_id", "preapproved"),
-            sets(f[f.to_on.isna() | (f.to_on > on)], "fact", "customer_facts")]  # fmt: skip
+            sets(f[f.to_on.isna() | (f.to_on > on)], "fact", "customer_facts"), _in_use(asked, on),
+            _idle(asked, on)]  # fmt: skip
+
+
+def _in_use(asked: Asked, on: Any) -> Any:
+    """Services that are on and were used, or switched on, in ninety days."""
+    as_of, day = asked.closing.as_of, pc.field("business_on")
+    since = as_of - timedelta(days=90)
+    s = _read(asked, "service_activation", ["customer_id", "service_id", "activated_on", "closed_on"],
+              (pc.field("activated_on") <= as_of) & _known(asked))  # fmt: skip
+    s = s[s.closed_on.isna() | (s.closed_on >= on)]
+    used = _read(asked, "channel_event", ["customer_id", "service_id"],
+                 pc.field("service_id").is_valid() & (day >= since) & (day <= as_of) & _known(asked))  # fmt: skip
+    s = s.merge(used.drop_duplicates().assign(is_used=True), how="left", on=["customer_id", "service_id"])
+    s = s[s.is_used.notna() | (s.activated_on >= pd.Timestamp(since))]
+    return s.groupby("customer_id").service_id.nunique().rename("n_active_services")
+
+
+def _idle(asked: Asked, on: Any) -> Any:
+    """Accounts with at most ten left, open for a year, that nobody moved in it."""
+    as_of, known = asked.closing.as_of, _known(asked)
+    since = as_of - timedelta(days=365)
+    a = _read(asked, "account", ["customer_id", "account_id", "closed_on", "is_social_security"],
+              (pc.field("opened_on") <= since) & known)  # fmt: skip
+    a = a[(a.closed_on.isna() | (a.closed_on >= on)) & (a.is_social_security != True)]  # noqa: E712  # null is not true
+    b = _read(asked, "balance", ["customer_id", "account_id", "amount", "asset_class", "to_on"],
+              (pc.field("from_on") <= as_of) & known)  # fmt: skip
+    b = b[b.to_on.isna() | (b.to_on >= on)]
+    left = b.groupby("account_id").amount.sum()
+    custody = b[(b.asset_class == "CUSTODY_3P") & (b.amount > 0)].customer_id
+    a = a[~a.account_id.isin(left[left > 1000].index) & ~a.customer_id.isin(custody)]
+    day = pc.field("business_on")
+    t = _read(asked, "txn", ["customer_id", "account_id"],
+              pc.field("by_customer") & (day > since) & (day <= as_of) & known)  # fmt: skip
+    moved = a.account_id.isin(t.account_id) | a.customer_id.isin(t[t.account_id.isna()].customer_id)
+    return a[~moved].groupby("customer_id").size().rename("n_idle")
 
 
 def _before(asked: Asked) -> Frame:
     columns = ["last_active_on", "tier", "tier_since_on", "months_below", "best_below", "grade", "customer_class",
                "wealth_months_below", "stage", "stage_entered_on", "previous_stage", "reference_mda", "months_steady",
-               "months_growing", "months_recovered", "months_lost"]  # fmt: skip
+               "months_growing", "months_recovered", "months_lost", "became_customer_on", "won_back_on",
+               "reactivated_on", "last_transfer_out_view_on", "last_product_view_on", "app_device"]  # fmt: skip
     frame = ds.dataset(asked.before).to_table(columns=["customer_id", *columns]).to_pandas(date_as_object=False)
     return frame.set_index("customer_id").add_prefix("b_")

@@ -75,6 +75,16 @@ def query(asked: Asked, policy: SegmentsPolicy) -> str:
             3, "coalesce(bit_or(coalesce(txn_day_mask, 0) | coalesce(event_day_mask, 0)) "
             f"FILTER (month_no = {number} - $k), 0) AS days_$k",
         ),
+        "views_by_kind": ", ".join(
+            f"sum(n_{kind}_views) FILTER (month_no > {number} - 3) AS n_{kind}_views_3m" for kind in tiles.VIEWED
+        ),
+        "view_columns": ", ".join(
+            f"coalesce(CAST(n_{kind}_views_3m AS BIGINT), 0) AS n_{kind}_views_3m" for kind in tiles.VIEWED
+        ),
+        "drops_by_month": _each(
+            3, f"coalesce(bit_or(begun_day_mask) FILTER (month_no = {number} - $k), 0) AS begun_$k, "
+            f"coalesce(bit_or(done_day_mask) FILTER (month_no = {number} - $k), 0) AS done_$k",
+        ),
     }  # fmt: skip
     return Template(QUERY.read_text("utf-8")).substitute({name: str(value) for name, value in filled.items()})
 

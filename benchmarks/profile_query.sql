@@ -29,6 +29,22 @@ WITH fresh_txn AS (
   SELECT customer_id, business_on, outcome FROM read_parquet('$bank/response/*.parquet')
   WHERE known_at > TIMESTAMPTZ '$seen_until' AND known_at <= TIMESTAMPTZ '$known_until'
     AND business_on BETWEEN DATE '$window_on' AND DATE '$seen_on'
+), fresh_app AS (
+  SELECT * FROM read_parquet('$bank/app_quality/*.parquet')
+  WHERE business_on > DATE '$seen_on' AND business_on <= DATE '$as_of' AND known_at <= TIMESTAMPTZ '$known_until'
+  UNION ALL BY NAME
+  SELECT * FROM read_parquet('$bank/app_quality/*.parquet')
+  WHERE known_at > TIMESTAMPTZ '$seen_until' AND known_at <= TIMESTAMPTZ '$known_until'
+    AND business_on BETWEEN DATE '$window_on' AND DATE '$seen_on'
+), seen_event AS (
+  SELECT *, event IN ('VIEW', 'CLICK') AND product_id IN ('P01', 'P06', 'P07') AS of_deposit,
+         event IN ('VIEW', 'CLICK')
+           AND product_id IN ('P02', 'P03', 'P09', 'P10', 'P11', 'P12', 'P16', 'P17', 'P18') AS of_wealth,
+         event IN ('VIEW', 'CLICK') AND product_id IN ('P13', 'P14') AS of_insurance,
+         event IN ('VIEW', 'CLICK') AND product_id IN ('P19', 'P20', 'P21', 'P23') AS of_loan,
+         event IN ('VIEW', 'CLICK') AND product_id IN ('P04', 'P05', 'P22') AS of_card,
+         event = 'TRANSFER_OUT_PAGE' OR coalesce(page = 'TRANSFER_OUT', false) AS is_transfer
+  FROM fresh_event
 ), months AS (
   SELECT CAST(first_on AS DATE) AS first_on, CAST(first_on + INTERVAL 1 MONTH AS DATE) AS next_on,
          CAST(year(first_on) * 12 + month(first_on) - 1 AS BIGINT) AS month_no
@@ -77,8 +93,21 @@ WITH fresh_txn AS (
          bit_or(1::BIGINT << day(business_on)) AS event_day_mask,
          bit_or(1::BIGINT << (list_position($channels, channel) - 1)) AS event_channel_mask,
          max(business_on) FILTER (event = 'LOGIN') AS last_login_on,
-         list(DISTINCT service_id) FILTER (service_id IS NOT NULL) AS services_used
-  FROM fresh_event GROUP BY ALL
+         list(DISTINCT service_id) FILTER (service_id IS NOT NULL) AS services_used,
+         count(*) FILTER (is_transfer) AS n_transfer_out_views, count(*) FILTER (of_deposit) AS n_deposit_views,
+         count(*) FILTER (of_wealth) AS n_wealth_views, count(*) FILTER (of_insurance) AS n_insurance_views,
+         count(*) FILTER (of_loan) AS n_loan_views, count(*) FILTER (of_card) AS n_card_views,
+         max(business_on) FILTER (is_transfer) AS transfer_viewed_on,
+         max(business_on) FILTER (of_deposit OR of_wealth OR of_insurance OR of_loan OR of_card) AS product_viewed_on,
+         bit_or(1::BIGINT << day(business_on)) FILTER (event = 'STEP') AS begun_day_mask,
+         bit_or(1::BIGINT << day(business_on)) FILTER (event IN ('SUBMIT', 'DONE')) AS done_day_mask
+  FROM seen_event GROUP BY ALL
+  UNION ALL BY NAME
+  SELECT customer_id, CAST(year(business_on) * 12 + month(business_on) - 1 AS BIGINT) AS month_no,
+         sum(n_crashes) AS n_app_crashes, sum(n_failures) AS n_app_failures, sum(latency_ms) AS app_latency_ms,
+         count(latency_ms) AS n_app_latencies, max(latency_ms) AS app_latency_worst_ms,
+         max(business_on || ' ' || device) AS last_app_device
+  FROM fresh_app GROUP BY ALL
   UNION ALL BY NAME
   SELECT customer_id, CAST(year(business_on) * 12 + month(business_on) - 1 AS BIGINT) AS month_no,
          count(*) AS n_contacts
@@ -116,6 +145,18 @@ WITH fresh_txn AS (
          max(largest_out_minor) FILTER (month_no = $number) AS largest_out_1m,
          max(largest_in_minor) FILTER (month_no > $number - 3) AS largest_in_3m,
          sum(salary_minor) FILTER (month_no = $number) AS salary_minor_1m,
+         greatest(sum(salary_minor) FILTER (month_no = $number), sum(salary_minor) FILTER (month_no = $number - 1),
+                  sum(salary_minor) FILTER (month_no = $number - 2)) AS salary_peak_minor,
+         $views_by_kind,
+         sum(n_transfer_out_views) FILTER (month_no = $number) AS n_transfer_out_views_1m,
+         max(transfer_viewed_on) AS last_transfer_out_view_on, max(product_viewed_on) AS last_product_view_on,
+         $drops_by_month,
+         sum(n_app_crashes) FILTER (month_no > $number - 3) AS n_app_crashes_3m,
+         sum(n_app_failures) FILTER (month_no > $number - 3) AS n_app_failures_3m,
+         sum(app_latency_ms) FILTER (month_no > $number - 3)
+           / nullif(sum(n_app_latencies) FILTER (month_no > $number - 3), 0) AS app_latency_ms_3m,
+         max(app_latency_worst_ms) FILTER (month_no > $number - 3) AS app_latency_worst_ms_3m,
+         max(last_app_device)[12:] AS app_device,
          sum(n_salary) FILTER (month_no = $number) AS n_salary_1m,
          sum(n_salary) FILTER (month_no > $number - 3) AS n_salary_3m,
          $app_by_month,
@@ -161,6 +202,34 @@ WITH fresh_txn AS (
   WHERE from_on <= DATE '$as_of' AND known_at <= TIMESTAMPTZ '$known_until'
     AND (to_on IS NULL OR to_on > DATE '$morning_on')
   GROUP BY customer_id
+), used AS (
+  SELECT DISTINCT customer_id, service_id FROM read_parquet('$bank/channel_event/*.parquet')
+  WHERE service_id IS NOT NULL AND business_on BETWEEN DATE '$as_of' - 90 AND DATE '$as_of'
+    AND known_at <= TIMESTAMPTZ '$known_until'
+), in_use AS (
+  SELECT s.customer_id, count(DISTINCT s.service_id) AS n_active_services
+  FROM read_parquet('$bank/service_activation/*.parquet') s LEFT JOIN used u USING (customer_id, service_id)
+  WHERE s.activated_on <= DATE '$as_of' AND s.known_at <= TIMESTAMPTZ '$known_until'
+    AND (s.closed_on IS NULL OR s.closed_on >= DATE '$morning_on')
+    AND (u.service_id IS NOT NULL OR s.activated_on >= DATE '$as_of' - 90)
+  GROUP BY s.customer_id
+), at_end AS (
+  SELECT customer_id, account_id, amount, asset_class FROM read_parquet('$bank/balance/*.parquet')
+  WHERE from_on <= DATE '$as_of' AND known_at <= TIMESTAMPTZ '$known_until'
+    AND (to_on IS NULL OR to_on >= DATE '$morning_on')
+), poor AS (
+  SELECT account_id, customer_id FROM read_parquet('$bank/account/*.parquet')
+  WHERE opened_on <= DATE '$as_of' - 365 AND known_at <= TIMESTAMPTZ '$known_until'
+    AND (closed_on IS NULL OR closed_on >= DATE '$morning_on') AND NOT coalesce(is_social_security, false)
+    AND account_id NOT IN (SELECT account_id FROM at_end GROUP BY account_id HAVING sum(amount) > 10)
+    AND customer_id NOT IN (SELECT customer_id FROM at_end WHERE asset_class = 'CUSTODY_3P' AND amount > 0)
+), moved AS (
+  SELECT DISTINCT p.account_id FROM read_parquet('$bank/txn/*.parquet') t JOIN poor p USING (customer_id)
+  WHERE t.by_customer AND t.business_on > DATE '$as_of' - 365 AND t.business_on <= DATE '$as_of'
+    AND t.known_at <= TIMESTAMPTZ '$known_until' AND (t.account_id IS NULL OR t.account_id = p.account_id)
+), idle AS (
+  SELECT customer_id, count(*) AS n_idle FROM poor WHERE account_id NOT IN (SELECT account_id FROM moved)
+  GROUP BY customer_id
 ), joined AS (
   SELECT c.*, w.* EXCLUDE (customer_id), w.customer_id IS NOT NULL AS in_window,
          coalesce(h.held_products, '|') AS held_products, l.next_loan_end_on, l.overdue_from_on, l.card_opened_on,
@@ -171,11 +240,16 @@ WITH fresh_txn AS (
          b.customer_class AS b_class, b.wealth_months_below AS b_wealth_below, b.stage AS b_stage,
          b.stage_entered_on AS b_entered_on, b.previous_stage AS b_previous, b.reference_mda AS b_reference,
          b.months_steady AS b_steady, b.months_growing AS b_growing, b.months_recovered AS b_recovered,
-         b.months_lost AS b_lost
+         b.months_lost AS b_lost, b.won_back_on AS b_won, b.reactivated_on AS b_woke,
+         least(b.became_customer_on, CASE WHEN c.first_product_on <= DATE '$as_of' THEN c.first_product_on END)
+           AS became_customer_on,
+         b.last_transfer_out_view_on AS b_transfer_on, b.last_product_view_on AS b_view_on, b.app_device AS b_device,
+         u.n_active_services, z.n_idle
   FROM read_parquet('$bank/customer/*.parquet') c
   LEFT JOIN window_of w USING (customer_id) LEFT JOIN holdings h USING (customer_id)
   LEFT JOIN loans l USING (customer_id) LEFT JOIN services s USING (customer_id)
   LEFT JOIN approvals a USING (customer_id) LEFT JOIN facts f USING (customer_id)
+  LEFT JOIN in_use u USING (customer_id) LEFT JOIN idle z USING (customer_id)
   LEFT JOIN read_parquet('$before') b USING (customer_id)
   WHERE c.registered_on <= DATE '$as_of' AND c.known_at <= TIMESTAMPTZ '$known_until'
 ), wealth AS (
@@ -198,7 +272,7 @@ WITH fresh_txn AS (
          coalesce(deposit_end > 0, false) AS has_deposit, coalesce(invest_end > 0, false) AS has_wealth,
          next_loan_end_on IS NOT NULL OR overdue_from_on IS NOT NULL AS has_loan, card_opened_on IS NOT NULL AS has_card,
          coalesce(txn_minor_3m, 0) / 100 AS txn_amount_3m, coalesce(out_minor_1m, 0) / 100 AS out_amount_1m,
-         coalesce(salary_minor_1m, 0) / 100 AS salary_amount_1m,
+         coalesce(salary_minor_1m, 0) / 100 AS salary_amount_1m, coalesce(salary_peak_minor, 0) / 100 AS salary_peak_3m,
          bit_count(app_0) AS app_days_1m, bit_count(app_0) + bit_count(app_1) + bit_count(app_2) AS app_days_3m,
          bit_count(app_3) + bit_count(app_4) + bit_count(app_5) AS app_days_prior_3m,
          coalesce(n_services, 0) AS n_services_3m, coalesce(bit_count(channel_mask), 0) AS n_channels_3m,
@@ -211,6 +285,7 @@ WITH fresh_txn AS (
                     coalesce(n_txn_prior_3m, 0) AS n_txn_prior_3m, coalesce(largest_out_1m, 0) / 100 AS largest_out_1m,
                     coalesce(largest_in_3m, 0) / 100 AS largest_in_3m, coalesce(n_salary_1m, 0) AS n_salary_1m,
                     coalesce(n_salary_3m, 0) AS n_salary_3m, coalesce(n_contacts_3m, 0) AS n_contacts_3m,
+                    coalesce(n_active_services, 0) AS n_active_services,
                     coalesce(n_contacts_12m, 0) AS n_contacts_12m, coalesce(n_conversions_12m, 0) AS n_conversions_12m,
                     coalesce(app_days_1m, 0) AS app_days_1m, coalesce(app_days_3m, 0) AS app_days_3m,
                     coalesce(app_days_prior_3m, 0) AS app_days_prior_3m, coalesce(active_days_1m, 0) AS active_days_1m,
@@ -257,10 +332,10 @@ WITH fresh_txn AS (
                    OR (b_grade = 'E' AND points < 28) THEN b_grade
                  WHEN points >= 75 THEN 'A' WHEN points >= 60 THEN 'B' WHEN points >= 45 THEN 'C'
                  WHEN points >= 25 THEN 'D' ELSE 'E' END AS grade,
-         coalesce(first_product_on <= DATE '$as_of', false) AS is_customer,
-         DATE '$as_of' - first_product_on AS customer_days,
+         became_customer_on IS NOT NULL AS is_customer,
+         DATE '$as_of' - became_customer_on AS customer_days,
          DATE '$as_of' - coalesce(last_active_on,
-           greatest(coalesce(first_product_on, registered_on), DATE '$history_on')) AS silent_days,
+           greatest(coalesce(became_customer_on, registered_on), DATE '$history_on')) AS silent_days,
          coalesce(closed_on <= DATE '$as_of', false) AS is_closed,
          coalesce(b_reference, mda_prior_3m) AS reference,
          DATE '$as_of' - b_entered_on AS stage_days
@@ -269,12 +344,12 @@ WITH fresh_txn AS (
   SELECT *,
          coalesce(mda <= 0.5 * mda_prior_3m AND mda_prior_3m - mda >= 10000, false)
            OR coalesce(largest_out_1m >= 0.5 * aum_end_before AND largest_out_1m >= 10000
-                       AND largest_out_1m > greatest(salary_amount_1m, 0), false) AS is_falling,
+                       AND largest_out_1m > 1.2 * salary_peak_3m, false) AS is_falling,
          coalesce(mda <= 0.7 * reference, false)::INT
            + (n_txn_prior_3m > 0 AND n_txn_3m <= 0.7 * n_txn_prior_3m)::INT
            + (app_days_prior_3m > 0 AND app_days_3m <= 0.5 * app_days_prior_3m)::INT
            + (n_salary_3m > 0 AND n_salary_1m = 0)::INT >= 2 AS is_weakening,
-         CASE WHEN coalesce(customer_days > 180 AND n_services_3m + n_holdings >= 3 AND n_asset_classes >= 2
+         CASE WHEN coalesce(customer_days > 180 AND n_active_services + n_holdings >= 3 AND n_asset_classes >= 2
                             AND coalesce(mda_spread_3m <= 0.2, false), false)
               THEN coalesce(b_steady, 0) + 1 ELSE 0 END AS months_steady,
          CASE WHEN mda >= 1.2 * mda_mean_6m THEN coalesce(b_growing, 0) + 1 ELSE 0 END AS months_growing,
@@ -332,7 +407,9 @@ WITH fresh_txn AS (
          has_loan OR has_card OR contains(preapproved, '|P19|') OR contains(preapproved, '|P20|')
            OR contains(preapproved, '|P22|') OR contains(preapproved, '|P23|') AS is_credit,
          coalesce(age >= 18 AND age <= 28, false) AS is_young,
-         stage IN ('DORMANT', 'LOST') AND b_class IS NOT NULL AS asleep
+         stage IN ('DORMANT', 'LOST') AND b_class IS NOT NULL AS asleep,
+         CASE WHEN b_stage = 'LOST' AND stage = 'NEW' THEN DATE '$as_of' ELSE b_won END AS won_back_on,
+         CASE WHEN b_stage = 'DORMANT' AND stage = 'GROWTH' THEN DATE '$as_of' ELSE b_woke END AS reactivated_on
   FROM stages2
 ), classes AS (
   SELECT *, CASE WHEN is_special THEN 'SPECIAL_ID' WHEN is_silver THEN 'SILVER' WHEN is_owner THEN 'BIZ_OWNER'
@@ -341,8 +418,10 @@ WITH fresh_txn AS (
   FROM fits
 ), classes2 AS (
   SELECT *, CASE WHEN asleep THEN b_class ELSE fresh END AS customer_class,
-         CASE WHEN asleep THEN 'asleep: last class kept' WHEN fresh = 'MASS' THEN 'default' ELSE 'rule' END
-           AS class_reason
+         CASE WHEN asleep THEN 'asleep: last class kept' WHEN fresh = 'MASS' THEN 'default'
+              WHEN fresh = 'WEALTH' AND NOT (invest_end >= 50000 OR mda >= 200000
+                                             OR contains(customer_facts, '|DECLARED_WEALTH|')) THEN 'kept'
+              ELSE 'rule' END AS class_reason
   FROM classes
 )
 SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_restricted, is_student,
@@ -352,6 +431,20 @@ SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_r
        has_wealth, has_loan, has_card, CAST(n_txn_1m AS BIGINT) AS n_txn_1m, CAST(n_txn_3m AS BIGINT) AS n_txn_3m,
        CAST(n_txn_prior_3m AS BIGINT) AS n_txn_prior_3m, txn_amount_3m, out_amount_1m, largest_out_1m, largest_in_3m,
        salary_amount_1m, CAST(n_salary_1m AS BIGINT) AS n_salary_1m, CAST(n_salary_3m AS BIGINT) AS n_salary_3m,
+       salary_peak_3m, n_active_services, $view_columns,
+       coalesce(CAST(n_transfer_out_views_1m AS BIGINT), 0) AS n_transfer_out_views_1m,
+       coalesce(bit_count(begun_0) - bit_count(begun_0 & done_0) + bit_count(begun_1) - bit_count(begun_1 & done_1)
+         + bit_count(begun_2) - bit_count(begun_2 & done_2), 0) AS drop_off_days_3m,
+       coalesce(last_transfer_out_view_on, b_transfer_on) AS last_transfer_out_view_on,
+       coalesce(last_product_view_on, b_view_on) AS last_product_view_on, CAST(coalesce(n_app_crashes_3m, 0) AS BIGINT) AS n_app_crashes_3m,
+       CAST(coalesce(n_app_failures_3m, 0) AS BIGINT) AS n_app_failures_3m, app_latency_ms_3m,
+       CAST(app_latency_worst_ms_3m AS DOUBLE) AS app_latency_worst_ms_3m,
+       coalesce(app_device, b_device) AS app_device,
+       is_customer, became_customer_on, won_back_on, reactivated_on,
+       coalesce(DATE '$as_of' - won_back_on <= 90, false) AS is_won_back,
+       coalesce(DATE '$as_of' - reactivated_on <= 60, false) AS is_reactivated,
+       CASE WHEN DATE '$as_of' - DATE '$history_on' >= 365
+            THEN coalesce(n_idle, 0) > 0 AND NOT (has_loan OR has_card OR has_wealth) END AS has_dormant_account,
        CAST(app_days_1m AS BIGINT) AS app_days_1m, CAST(app_days_3m AS BIGINT) AS app_days_3m,
        CAST(app_days_prior_3m AS BIGINT) AS app_days_prior_3m, CAST(n_services_3m AS BIGINT) AS n_services_3m,
        CAST(n_channels_3m AS BIGINT) AS n_channels_3m, CAST(active_days_1m AS BIGINT) AS active_days_1m,
@@ -387,7 +480,12 @@ SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_r
            || CASE WHEN age >= 60 AND app_days_1m >= 4 THEN 'digital_silver|' ELSE '' END
            || CASE WHEN age >= 18 AND age < 35 THEN 'life_young|' ELSE '' END
            || CASE WHEN age >= 35 AND age < 60 THEN 'life_middle|' ELSE '' END
-           || CASE WHEN age >= 60 THEN 'life_elder|' ELSE '' END AS tags,
+           || CASE WHEN age >= 60 THEN 'life_elder|' ELSE '' END
+           || CASE WHEN DATE '$as_of' - won_back_on <= 90 THEN 'won_back|' ELSE '' END
+           || CASE WHEN DATE '$as_of' - reactivated_on <= 60 THEN 'reactivated|' ELSE '' END
+           || CASE WHEN DATE '$as_of' - DATE '$history_on' >= 365 AND n_idle > 0
+                     AND NOT (has_loan OR has_card OR has_wealth) THEN 'dormant_account|' ELSE '' END
+           || CASE WHEN n_transfer_out_views_1m >= 2 THEN 'looks_away|' ELSE '' END AS tags,
        DATE '$as_of' AS as_of, TIMESTAMPTZ '$as_of_at' AS as_of_at, TIMESTAMPTZ '$known_until' AS available_at
 FROM classes2
 ORDER BY customer_id

@@ -48,17 +48,31 @@ def _bits(mask: Any) -> Any:
 
 def activity(p: Frame) -> None:
     money = {"txn_amount_3m": "txn_minor_3m", "out_amount_1m": "out_minor_1m", "largest_out_1m": "largest_out_1m",
-             "largest_in_3m": "largest_in_3m", "salary_amount_1m": "salary_minor_1m"}  # fmt: skip
+             "largest_in_3m": "largest_in_3m", "salary_amount_1m": "salary_minor_1m",
+             "salary_peak_3m": "salary_peak"}  # fmt: skip
     for name, source in money.items():
         p[name] = p[source].fillna(0) / 100
     for name in ("n_txn_1m", "n_txn_3m", "n_txn_prior_3m", "n_salary_1m", "n_salary_3m", "n_contacts_3m",
-                 "n_contacts_12m", "n_conversions_12m", "n_services_3m"):  # fmt: skip
+                 "n_contacts_12m", "n_conversions_12m", "n_services_3m", "n_active_services"):  # fmt: skip
         p[name] = p[name].fillna(0).astype(np.int64)
     app, days = [_bits(p[f"app_{k}"]) for k in range(6)], [_bits(p[f"days_{k}"]) for k in range(3)]
     p["app_days_1m"], p["app_days_3m"], p["app_days_prior_3m"] = app[0], sum(app[:3]), sum(app[3:])
     p["active_days_1m"], p["active_days_3m"] = days[0], sum(days)
     p["n_channels_3m"] = _bits(p.channel_mask)
     p["last_active_on"] = p[["last_txn_on", "last_login_on"]].max(axis=1).fillna(p.b_last_active_on)
+
+
+def behaviour(p: Frame) -> None:
+    for kind in ("transfer_out", "deposit", "wealth", "insurance", "loan", "card"):
+        p[f"n_{kind}_views_3m"] = p[f"n_{kind}_views_3m"].fillna(0).astype(np.int64)
+    for name in ("n_transfer_out_views_1m", "n_app_crashes_3m", "n_app_failures_3m"):
+        p[name] = p[name].fillna(0).astype(np.int64)
+    begun, done = ([p[f"{name}_{k}"].fillna(0).astype(np.int64) for k in range(3)] for name in ("begun", "done"))
+    p["drop_off_days_3m"] = sum(_bits(b) - _bits(b & d) for b, d in zip(begun, done, strict=True))
+    p["app_latency_ms_3m"] = p.app_latency_ms_3m / p.n_app_latencies_3m.replace(0, np.nan)
+    for name in ("last_transfer_out_view_on", "last_product_view_on", "app_device"):
+        p[name] = p[name].fillna(p[f"b_{name}"])
+    p["app_latency_worst_ms_3m"] = p.app_latency_worst.astype(float)
 
 
 def tiers(p: Frame, asked: Asked, policy: SegmentsPolicy) -> None:
@@ -100,21 +114,25 @@ def grades(p: Frame) -> None:
 
 def stages(p: Frame, asked: Asked) -> None:
     as_of, b = pd.Timestamp(asked.closing.as_of), p.b_stage
-    is_customer = p.first_product_on <= as_of
-    since = p.first_product_on.fillna(p.registered_on).clip(lower=pd.Timestamp(asked.history_on))
-    age, silent = (as_of - p.first_product_on).dt.days, (as_of - p.last_active_on.fillna(since)).dt.days
+    began = p.first_product_on.where(p.first_product_on <= as_of)
+    p["became_customer_on"] = began = pd.concat([began, p.b_became_customer_on], axis=1).min(axis=1)
+    p["is_customer"] = is_customer = began.notna()
+    since = began.fillna(p.registered_on).clip(lower=pd.Timestamp(asked.history_on))
+    age, silent = (as_of - began).dt.days, (as_of - p.last_active_on.fillna(since)).dt.days
     closed, stayed = p.closed_on <= as_of, (as_of - p.b_stage_entered_on).dt.days
     reference = p.b_reference_mda.fillna(p.mda_prior_3m)
     fall = (p.mda <= 0.5 * p.mda_prior_3m) & (p.mda_prior_3m - p.mda >= 10_000)
     out = (
         (p.largest_out_1m >= 0.5 * p.aum_end_before)
         & (p.largest_out_1m >= 10_000)
-        & (p.largest_out_1m > p.salary_amount_1m.clip(lower=0))
+        & (p.largest_out_1m > 1.2 * p.salary_peak_3m)
     )
     weak = ((p.mda <= 0.7 * reference).astype(int) + ((p.n_txn_prior_3m > 0) & (p.n_txn_3m <= 0.7 * p.n_txn_prior_3m))
             + ((p.app_days_prior_3m > 0) & (p.app_days_3m <= 0.5 * p.app_days_prior_3m))
             + ((p.n_salary_3m > 0) & (p.n_salary_1m == 0))) >= 2  # fmt: skip
-    steady = (age > 180) & (p.n_services_3m + p.n_holdings >= 3) & (p.n_asset_classes >= 2) & (p.mda_spread_3m <= 0.2)
+    steady = (
+        (age > 180) & (p.n_active_services + p.n_holdings >= 3) & (p.n_asset_classes >= 2) & (p.mda_spread_3m <= 0.2)
+    )
     signs = {
         "months_steady": steady, "months_growing": p.mda >= 1.2 * p.mda_mean_6m,
         "months_recovered": (p.mda >= 0.85 * reference) & (p.app_days_3m >= 0.8 * p.app_days_prior_3m),
@@ -159,6 +177,19 @@ def stages(p: Frame, asked: Asked) -> None:
     p["stage_entered_on"] = p.b_stage_entered_on.where(~moved, as_of)
     p["previous_stage"] = b.where(moved, p.b_previous_stage)
     p["reference_mda"] = np.where(p.stage == "DECLINE", np.where(moved, p.mda_prior_3m, p.b_reference_mda), np.nan)
+    marks(p, asked)
+
+
+def marks(p: Frame, asked: Asked) -> None:
+    as_of = pd.Timestamp(asked.closing.as_of)
+    returns = {"won_back": ("LOST", "NEW", 90), "reactivated": ("DORMANT", "GROWTH", 60)}
+    for name, (origin, target, days) in returns.items():
+        now = (p.b_stage == origin) & (p.stage == target)
+        p[f"{name}_on"] = p[f"b_{name}_on"].where(~now, as_of)
+        p[f"is_{name}"] = (as_of - p[f"{name}_on"]).dt.days <= days
+    sleeps = (p.n_idle.fillna(0) > 0) & ~(p.has_loan | p.has_card | p.has_wealth)
+    has_year = (asked.closing.as_of - asked.history_on).days >= 365
+    p["has_dormant_account"] = sleeps if has_year else pd.Series(None, p.index, dtype="boolean")
 
 
 def classes(p: Frame) -> None:
@@ -181,7 +212,9 @@ def classes(p: Frame) -> None:
     fresh = np.select([fit.to_numpy(bool) for fit in fits.values()], list(fits), "MASS")
     asleep = p.stage.isin(["DORMANT", "LOST"]) & p.b_customer_class.notna()
     p["customer_class"] = np.where(asleep, p.b_customer_class, fresh)
-    p["class_reason"] = np.where(asleep, "asleep: last class kept", np.where(fresh == "MASS", "default", "rule"))
+    p["class_reason"] = np.where(asleep, "asleep: last class kept", np.where(
+        fresh == "MASS", "default", np.where((fresh == "WEALTH") & ~rich, "kept", "rule")
+    ))  # fmt: skip
     p["other_classes"] = _listed({name: fit & (p.customer_class != name) for name, fit in fits.items()}, len(p))
     p["cell"] = p.customer_class + "/" + p.stage
 
@@ -197,6 +230,9 @@ def tags(p: Frame) -> None:
         "sleeping_money": (p.aum_end >= 10_000) & (p.n_txn_3m == 0) & (p.app_days_3m == 0),
         "digital_silver": (age >= 60) & (p.app_days_1m >= 4), "life_young": (age >= 18) & (age < 35),
         "life_middle": (age >= 35) & (age < 60), "life_elder": age >= 60,
+        "won_back": p.is_won_back, "reactivated": p.is_reactivated,
+        "dormant_account": p.has_dormant_account.fillna(False).astype(bool),
+        "looks_away": p.n_transfer_out_views_1m >= 2,
     }, len(p))  # fmt: skip
 
 

@@ -1,7 +1,8 @@
-"""The class × lifecycle matrix as weights: what the cell lists, and the situations that come on top of it."""
+"""The class × lifecycle matrix: as weights of what a cell lists and of situations on top, and as a plan by tier."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decisioning.catalogue.catalogue import Bools, Catalogue, Floats
-from decisioning.policy import DecisionsPolicy
+from decisioning.catalogue.variants import Variants
+from decisioning.policy import CellCard, DecisionsPolicy
 from decisioning.situation import Situation
+from features.vocabulary import Stage
 
 NO_OVERLAY = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A cell as one band of tiers sees it: channels in order, the benefit that goes with it, products, hook."""
+
+    band: str
+    channels: tuple[str, ...]
+    benefit: str
+    products: tuple[str, ...]
+    hook: str
+
+
+def variant(
+    matrix: Mapping[str, Mapping[Stage, CellCard]], variants: Variants, class_id: str, stage: Stage, tier: str | None
+) -> Variant:
+    """The variant of the cell class × stage for a tier; a tier that is not known is treated as the lowest (B08).
+
+    The cell's products all stay; those that lead for the band stand first.
+    """
+    cell, band = matrix[class_id][stage], variants.band_of(tier)
+    row = variants.classes[class_id][band]
+    leading = tuple(product for product in row.leads if product in cell.products)
+    rest = tuple(product for product in cell.products if product not in leading)
+    return Variant(band, row.channels, row.benefit, leading + rest, cell.hook)
 
 
 @dataclass(frozen=True, slots=True)

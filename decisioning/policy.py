@@ -17,6 +17,7 @@ from decisioning.catalogue.hooks import Hook
 from decisioning.catalogue.legality import Trigger, TriggerLaw
 from decisioning.catalogue.offers import Channel, Offer
 from decisioning.catalogue.products import Product, ServiceAction
+from decisioning.catalogue.variants import Variants
 from decisioning.catalogue.wording import Wording
 from features.policy import Frozen, PolicyBook, PolicyValues, Rule, Share
 from features.vocabulary import Stage
@@ -121,6 +122,7 @@ class DecisionsPolicy(PolicyValues):
     offers: dict[str, Offer]
     channels: dict[str, Channel]
     matrix: dict[str, dict[Stage, CellCard]]
+    variants: Variants
     overlays: Annotated[tuple[Overlay, ...], AfterValidator(_open)]
     exclusions: tuple[Exclusion, ...]
     contact: ContactPolicy
@@ -150,6 +152,8 @@ class DecisionsPolicy(PolicyValues):
                 where = f"cell {class_id}/{stage}"
                 found += [(where, product, self.products) for product in cell.products]
                 found.append((where, cell.hook, self.hooks))
+        found += [(where, channel, self.channels) for where, channel in self.variants.channels()]
+        found += [(where, product, self.products) for where, product in self.variants.products()]
         for product_id, product in self.products.items():
             found += [(f"product {product_id}", channel, self.channels) for channel in product.channels]
         for service_id, service in self.services.items():

@@ -61,11 +61,13 @@ class OnlineRows:
 @dataclass(frozen=True, slots=True)
 class OnlineRow:
     """One customer as read at one instant, without arrays: `facts` as RowCodec.plain gives them, and whether any of the
-    views knew the customer, and whether any of their rows has outlived its lifetime."""
+    views knew the customer, and whether any of their rows has outlived its lifetime; `events_us` are the instants of
+    the live rows, by view."""
 
     facts: dict[str, Plain]
     is_known: bool
     is_stale: bool
+    events_us: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class OnlineReader:
         """One customer as he stands at `at`: what `rows` gives of him, as plain values."""
         at_us = microseconds(at)
         facts: dict[str, Plain] = {}
+        events_us: dict[str, int] = {}
         is_known = is_stale = False
         with self._lock:
             rows = self._connection.execute(self._of_one, [customer_id] * len(self.views)).fetchall()
@@ -150,9 +153,9 @@ class OnlineReader:
                 is_known = is_stale = True
                 packed = view.codec.missing_row
             else:
-                is_known = True
+                is_known, events_us[name] = True, event_us
             facts.update(view.codec.plain(packed))
-        return OnlineRow(facts, is_known, is_stale)
+        return OnlineRow(facts, is_known, is_stale, events_us)
 
     def read(self, name: str, customer_ids: Sequence[str]) -> dict[str, StoredRow]:
         """The stored rows of those of `customer_ids` that the view has, as they are, whatever their age."""

@@ -16,20 +16,20 @@ from types import ModuleType
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from features.bank import tiles, windows
+from features.bank import idleness, tiles, windows
 from features.bank.chains import Chain
 from features.bank.engines import Bank
 from features.bank.tiles import CLOSING, Closing, Seen
 from features.errors import BadBank
 from features.month import HELD, Month, beside, ibis_type
-from features.policy import SegmentsPolicy
-from features.segments import activity, cells, classes, grades, lifecycle, tags, tiers, wealth
+from features.policy import PolicyBook, SegmentsPolicy
+from features.segments import activity, behaviour, cells, classes, grades, lifecycle, tags, tiers, wealth
 from features.today import contracts_view
 from features.vocabulary import AS_OF_AT, AVAILABLE_AT, CUSTOMER_ID, Column, Kind
 
 FAMILIES: dict[str, ModuleType] = {
     module.__name__.rsplit(".", 1)[-1]: module
-    for module in (wealth, activity, tiers, grades, classes, lifecycle, cells, tags)
+    for module in (wealth, activity, behaviour, tiers, grades, classes, lifecycle, cells, tags)
 }
 PERSON = (
     Column("gender", Kind.CODE, "gender", "not given"),
@@ -70,7 +70,7 @@ def order(families: dict[str, ModuleType]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A month to build: its closing, what the tiles before have seen, the profile before, and the policy.
+    """A month to build: its closing, what the tiles before have seen, the profile before, and the dated policy.
 
     `history_on` is the first day of the bank's data; `tiles` the folder of the lineage's tiles.
     """
@@ -78,9 +78,13 @@ class Task:
     closing: Closing
     seen: Seen
     before: Path | None
-    policy: SegmentsPolicy
+    book: PolicyBook[SegmentsPolicy]
     history_on: date
     tiles: Path
+
+    @property
+    def policy(self) -> SegmentsPolicy:
+        return self.book.view(self.closing.as_of)
 
     @property
     def has_past(self) -> bool:
@@ -99,14 +103,15 @@ def write_month(bank: Bank, task: Task, path: Path) -> None:
     else:
         bank.point(_BEFORE, task.before)
     has = frozenset(bank.tables) if task.history_on <= task.closing.as_of else frozenset({"customer"})
-    bank.write_sql(_compiled(bank, lambda: profile(bank, task.policy, has), "profile", task.policy.digest, has), path)
+    policy = task.policy
+    bank.write_sql(_compiled(bank, lambda: profile(bank, policy, has), "profile", policy.digest, has), path)
 
 
 def profile(bank: Bank, policy: SegmentsPolicy, has: frozenset[str]) -> str:
     """SQL of the profile of the month laid out."""
     chain = Chain(bank)
     before = bank.con.table(_BEFORE)
-    people = chain.step("month_people", _people(bank, before))
+    people = chain.step("month_people", _people(bank, before, policy))
     waiting = order(FAMILIES)
     while waiting:
         name = waiting.pop(0)
@@ -131,7 +136,8 @@ def _roll(bank: Bank, task: Task, closing: Closing, seen: Seen, tile: Path, befo
     months = pa.scalar(max(1, closing.number - history + 1))
     more = {"history_on": pa.scalar(task.history_on), "history_months": months, "has_past": pa.scalar(task.has_past)}
     tiles.lay_out(bank, closing, seen, more)
-    bank.write_sql(_compiled(bank, lambda: tiles.statement(bank), "tile"), tile)
+    policy = task.book.view(closing.as_of)  # a month counts events as its own day's policy does
+    bank.write_sql(_compiled(bank, lambda: tiles.statement(bank, policy), "tile", policy.digest), tile)
     windows.point(bank, tile, before)
     bank.write_sql(_compiled(bank, lambda: windows.statement(bank), "window"), window)
 
@@ -164,12 +170,13 @@ def _compiled(bank: Bank, compile_: Callable[[], str], *key: object) -> str:
     return _COMPILED[whole_key]
 
 
-def _people(bank: Bank, before: ir.Table) -> ir.Table:
+def _people(bank: Bank, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     """One wide row a customer known at the closing: all that the families read."""
     closing = bank.con.table(CLOSING)
     morning = closing.select(on="morning_on", known_until="known_until")
     people = beside(_customers(bank, closing), bank.con.table(windows.WINDOW))
     people = contracts_view(bank.tables, morning, people)
+    people = beside(people, *idleness.answers(bank.tables, closing, policy))
     carried = {f"{HELD}{name}": before[name] for module in FAMILIES.values() for name in module.carries}
     return beside(people, before.select(CUSTOMER_ID, **carried))
 

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from features.bank.tables import TABLES
+from features.errors import BadPredicate
 from features.policy_book import Frozen, PolicyBook, PolicyValues, Rule, Share
 
 SHIPPED = Path(__file__).parent / "policy"
+EventKind = Literal["transfer_out", "deposit", "wealth", "insurance", "loan", "card", "begun", "done"]
+EVENT_COLUMNS = {
+    name: TABLES["channel_event"].column(name) for name in ("channel", "event", "page", "product_id", "service_id")
+}
 
 __all__ = [
-    "SHIPPED", "Bank", "Classes", "CustomerClass", "Frozen", "Grace", "Grades", "Lifecycle", "PolicyBook",
-    "PolicyValues", "Rule", "SegmentsPolicy", "Share", "Tag", "Tiers", "segments",
+    "EVENT_COLUMNS", "SHIPPED", "Activity", "Bank", "Classes", "CustomerClass", "EventKind", "Frozen", "Grace",
+    "Grades", "Lifecycle", "PolicyBook", "PolicyValues", "Rule", "SegmentsPolicy", "Share", "Tag", "Tiers",
+    "segments",
 ]  # fmt: skip
 
 
@@ -117,6 +124,27 @@ class Classes(Frozen):
         return sorted(self.classes.items(), key=lambda item: item[1].precedence)
 
 
+class Activity(Frozen):
+    """活跃与行为. What counts as used, and which channel events count as what.
+
+    `events` are rules over one row of the bank table `channel_event`; an event may count as several things.
+    """
+
+    service_idle_days: Annotated[int, Field(ge=0)]
+    events: dict[EventKind, Rule]
+
+    @model_validator(mode="after")
+    def _told_of_events(self) -> Self:
+        if missing := set(get_args(EventKind)) - self.events.keys():
+            raise ValueError(f"events lack {sorted(missing)}")
+        for rule in self.events.values():
+            try:
+                rule.check(EVENT_COLUMNS)
+            except BadPredicate as error:  # as a ValueError it is told with its place in the policy
+                raise ValueError(str(error)) from error
+        return self
+
+
 class Lifecycle(Frozen):
     """生命周期. The figures of the stage machine; days unless the name says otherwise."""
 
@@ -134,6 +162,7 @@ class Lifecycle(Frozen):
     decline_soft_share: Share
     decline_app_share: Share
     decline_soft_signs: int
+    payday_share: Annotated[float, Field(ge=1)]
     recover_aum_share: Share
     recover_app_share: Share
     recover_months: int
@@ -147,16 +176,20 @@ class Lifecycle(Frozen):
     lost_peak_amount: float
     lost_peak_months: int
     winback_amount: float
+    winback_days: int
+    reactivated_days: int
+    account_idle_days: int
+    account_idle_amount: float
     legal_moves: dict[str, tuple[str, ...]]
 
 
 class Tag(Frozen):
-    """A tag of the portrait: a definition, an owner, days to live, sensitivity."""
+    """A tag of the portrait: a definition, an owner, days to live, sensitivity; C3 never enters (R33)."""
 
     zh: str
     en: str
     rule: Rule
-    owner: str
+    owner: Annotated[str, Field(min_length=1)]
     expires_days: Annotated[int, Field(ge=1)]
     sensitivity: str = Field(pattern="^C[12]$")
 
@@ -177,6 +210,7 @@ class SegmentsPolicy(PolicyValues):
     tiers: Tiers
     grades: Grades
     classes: Classes
+    activity: Activity
     lifecycle: Lifecycle
     tags: dict[str, Tag]
     lifetimes: dict[str, int]

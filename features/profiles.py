@@ -26,7 +26,7 @@ from features.policy import PolicyBook, SegmentsPolicy
 __all__ = ["FAMILIES", "PROFILE", "Build", "build", "builds", "history_began", "latest", "order", "silent"]
 _FACT_TABLES = {
     "txn": "business_on", "channel_event": "business_on", "balance": "from_on", "contact": "business_on",
-    "response": "business_on",
+    "response": "business_on", "app_quality": "business_on",
 }  # fmt: skip
 
 
@@ -101,11 +101,10 @@ def _with(
     else:  # a month knows at least what the month before knew
         closing = closing.known_at(max(closing.available_at, before.available_at))
         seen_at = before.available_at
-    policy = book.view(closing.as_of)
     seen = Seen(closing.first_on - timedelta(days=1), seen_at)
-    task = Task(closing, seen, before.path if before else None, policy, history_on, lineage.tiles)
+    task = Task(closing, seen, before.path if before else None, book, history_on, lineage.tiles)
     write_month(bank, task, lineage.path_of(closing.as_of))
-    lineage = lineages.shown(lineage.with_month(closing, policy.digest, history_on))
+    lineage = lineages.shown(lineage.with_month(closing, task.policy.digest, history_on))
     windows.drop_others(lineage.tiles, closing.as_of)
     return lineage
 

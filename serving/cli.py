@@ -248,6 +248,20 @@ def policy_check(as_of: Day = None, home: Home = _HOME, as_json: Json = False) -
         raise typer.Exit(USER_MISTAKE)
 
 
+@policy_app.command("tags", epilog="example: tiercel policy tags")
+@told
+def policy_tags(as_of: Day = None, home: Home = _HOME, as_json: Json = False) -> None:
+    """Show every tag with what it means, who answers for it, how many days it lives and who may see it."""
+    from features.segments.tags import registry
+    from serving import jobs
+
+    book = jobs.segments_book(home)
+    rows = registry(book.view(as_of.date() if as_of else max(book.dates())).tags)
+    lines = [f"{row['tag']} {row['zh']} ({row['owner']}, {row['expires_days']} days, {row['sensitivity']}): "
+             f"{row['definition']}" for row in rows]  # fmt: skip
+    say("\n".join(lines), rows, as_json=as_json)
+
+
 @app.command(epilog="example: tiercel decide --channel APP --limit 3")
 @told
 def decide(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.online_rows import OnlineReader, OnlineRow, OnlineRows
+from features.online_rows import OnlineReader, OnlineRow, OnlineRows, microseconds
+from features.policy import Tag
 from features.recent import Happenings, recent
+from features.segments.tags import alive, living
 from features.today import standing, standing_alone
 
 Facts = dict[str, NDArray[Any]]
 MONTH_VIEW = "profile_month"
+_DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,10 @@ class Customers:
 class CustomerReader:
     """Reads the packed rows of one release; may be shared by threads."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises MissingStore or SchemaMismatch where the rows cannot be read."""
+    def __init__(self, path: Path, tags: Mapping[str, Tag]) -> None:
+        """`tags` as the policy defines them. Raises MissingStore or SchemaMismatch where the rows cannot be read."""
         self._rows = OnlineReader(path, is_frozen=True)
+        self._tags = tags
 
     @property
     def views(self) -> dict[str, float]:
@@ -49,7 +53,7 @@ class CustomerReader:
         """The customers as they stand at `at`, on the business day `day`."""
         rows = self._rows.rows(customer_ids, at=at)
         known, stale = (_any_of(marks.values()) for marks in (rows.is_known, rows.is_stale))
-        facts = rows.arrays
+        facts = self._with_living_tags(rows, at)
         if np.count_nonzero(known) == len(known):
             ids, unknown = tuple(customer_ids), tuple[str, ...]()
         else:
@@ -63,7 +67,17 @@ class CustomerReader:
         if not row.is_known:
             return None
         row.facts.update(standing_alone(row.facts, day))
+        if isinstance(tags := row.facts.get("tags"), str) and MONTH_VIEW in row.events_us:
+            age_days = (microseconds(at) - row.events_us[MONTH_VIEW]) / _DAY_US
+            row.facts["tags"] = alive(tags, age_days, self._tags)
         return row
+
+    def _with_living_tags(self, rows: OnlineRows, at: datetime) -> Facts:
+        """The columns of all views; a tag whose days are over since its month's end is not among them."""
+        if MONTH_VIEW not in rows.event_at:
+            return rows.arrays
+        age = (np.datetime64(microseconds(at), "us") - rows.event_at[MONTH_VIEW]) / np.timedelta64(1, "D")
+        return rows.arrays | {"tags": living(rows.arrays["tags"], age, self._tags)}
 
     def raw(self, customer_id: str, *, at: datetime) -> OnlineRows:
         """One customer's rows with the instants of each view, as stored."""

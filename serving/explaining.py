@@ -15,7 +15,8 @@ C2_FACTS = frozenset(
     {
         "age", "declared_income", "mda", "mda_mean_3m", "mda_mean_6m", "mda_prior_3m", "mda_peak_12m", "aum_end",
         "aum_end_before", "invest_end", "txn_amount_3m", "out_amount_1m", "largest_out_1m", "largest_in_3m",
-        "salary_amount_1m", "best_below", "next_tier_gap", "reference_mda", "mtd_mda", "aum_now", "txn_amount_mtd",
+        "salary_amount_1m", "salary_peak_3m", "best_below", "next_tier_gap", "reference_mda", "mtd_mda", "aum_now",
+        "txn_amount_mtd",
         "spend_amount_mtd", "largest_spend_mtd", "next_maturity_amount", "risk_level", "aum_day_minor",
     }
 )  # fmt: skip

@@ -59,7 +59,7 @@ class Ground:
         self.champions = Champions.read(release)
         self.segments: SegmentsPolicy = release.segments().view(release.as_of)
         self.zone: ZoneInfo = zone_of(self.segments.bank.zone)
-        self.reader = CustomerReader(release.online_path)
+        self.reader = CustomerReader(release.online_path, self.segments.tags)
         self._book: PolicyBook[DecisionsPolicy] = release.decisions()
         self._by_day: dict[date, Rulebook] = {}
         self._by_digest: dict[str, Rulebook] = {}

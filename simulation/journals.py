@@ -9,6 +9,7 @@ from features.bank.tables import EVENT_CHANNELS, EVENTS, TXN_TYPES
 from simulation.bank_files import amounts, at_times, codes, dates, hours, ids, instants, known_after
 from simulation.behaviour import COUNTERPARTY, Month, Txns, Visits
 from simulation.chance import Array
+from simulation.screens import PAGES, pages
 
 
 def txn_columns(txns: Txns, month: Month, rng: np.random.Generator) -> dict[str, pa.Array]:
@@ -20,6 +21,7 @@ def txn_columns(txns: Txns, month: Month, rng: np.random.Generator) -> dict[str,
         "customer_id": ids("C", txns.who),
         "occurred_at": instants(at),
         "business_on": dates(on),
+        "account_id": ids("A", txns.who.astype(np.int64) * 10, 12),
         "txn_type": codes(TXN_TYPES, txns.kind),
         "amount": amounts(txns.minor),
         "counterparty": codes(tuple(COUNTERPARTY), txns.counterparty),
@@ -29,8 +31,12 @@ def txn_columns(txns: Txns, month: Month, rng: np.random.Generator) -> dict[str,
     }
 
 
-def event_columns(seen: Visits, month: Month, services: list[str], rng: np.random.Generator) -> dict[str, pa.Array]:
-    """The bank table `channel_event` of a month; `services` names the services by their number."""
+def event_columns(seen: Visits, month: Month, services: list[str], rng: np.random.Generator, *, looked_at: pa.Array
+                  ) -> dict[str, pa.Array]:  # fmt: skip
+    """The bank table `channel_event` of a month; `services` names the services by their number.
+
+    `looked_at` is the product that each event looks at.
+    """
     on = month.first_on + seen.day - 1
     at = at_times(on, hours(rng, len(on), 7, 23))
     return {
@@ -41,6 +47,8 @@ def event_columns(seen: Visits, month: Month, services: list[str], rng: np.rando
         "channel": codes(EVENT_CHANNELS, seen.channel),
         "event": codes(EVENTS, seen.event),
         "service_id": codes(services, seen.service),
+        "page": codes(PAGES, pages(seen)),
+        "product_id": looked_at,
         "known_at": instants(known_after(rng, at)),
     }
 

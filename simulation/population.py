@@ -267,5 +267,6 @@ def account_columns(people: Population, rng: np.random.Generator, last_on: int) 
         "product_id": nothing(Kind.CODE, len(who)),
         "opened_on": dates(opened),
         "closed_on": dates(people.closed_on[who]),
+        "is_social_security": pa.array((kind == 1) & (who % 4 == 0)),
         "known_at": instants(known_next_morning(rng, opened)),
     }

@@ -39,6 +39,7 @@ from simulation.months import calendar_months
 from simulation.population import account_columns, customer_columns, populate
 from simulation.portfolio import Portfolio, Purchases
 from simulation.records import Records
+from simulation.screens import app_columns, devices, looked_at
 from simulation.service import Service
 from simulation.shelf import Shelf
 from simulation.treatments import Treatments
@@ -133,6 +134,7 @@ class World:
         self.desk = Desk(self.people, self.shelf, self.truth, self.records, tests)
         self.treatments = Treatments()
         self.service = Service(self.people, self.portfolio, first_on, self.chance)
+        self.device = devices(self.people, self.chance.of("devices"))
         self.told = np.zeros(4)  # ordinary contacts: how many, converted, sum of p0, sum of p1
         self.leaving = np.zeros(2)  # who began to leave, of how many, summed over months
         self.last_seen_on = np.full(customers, NEVER, np.int32)
@@ -246,7 +248,10 @@ class World:
         rng = self.chance.of("visits", month.number)
         seen = visits(self.people, self.life, month, rng, services=self.portfolio.services_on())
         names = [self.shelf.product_ids[i] for i in self.portfolio.service_products]
-        self.writing.tables({"channel_event": event_columns(seen, month, names, rng)}, month)
+        looks = self.chance.of("screens", month.number)
+        columns = event_columns(seen, month, names, rng, looked_at=looked_at(self.people, seen, looks))
+        self.writing.tables({"channel_event": columns}, month)
+        self.writing.tables({"app_quality": app_columns(seen, self.device, month, looks)}, month)
         logged_in = seen.event == EVENTS.index("LOGIN")
         np.maximum.at(self.last_seen_on, seen.who[logged_in], month.first_on + seen.day[logged_in] - 1)
 
@@ -254,7 +259,7 @@ class World:
         truth = truth_columns(played, self.shelf.offer_ids, month.number)
         self.writing.judged(f"contacts/{month.label}", truth)
         states = pa.table({
-            "customer_id": ids("C", np.arange(self.people.n)), "state": pa.array(self.life.state),
+            "customer_id": ids("C", np.arange(self.people.n)), "state": pa.array(self.life.state.copy()),
             "hazard": pa.array(hazard.astype(np.float32)), "leaves": pa.array(leaves),
         })  # fmt: skip
         self.writing.judged(f"states/{month.label}", states)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from decisioning.catalogue.cards import OfferCard
+from decisioning.catalogue.cells import check_cells
 from decisioning.catalogue.copy_lint import lint
 from decisioning.catalogue.findings import Finding, listed
 from decisioning.catalogue.journeys import check_journeys
@@ -17,7 +18,7 @@ from decisioning.catalogue.legality import judge
 from decisioning.policy import DecisionsPolicy
 from features.bank.tables import EVENT_CHANNELS, TABLES
 from features.errors import BadPredicate
-from features.policy import SegmentsPolicy
+from features.policy import EVENT_COLUMNS, SegmentsPolicy
 from features.predicates import AllOf, AnyOf, Compare, Contains, Node, Not, OneOf, Predicate
 from features.vocabulary import Column, Stage
 
@@ -37,7 +38,7 @@ def check(segments: SegmentsPolicy, decisions: DecisionsPolicy, columns: Mapping
     """
     return [
         *_check_rules(segments, decisions, columns),
-        *_check_cells(segments, decisions),
+        *check_cells(segments, decisions),
         *_check_products(decisions),
         *_check_offers(decisions),
         *_check_rewards(decisions),
@@ -77,9 +78,16 @@ def _check_rules(
         except BadPredicate as error:
             yield Finding(where, error.what, "A11", rule.text, error.allowed or "")
             continue
-        for column, label in _labels_in(rule.node):
-            if column in labels and label not in labels[column]:
-                yield Finding(where, f"{column} is never {label!r}", "A11", rule.text, listed(labels[column]))
+        yield from _unknown_labels(where, rule, labels)
+    of_events = {name: column.allowed for name, column in EVENT_COLUMNS.items() if column.allowed}
+    for kind, rule in segments.activity.events.items():
+        yield from _unknown_labels(f"events {kind}", rule, of_events | {"product_id": decisions.products.keys()})
+
+
+def _unknown_labels(where: str, rule: Predicate, labels: Mapping[str, Collection[str]]) -> Iterator[Finding]:
+    for column, label in _labels_in(rule.node):
+        if column in labels and label not in labels[column]:
+            yield Finding(where, f"{column} is never {label!r}", "A11", rule.text, listed(labels[column]))
 
 
 def _labels(
@@ -121,24 +129,6 @@ def _labels_in(node: Node) -> Iterator[tuple[str, str]]:
         yield node.column, node.literal
 
 
-def _check_cells(segments: SegmentsPolicy, decisions: DecisionsPolicy) -> Iterator[Finding]:
-    classes, barred = segments.classes.classes, set(decisions.arbitration.core_barred_stages)
-    for class_id in decisions.matrix.keys() - classes.keys():
-        yield Finding(f"matrix row {class_id}", "no such class", "B07", class_id, listed(classes))
-    for class_id in classes:
-        row = decisions.matrix.get(class_id, {})
-        for stage in Stage:
-            where, cell = f"cell {class_id}/{stage}", row.get(stage)
-            if cell is None:
-                yield Finding(where, "cell is missing", "B07")
-                continue
-            if not cell.products:
-                yield Finding(where, "cell has no product", "B08", allowed="one or more")
-            core = [name for name in cell.products if decisions.products[name].role == "core"]
-            if core and stage in barred:
-                yield Finding(where, "core product in a stage that bars core products", "D08", listed(core))
-
-
 def _check_products(decisions: DecisionsPolicy) -> Iterator[Finding]:
     in_cells = {name for row in decisions.matrix.values() for cell in row.values() for name in cell.products}
     overlaid = {decisions.offers[offer].product for overlay in decisions.overlays for offer in overlay.offers}
@@ -171,7 +161,7 @@ def _check_offers(decisions: DecisionsPolicy) -> Iterator[Finding]:
     for class_id, row in decisions.matrix.items():
         for stage, cell in row.items():
             for product_id in cell.products:
-                if decisions.hooks[cell.hook].steps and (product_id, cell.hook, None) not in plain:
+                if decisions.hooks[cell.hook].follow_on_amount and (product_id, cell.hook, None) not in plain:
                     yield Finding(f"cell {class_id}/{stage}", "pair of hook and product is no offer", "C01",
                                   f"{cell.hook}-{product_id}")  # fmt: skip
 

@@ -40,8 +40,8 @@ class Step(Frozen):
 class Hook(Frozen):
     """A hook campaign. `entry` names whom it is for; None is everybody.
 
-    `steps` is empty for a hook whose journey the bank has not yet written down. A care hook without a product is
-    care; a product offered under it remains a sale.
+    `steps` is empty for a hook whose journey the bank has not yet written down; no cell may name such a hook. A care
+    hook without a product is care; a product offered under it remains a sale.
     """
 
     zh: str

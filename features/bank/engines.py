@@ -149,6 +149,10 @@ def _engine(name: str) -> Engine:
 def _read(engine: Engine, table: Table, files: list[Path]) -> ir.Table:
     read = engine.read(files, f"bank_{table.name}")
     expected = {c.name: dt.DataType.from_pyarrow(STORED[c.kind]) for c in table.columns}
+    absent = {
+        c.name: ibis.null(expected[c.name]) for c in table.columns if c.is_nullable and c.name not in read.columns
+    }
+    read = read.mutate(**absent) if absent else read  # a file written before the contract had the column
     for name, dtype in expected.items():
         if name not in read.columns:
             raise BadBank(f"table {table.name} lacks column", value=name, allowed=expected)

@@ -157,6 +157,7 @@ _SAID: Mapping[str, Mapping[str, str]] = {
         "channel": "登录渠道 访问渠道 渠道 channel",
         "event": "事件 事件类型 操作类型 行为类型 event event_type action",
         "service_id": "功能代码 服务代码 页面代码 service_id page_id",
+        "page": "页面 页面名称 页面标识 page page_name",
     },
 }  # fmt: skip
 WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {

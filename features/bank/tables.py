@@ -35,6 +35,7 @@ from features.bank.tables_contact import (
     risk_assessment,
 )
 from features.bank.tables_service import (
+    app_quality,
     branch,
     case,
     journey_event,
@@ -93,6 +94,7 @@ account = Table(
         id_of("product_id", "product the account belongs to", "plain account"),
         Column("opened_on", DATE, "opened"),
         Column("closed_on", DATE, "closed", "still open"),
+        Column("is_social_security", FLAG, "social-security or provident account, never called dormant", "not known"),
         KNOWN_AT,
     ),
     OF_CUSTOMER,
@@ -125,6 +127,7 @@ txn = Table(
         CUSTOMER,
         Column("occurred_at", INSTANT, "when it happened"),
         BUSINESS_ON,
+        id_of("account_id", "account it was booked on", "not known"),
         codes_of("txn_type", "kind of transaction", TXN_TYPES),
         amount_of("amount", "amount, positive"),
         codes_of("counterparty", "who stands across", ("OWN", "OTHER_BANK", "MERCHANT", "WALLET"), "not known"),
@@ -197,6 +200,8 @@ channel_event = Table(
         codes_of("channel", "where", EVENT_CHANNELS),
         codes_of("event", "what", EVENTS),
         id_of("service_id", "service or scene used", "none"),
+        id_of("page", "page or function", "not told"),
+        id_of("product_id", "product looked at or asked for", "none"),
         KNOWN_AT,
     ),
     OF_CUSTOMER,
@@ -209,7 +214,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         for table in (
             customer, account, balance, txn, holding, loan, service_activation, channel_event, risk_assessment,
             consent, do_not_call, complaint, preapproval, customer_fact, contact, response, assignment, offer,
-            survey_response, journey_event, case, referral, branch, rm, rm_usage, product_ledger,
+            survey_response, journey_event, case, referral, branch, rm, rm_usage, product_ledger, app_quality,
         )
     }
 )  # fmt: skip

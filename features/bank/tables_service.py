@@ -42,6 +42,23 @@ survey_response = Table(
     OF_CUSTOMER,
     "business_on",
 )
+app_quality = Table(
+    "app_quality",
+    "one row a customer, device and day on which the app ran there",
+    ("customer_id", "device", "business_on"),
+    (
+        CUSTOMER,
+        id_of("device", "kind of device, such as its system or model"),
+        BUSINESS_ON,
+        Column("n_crashes", INTEGER, "times the app broke off", at_least=0),
+        Column("n_failures", INTEGER, "requests that failed", at_least=0),
+        Column("latency_ms", INTEGER, "answer time that nine in ten requests kept, in milliseconds", "not measured",
+               at_least=0),
+        KNOWN_AT,
+    ),
+    OF_CUSTOMER,
+    "business_on",
+)  # fmt: skip
 journey_event = Table(
     "journey_event",
     "one row a step that a customer began in a journey",

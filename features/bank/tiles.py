@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +28,7 @@ from features.bank.chains import Chain
 from features.bank.engines import Bank
 from features.bank.masks import bit_or
 from features.bank.tables import AUM_CLASSES, EVENT_CHANNELS
+from features.policy import EVENT_COLUMNS, EventKind, SegmentsPolicy
 from features.policy import Bank as BankPolicy
 from features.vocabulary import Outcome, Purpose
 
@@ -119,10 +121,14 @@ def lay_out(bank: Bank, closing: Closing, seen: Seen, more: dict[str, pa.Scalar]
     bank.register(MONTHS, pa.Table.from_pylist(rows))
 
 
-def statement(bank: Bank) -> str:
-    """SQL of the tile rows that the closing laid out brings: its own month, and late rows of the months before."""
+def statement(bank: Bank, policy: SegmentsPolicy) -> str:
+    """SQL of the tile rows that the closing laid out brings: its own month, and late rows of the months before.
+
+    The policy says which channel events count as what.
+    """
     chain = Chain(bank)
-    parts = [_whole(part(bank, chain)) for name, part in _PARTS.items() if bank.has(name)]
+    told = {"channel_event": partial(_events, policy=policy)}
+    parts = [_whole(part(bank, chain)) for name, part in (_PARTS | told).items() if bank.has(name)]
     if not parts:
         nobody = bank.tables["customer"].limit(0).select("customer_id", month_no=ibis.literal(0, "int64"))
         return chain.statement(_whole(nobody))
@@ -176,16 +182,35 @@ def _txns(bank: Bank, chain: Chain) -> ir.Table:
     )
 
 
-def _events(bank: Bank, chain: Chain) -> ir.Table:
-    t = _fresh(bank, chain, "channel_event", "channel", "event", "service_id")
+def _events(bank: Bank, chain: Chain, policy: SegmentsPolicy) -> ir.Table:
+    t = _fresh(bank, chain, "channel_event", *EVENT_COLUMNS)
     t = t.mutate(day=_day_bit(t.business_on), way=_channel_bit(t.channel))
     is_login = t.event == "LOGIN"
+    holds = {kind: rule.expr(t).fill_null(False) for kind, rule in policy.activity.events.items()}
     return t.group_by("customer_id", "month_no").agg(
+        **{f"n_{kind}_views": holds[kind].cast("int64").sum() for kind in VIEWED},
+        transfer_viewed_on=t.business_on.max(where=holds["transfer_out"]),
+        product_viewed_on=t.business_on.max(where=ibis.or_(*[holds[kind] for kind in VIEWED[1:]])),
+        begun_day_mask=bit_or(t.day, where=holds["begun"]).fill_null(0),
+        done_day_mask=bit_or(t.day, where=holds["done"]).fill_null(0),
         app_day_mask=bit_or(t.day, where=is_login & (t.channel == "APP")).fill_null(0),
         event_day_mask=bit_or(t.day).fill_null(0),
         event_channel_mask=bit_or(t.way).fill_null(0),
         last_login_on=t.business_on.max(where=is_login),
         services_used=_set_or_null(t.service_id.collect(where=t.service_id.notnull(), distinct=True)),
+    )
+
+
+def _app(bank: Bank, chain: Chain) -> ir.Table:
+    """How the app ran; the device of the last day stands behind its date, so that the greatest text is the newest."""
+    t = _fresh(bank, chain, "app_quality", "device", "n_crashes", "n_failures", "latency_ms")
+    return t.group_by("customer_id", "month_no").agg(
+        n_app_crashes=t.n_crashes.sum(),
+        n_app_failures=t.n_failures.sum(),
+        app_latency_ms=t.latency_ms.sum().fill_null(0),
+        n_app_latencies=t.latency_ms.count(),
+        app_latency_worst_ms=t.latency_ms.max(),
+        last_app_device=(t.business_on.cast("string") + " " + t.device).max(),
     )
 
 
@@ -265,16 +290,22 @@ def _whole(part: ir.Table) -> ir.Table:
     return part.select("customer_id", "month_no", **columns)
 
 
-_PARTS = {
-    "txn": _txns, "channel_event": _events, "contact": _contacts, "response": _responses, "balance": _balances,
+VIEWED: tuple[EventKind, ...] = ("transfer_out", "deposit", "wealth", "insurance", "loan", "card")
+_PARTS: dict[str, Any] = {
+    "txn": _txns, "contact": _contacts, "response": _responses, "balance": _balances, "app_quality": _app,
 }  # fmt: skip
 _LIMITS = ("as_of", "window_on", "seen_on", "seen_until", "known_until", "number")
 SUMS = (
     "n_txn", "txn_minor", "out_minor", "n_salary", "salary_minor", "n_contacts", "n_sales_contacts", "n_conversions",
-    "aum_day_minor", "aum_end_minor", "invest_end_minor", "deposit_end_minor",
+    "aum_day_minor", "aum_end_minor", "invest_end_minor", "deposit_end_minor", *(f"n_{kind}_views" for kind in VIEWED),
+    "n_app_crashes", "n_app_failures", "app_latency_ms", "n_app_latencies",
 )  # fmt: skip
-MASKS = ("txn_day_mask", "txn_channel_mask", "app_day_mask", "event_day_mask", "event_channel_mask", "asset_mask")
+MASKS = (
+    "txn_day_mask", "txn_channel_mask", "app_day_mask", "event_day_mask", "event_channel_mask", "asset_mask",
+    "begun_day_mask", "done_day_mask",
+)  # fmt: skip
 COLUMNS = (
-    dict.fromkeys((*SUMS, *MASKS, "largest_out_minor", "largest_in_minor"), "int64")
-    | {"last_txn_on": "date", "last_login_on": "date", "services_used": "array<string>"}
+    dict.fromkeys((*SUMS, *MASKS, "largest_out_minor", "largest_in_minor", "app_latency_worst_ms"), "int64")
+    | dict.fromkeys(("last_txn_on", "last_login_on", "transfer_viewed_on", "product_viewed_on"), "date")
+    | {"last_app_device": "string", "services_used": "array<string>"}
 )  # fmt: skip

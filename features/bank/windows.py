@@ -20,18 +20,21 @@ import ibis.expr.types as ir
 
 from features.bank.engines import Bank
 from features.bank.masks import bit_or
-from features.bank.tiles import CLOSING, COLUMNS, MASKS, SUMS, WINDOW_MONTHS
+from features.bank.tiles import CLOSING, COLUMNS, MASKS, SUMS, VIEWED, WINDOW_MONTHS
 
 BEFORE, TILES, WINDOW = "window_before", "closing_tiles", "month_window"
 SCRATCH = "rolling.parquet"
 SLOTS = {
     "aum_day_minor": WINDOW_MONTHS, "aum_end_minor": 2, "invest_end_minor": 1, "deposit_end_minor": 1, "asset_mask": 1,
     "n_txn": 6, "txn_minor": 3, "out_minor": 1, "largest_out_minor": 1, "largest_in_minor": 3, "n_salary": 3,
-    "salary_minor": 1, "txn_day_mask": 3, "txn_channel_mask": 3, "app_day_mask": 6, "event_day_mask": 3,
+    "salary_minor": 3, "txn_day_mask": 3, "txn_channel_mask": 3, "app_day_mask": 6, "event_day_mask": 3,
     "event_channel_mask": 3, "services_used": 3, "n_contacts": WINDOW_MONTHS, "n_conversions": WINDOW_MONTHS,
-    "has_tile": WINDOW_MONTHS,
+    "has_tile": WINDOW_MONTHS, **{f"n_{kind}_views": 3 for kind in VIEWED}, "begun_day_mask": 3, "done_day_mask": 3,
+    "n_app_crashes": 3, "n_app_failures": 3, "app_latency_ms": 3, "n_app_latencies": 3, "app_latency_worst_ms": 3,
 }  # fmt: skip
-_LAST = ("last_txn_on", "last_login_on")  # kept for good: they do not move back
+_LAST = (  # kept for good: they do not move back
+    "last_txn_on", "last_login_on", "transfer_viewed_on", "product_viewed_on", "last_app_device",
+)  # fmt: skip
 _KEY = "customer_id"
 
 

@@ -2,7 +2,7 @@
 
 Grain: a customer, a month. Uses: windows of transactions, channel events, contacts, responses. Nulls: the columns of a
 table that the bank does not have; otherwise nothing done is 0, except for dates. Rules: R17 (interest and fees are not
-activity), R23; a service counts as active only if used in the window (A05).
+activity), R23. A service counts as active while it is on and was used, or switched on, within the policy's days (A05).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from features.policy import SegmentsPolicy
 from features.vocabulary import Column, Kind
 
 _NO_TXN, _NO_EVENTS = "the bank has no transactions", "the bank has no channel events"
+_NO_SERVICES = "the bank has no services that are switched on"
 _NO_CONTACTS, _NO_RESPONSES = "the bank has no contacts", "the bank has no responses"
 _TXN = (
     Column("n_txn_1m", Kind.INTEGER, "own transactions in the month", _NO_TXN),
@@ -31,6 +32,7 @@ _TXN = (
     Column("largest_out_1m", Kind.NUMBER, "largest single amount sent out of the bank in the month", _NO_TXN),
     Column("largest_in_3m", Kind.NUMBER, "largest single amount brought in within three months", _NO_TXN),
     Column("salary_amount_1m", Kind.NUMBER, "salary credited in the month", _NO_TXN),
+    Column("salary_peak_3m", Kind.NUMBER, "highest salary of a month within three months", _NO_TXN),
     Column("n_salary_1m", Kind.INTEGER, "salary credits in the month", _NO_TXN),
     Column("n_salary_3m", Kind.INTEGER, "salary credits in three months", _NO_TXN),
 )
@@ -39,6 +41,11 @@ _EVENT = (
     Column("app_days_3m", Kind.INTEGER, "days with an app login in three months", _NO_EVENTS),
     Column("app_days_prior_3m", Kind.INTEGER, "days with an app login in the three months before those", _NO_EVENTS),
     Column("n_services_3m", Kind.INTEGER, "services used in three months", _NO_EVENTS),
+)
+_SERVICE = (
+    Column(
+        "n_active_services", Kind.INTEGER, "services switched on and used lately", f"{_NO_SERVICES}, or {_NO_EVENTS}"
+    ),
 )
 _CONTACT = (
     Column("n_contacts_3m", Kind.INTEGER, "contacts in three months", _NO_CONTACTS),
@@ -51,13 +58,14 @@ _EITHER = (
     Column("active_days_3m", Kind.INTEGER, "days with an own transaction or an event in three months", "neither table"),
     Column("last_active_on", Kind.DATE, "last own transaction or login", "none so far, or neither table"),
 )
-COLUMNS = (*_TXN, *_EVENT, *_EITHER, *_CONTACT, *_RESPONSE)
+COLUMNS = (*_TXN, *_EVENT, *_SERVICE, *_EITHER, *_CONTACT, *_RESPONSE)
 uses: tuple[str, ...] = ()
 carries = ("last_active_on",)
 needs: tuple[str, ...] = ("active_days_3m",)
 inputs = {  # bank table -> the columns that it makes known
     "txn": tuple(c.name for c in (*_TXN, *_EITHER)),
     "channel_event": tuple(c.name for c in (*_EVENT, *_EITHER)),
+    "service_activation": tuple(c.name for c in _SERVICE),
     "contact": tuple(c.name for c in _CONTACT),
     "response": tuple(c.name for c in _RESPONSE),
 }
@@ -76,6 +84,7 @@ def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
         "largest_out_1m": p.largest_out_minor_0 / 100,
         "largest_in_3m": ibis.greatest(*[p[slot] for slot in slots("largest_in_minor", three)]) / 100,
         "salary_amount_1m": p.salary_minor_0 / 100,
+        "salary_peak_3m": ibis.greatest(*[p[slot] for slot in slots("salary_minor", three)]) / 100,
         "n_salary_1m": p.n_salary_0,
         "n_salary_3m": _sum(p, "n_salary", three),
         "app_days_1m": _days(p, one, "app_day_mask"),
@@ -121,6 +130,7 @@ def _zeros(month: Month) -> dict[str, object]:
     columns = (
         (_TXN if has_txn else ())
         + (_EVENT if has_events else ())
+        + (_SERVICE if has_events and "service_activation" in month.has else ())
         + (_EITHER if has_txn or has_events else ())
         + (_CONTACT if "contact" in month.has else ())
         + (_RESPONSE if "response" in month.has else ())

@@ -46,7 +46,10 @@ def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     people = people.mutate(customer_class=ibis.ifelse(people.asleep, people.held_customer_class, people.fresh))
     people = people.mutate(
         class_reason=ibis.cases(
-            (people.asleep, "asleep: last class kept"), (people.fresh == ranked[-1][0], "default"), else_="rule"
+            (people.asleep, "asleep: last class kept"),
+            (people.fresh == ranked[-1][0], "default"),
+            (_only_kept(people, policy), "kept"),
+            else_="rule",
         ),
         other_classes=_others(people, fits),
     )
@@ -78,6 +81,13 @@ def _fits(people: ir.Table, name: str, policy: SegmentsPolicy) -> Any:
     if card.keep is None:
         return fits
     return fits | ((people.held_customer_class == name) & card.keep.expr(people)).fill_null(False)
+
+
+def _only_kept(people: ir.Table, policy: SegmentsPolicy) -> Any:
+    """Whether the class is held by its `keep` rule alone."""
+    keeping = [(name, card.rule) for name, card in policy.classes.ranked() if card.keep is not None and card.rule]
+    lost = [(people.fresh == name) & ~rule.expr(people).fill_null(False) for name, rule in keeping]
+    return ibis.or_(*lost) if lost else ibis.literal(False)
 
 
 def _others(people: ir.Table, fits: Mapping[str, Any]) -> Any:

@@ -1,8 +1,10 @@
 """生命周期 Lifecycle: seven stages from first contact to loss, by a state machine with hysteresis and legal moves only.
 
 Grain: a customer, a month. Uses: wealth, activity. Nulls: never the stage; a test whose figures are not known does not
-hold. In the first month of history nobody has a past, so the stage is seeded from the facts of that month alone.
-Rules: R20, R21, B01 as corrected. Tests are tried in the order LOST, DORMANT, DECLINE, PROSPECT, NEW, MATURE, GROWTH.
+hold. In the first month of history nobody has a past, so the stage is seeded from the facts of that month alone. Who
+registered is a user; a customer he becomes once, with the first funded account or product (B06). A dormant *account*
+(睡眠账户) is a flag beside the stage, not the stage DORMANT. Tests are tried in the order LOST, DORMANT, DECLINE,
+PROSPECT, NEW, MATURE, GROWTH. Rules: R17, R20, R21, B01.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from features.month import Month, declared
 from features.policy import Lifecycle, SegmentsPolicy
 from features.vocabulary import Column, Kind, Stage
 
+_NO_ACCOUNTS = "the bank has no accounts, balances or transactions, or less than the rule's days of history"
 COLUMNS = (
+    Column("is_customer", Kind.FLAG, "has had a funded account or product; a registered user has not"),
+    Column("became_customer_on", Kind.DATE, "first funded account or product", "a user only"),
     Column("stage", Kind.CODE, "lifecycle stage", allowed=tuple(Stage)),
     Column("stage_entered_on", Kind.DATE, "month end at which the stage was entered"),
     Column("stage_reason", Kind.CODE, "test that led into the stage"),
@@ -26,19 +31,26 @@ COLUMNS = (
     Column("months_growing", Kind.INTEGER, "month ends in a row at which AUM stood far above its half-year mean"),
     Column("months_recovered", Kind.INTEGER, "month ends in a row at which AUM and app days were back"),
     Column("months_lost", Kind.INTEGER, "month ends in a row at which AUM was a remnant of its peak"),
+    Column("won_back_on", Kind.DATE, "month end of the last return from LOST (挽回)", "never lost and won back"),
+    Column("is_won_back", Kind.FLAG, "won back within the policy's days"),
+    Column("reactivated_on", Kind.DATE, "month end of the last waking from DORMANT (唤醒)", "never slept and woke"),
+    Column("is_reactivated", Kind.FLAG, "woken within the policy's days, to be nurtured"),
+    Column("has_dormant_account", Kind.FLAG, "an account that nobody moves (睡眠账户)", _NO_ACCOUNTS),
 )
 uses = ("wealth", "activity")
 carries = (
     "stage", "stage_entered_on", "previous_stage", "reference_mda", "months_steady", "months_growing",
-    "months_recovered", "months_lost",
+    "months_recovered", "months_lost", "became_customer_on", "won_back_on", "reactivated_on",
 )  # fmt: skip
 needs: tuple[str, ...] = ()
+inputs = {"account": ("has_dormant_account",)}
 
 
 def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     """Stage of every customer after this month's closing, with the counters that the next month needs."""
     figures = policy.lifecycle
-    people = month.people.mutate(**_ages(month.people, month))
+    people = month.people.mutate(became_customer_on=_first_day(month.people))
+    people = people.mutate(**_ages(people, month))
     people = people.mutate(**_signs(people, figures))
     people = people.mutate(**_counters(people, figures))
     people = people.mutate(**_wanted(people, figures))
@@ -54,20 +66,51 @@ def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
             enters_decline, people.mda_prior_3m, ibis.ifelse(stays_declining, people.held_reference_mda, None)
         ),
     )
-    return declared(people, COLUMNS)
+    people = people.mutate(**_returned(people))
+    return declared(people.mutate(**_marks(people, figures, month)), COLUMNS)
+
+
+def _first_day(people: ir.Table) -> Any:
+    """The first day as a customer; once it is known, a later one in the bank's books moves it no more."""
+    told = ibis.ifelse(people.first_product_on <= people.as_of, people.first_product_on, None)
+    return ibis.least(people.held_became_customer_on, told)
+
+
+def _returned(people: ir.Table) -> dict[str, Any]:
+    """When a customer last came back from LOST, and when he last woke from DORMANT."""
+    won = (people.held_stage == Stage.LOST) & (people.stage == Stage.NEW)
+    woke = (people.held_stage == Stage.DORMANT) & (people.stage == Stage.GROWTH)
+    return {
+        "won_back_on": ibis.ifelse(_holds(won), people.as_of, people.held_won_back_on),
+        "reactivated_on": ibis.ifelse(_holds(woke), people.as_of, people.held_reactivated_on),
+    }
+
+
+def _marks(people: ir.Table, figures: Lifecycle, month: Month) -> dict[str, Any]:
+    """Flags beside the stage: come back lately, and accounts that sleep while no loan, card or investment is linked."""
+    p = people
+    marks = {
+        "is_won_back": _holds(p.as_of.delta(p.won_back_on, unit="day") <= figures.winback_days),
+        "is_reactivated": _holds(p.as_of.delta(p.reactivated_on, unit="day") <= figures.reactivated_days),
+    }
+    if {"account", "balance", "txn"} <= month.has:
+        is_linked = _holds(p.has_loan) | _holds(p.has_card) | _holds(p.has_wealth)
+        is_told = p.as_of.delta(p.history_on, unit="day") >= figures.account_idle_days
+        sleeps = (p.n_idle_accounts.fill_null(0) > 0) & ~is_linked
+        marks["has_dormant_account"] = ibis.ifelse(is_told, sleeps, None)
+    return marks
 
 
 def _ages(people: ir.Table, month: Month) -> dict[str, Any]:
     """Days since first product and since last activity; silence before the bank's history began is not known."""
     as_of, began = people.as_of, people.history_on
-    is_customer = (people.first_product_on <= as_of).fill_null(False)
     last = ibis.coalesce(
-        people.last_active_on, ibis.greatest(ibis.coalesce(people.first_product_on, people.registered_on), began)
+        people.last_active_on, ibis.greatest(ibis.coalesce(people.became_customer_on, people.registered_on), began)
     )
     sees_activity = "txn" in month.has or "channel_event" in month.has
     return {
-        "is_customer": is_customer,
-        "customer_days": as_of.delta(people.first_product_on, unit="day"),
+        "is_customer": people.became_customer_on.notnull(),
+        "customer_days": as_of.delta(people.became_customer_on, unit="day"),
         "silent_days": as_of.delta(last, unit="day") if sees_activity else ibis.literal(0, "int64"),
         "is_closed": (people.closed_on <= as_of).fill_null(False),
     }
@@ -78,7 +121,7 @@ def _signs(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
     p = people
     drop = p.mda_prior_3m - p.mda
     hard_fall = (p.mda <= figures.decline_hard_share * p.mda_prior_3m) & (drop >= figures.decline_hard_amount)
-    beyond_payday = p.largest_out_1m > ibis.greatest(p.salary_amount_1m, 0.0)
+    beyond_payday = p.largest_out_1m > figures.payday_share * p.salary_peak_3m.fill_null(0)
     outflow = (
         (p.largest_out_1m >= figures.decline_hard_share * p.aum_end_before)
         & (p.largest_out_1m >= figures.decline_hard_amount)
@@ -91,7 +134,7 @@ def _signs(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
         + _one((p.app_days_prior_3m > 0) & (p.app_days_3m <= figures.decline_app_share * p.app_days_prior_3m))
         + _one((p.n_salary_3m > 0) & (p.n_salary_1m == 0))
     )
-    services = p.n_services_3m.fill_null(0) + p.n_holdings.fill_null(0)
+    services = ibis.coalesce(p.n_active_services, p.n_services_3m, 0) + p.n_holdings.fill_null(0)
     return {
         "is_falling": _holds(hard_fall) | _holds(outflow),
         "is_weakening": soft >= figures.decline_soft_signs,

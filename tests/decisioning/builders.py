@@ -103,6 +103,7 @@ def small_sections() -> dict[str, Any]:
             "ELDER": {str(stage): other for stage in Stage},
             "EVERYBODY": {str(stage): default for stage in Stage},
         },
+        "variants": {"bands": {"ALL": ["V0", "VVIP"]}, "classes": {}, "cards": {}},
         "overlays": [
             {"id": "MATURITY", "when": "days_to_maturity <= 14", "hook": "TASKS", "offers": ["FUND"], "factor": 1.9},
             {"id": "OURS", "when": "tier == 'VVIP'", "hook": "CAREHOOK", "offers": ["FUND"], "factor": 1.4},

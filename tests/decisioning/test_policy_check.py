@@ -111,8 +111,8 @@ def test_a_core_product_for_those_who_sleep_is_found() -> None:
 
 
 def test_a_product_without_an_offer_of_its_own_is_found() -> None:
-    found = findings(decide=lambda s: s["offers"].pop("P24"))
-    assert told(found) == [("product P24", "has no offer of its own", "C01")]
+    found = findings(decide=lambda s: s["offers"].pop("P29"))
+    assert told(found) == [("product P29", "has no offer of its own", "C01")]
 
 
 def test_a_pair_that_a_cell_names_and_nobody_offers_is_found() -> None:

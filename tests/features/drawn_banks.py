@@ -14,7 +14,7 @@ Rows = list[dict[str, Any]]
 NULL_SHARE = 0.25
 _DRAWN = (
     "account", "balance", "txn", "holding", "loan", "service_activation", "channel_event", "risk_assessment", "consent",
-    "do_not_call", "complaint", "preapproval", "customer_fact", "contact", "response",
+    "do_not_call", "complaint", "preapproval", "customer_fact", "contact", "response", "app_quality",
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 HEADLINE = {
     "wealth": "mda", "activity": "active_days_3m", "tiers": "tier", "grades": "grade", "classes": "customer_class",
-    "lifecycle": "stage", "cells": "cell", "tags": "tags",
+    "lifecycle": "stage", "cells": "cell", "tags": "tags", "behaviour": "n_transfer_out_views_3m",
 }  # fmt: skip
 POLICY = segments()
 

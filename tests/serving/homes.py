@@ -64,7 +64,14 @@ _USUAL: dict[str, Any] = {
 CUSTOMERS: dict[str, dict[str, Any]] = {
     "C-USUAL": {},
     "C-RESTRICTED": {"is_restricted": True},
-    "C-WEALTHY": {"mda": 650_000.0, "tier": "V4", "customer_class": "WEALTH", "cell": "WEALTH/GROWTH", "age": 51},
+    "C-WEALTHY": {
+        "mda": 650_000.0,
+        "tier": "V4",
+        "customer_class": "WEALTH",
+        "cell": "WEALTH/GROWTH",
+        "age": 51,
+        "tags": "|near_up|payroll|",
+    },
     "C-SILENT": {"do_not_call": "|SMS|CALL|RM|", "has_marketing_optout": True},
     "C-YOUNG": {"age": 21, "customer_class": "YOUNG", "cell": "YOUNG/GROWTH", "tier": "V0", "mda": 900.0},
 }

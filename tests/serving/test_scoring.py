@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def test_rows_are_stale_once_a_view_has_outlived_its_days(ground: Ground, days: 
 
 
 def test_a_store_can_be_read_by_path_alone(written_home: Path) -> None:
-    reader = CustomerReader(current(written_home).online_path)
+    reader = CustomerReader(current(written_home).online_path, {})
     assert reader.views == {"profile_month": 62.0, "today_day": 3.0}
     reader.close()
 
@@ -189,7 +189,19 @@ def happening(kind: str, hours: int, purpose: str, outcome: str, is_opened: bool
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("days", [0, 4, 70])
+@pytest.mark.parametrize(("days", "tags"), [(0, "|near_up|payroll|"), (40, "|near_up|payroll|"), (41, "|payroll|")])
+def test_a_tag_that_has_outlived_its_days_is_read_by_nobody(ground: Ground, days: int, tags: str) -> None:
+    """The tag near_up lives forty days from the month's end, payroll ninety-two; the month itself is still read."""
+    (given,) = ground.reader.raw("C-WEALTHY", at=INSTANT).event_at["profile_month"].astype("datetime64[us]").tolist()
+    at = given.replace(tzinfo=UTC) + timedelta(days=days)
+    at = max(at, INSTANT)
+    assert ground.reader.read(["C-WEALTHY"], at=at, day=at.date()).facts["tags"].tolist() == [tags]
+    one = ground.reader.read_one("C-WEALTHY", at=at, day=at.date())
+    assert one is not None
+    assert one.facts["tags"] == tags
+
+
+@pytest.mark.parametrize("days", [0, 4, 45, 70])
 def test_one_customer_read_without_arrays_is_the_one_that_arrays_hold(ground: Ground, days: int) -> None:
     at = INSTANT + timedelta(days=days)
     for customer_id in CUSTOMERS:

@@ -1,0 +1,175 @@
+"""Promises about the lifecycle: legal moves, an identical replay, users and customers, no look into the future."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from decisioning.matrix import Variant, variant
+from decisioning.policy import decisions
+from features import profiles
+from features.bank.engines import month_end
+from features.lineages import Build
+from features.policy import segments
+from features.segments import behaviour
+from features.vocabulary import Stage
+from tests.features.conftest import bank_of
+from tests.simulation.banks import LAST_ON, Simulated, simulated
+
+__all__ = ["bank_of"]
+BOOK = segments()
+POLICY, WHAT = BOOK.view(LAST_ON), decisions().view(LAST_ON)
+AFTER = datetime(2026, 1, 20, tzinfo=UTC)
+Rows = list[dict[str, Any]]
+
+
+def at(day: date) -> datetime:
+    return datetime.combine(day, time(4), UTC)
+
+
+def newest(home: Path, instant: datetime) -> pd.DataFrame:
+    return pd.read_parquet(profiles.build(home, BOOK, instant=instant)[-1].path).set_index("customer_id")
+
+
+@pytest.fixture(scope="module")
+def year(tmp_path_factory: pytest.TempPathFactory) -> tuple[Simulated, list[Build]]:
+    """A simulated bank of ten months, and its months."""
+    bank = simulated(tmp_path_factory.mktemp("year"), customers=1_500, months=10, seed=5)
+    return bank, profiles.build(bank.home, BOOK, instant=AFTER, as_of=LAST_ON)
+
+
+def test_B01_everybody_is_in_one_stage_and_moves_only_along_legal_moves(year: tuple[Simulated, list[Build]]) -> None:
+    _, months = year
+    frames = [pd.read_parquet(build.path).set_index("customer_id") for build in months]
+    pairs = set()
+    for before, now in itertools.pairwise(frames):
+        assert now.index.is_unique
+        assert now.stage.isin([*Stage]).all()
+        both = now.join(before[["stage", "stage_entered_on"]], rsuffix="_before", how="inner")
+        moved = both[both.stage != both.stage_before]
+        stayed = both[both.stage == both.stage_before]
+        pairs |= set(zip(moved.stage_before, moved.stage, strict=True))
+        assert (moved.stage_entered_on == moved.as_of).all()
+        assert (moved.previous_stage == moved.stage_before).all()
+        assert (stayed.stage_entered_on == stayed.stage_entered_on_before).all()
+        assert both.stage_reason.str.len().min() > 0
+    legal = {(held, wanted) for held, row in POLICY.lifecycle.legal_moves.items() for wanted in row}
+    assert len(legal) == 21, "of the 42 ordered pairs of stages"
+    assert pairs <= legal
+    assert len(pairs) >= 9
+
+
+def test_B01_a_replayed_history_is_identical(year: tuple[Simulated, list[Build]], tmp_path: Path) -> None:
+    bank, months = year
+    (tmp_path / "bank").symlink_to(bank.home / "bank")
+    again = profiles.build(tmp_path, BOOK, instant=AFTER, as_of=LAST_ON)
+    assert [build.digest for build in again] == [build.digest for build in months]
+
+
+def test_B03_no_behaviour_feature_reads_an_event_later_than_the_decision(bank_of: Callable[..., Path], tmp_path: Path
+                                                                         ) -> None:  # fmt: skip
+    """Whatever happens after the decision, or is told after it, no column of behaviour or activity moves."""
+    decided_at = datetime(2024, 3, 5, 4, tzinfo=UTC)
+    what = ("TRANSFER_OUT_PAGE", "VIEW", "STEP", "DONE", "LOGIN")
+    days = [date(2024, month, day) for month in (1, 2) for day in (4, 11, 19)]
+    event = {"customer_id": "c", "product_id": "P09", "service_id": "P24"}
+    app = {"customer_id": "c", "device": "IOS", "n_crashes": 1, "n_failures": 2, "latency_ms": 500}
+    known: dict[str, Rows] = {
+        "channel_event": [event | {"event": e, "business_on": d, "occurred_at": at(d)} for e in what for d in days],
+        "app_quality": [app | {"business_on": day} for day in days],
+        "service_activation": [{"customer_id": "c", "service_id": "P24", "activated_on": date(2023, 6, 1)}],
+    }
+    later = {name: list(rows) for name, rows in known.items()}
+    for back in range(60):
+        happened = decided_at.date() + timedelta(days=back - 40)  # from before the decision to weeks after it
+        told = {"business_on": happened, "known_at": decided_at + timedelta(hours=1 + 24 * max(back - 40, 0))}
+        later["channel_event"] += [event | told | {"event": e, "occurred_at": at(happened)} for e in what]
+        later["app_quality"].append(app | told | {"device": "ANDROID", "n_crashes": 9, "latency_ms": 9_000})
+    customer = [{"customer_id": "c"}]
+    before = newest(bank_of(home=tmp_path / "before", customer=customer, **known), decided_at)
+    after = newest(bank_of(home=tmp_path / "after", customer=customer, **later), decided_at)
+    pd.testing.assert_frame_equal(before, after)
+    assert before.available_at.iloc[0] <= pd.Timestamp(decided_at)
+    row = before[[column.name for column in behaviour.COLUMNS]].iloc[0]
+    assert row.notna().all()
+    assert row.n_transfer_out_views_3m == row.n_wealth_views_3m == len(days)
+    moved = newest(tmp_path / "after", datetime(2024, 5, 5, tzinfo=UTC))
+    assert moved.n_transfer_out_views_3m.iloc[0] > len(days), "what came later counts later"
+
+
+def test_B06_a_registered_user_becomes_a_customer_once_with_the_first_product(year: tuple[Simulated, list[Build]]
+                                                                              ) -> None:  # fmt: skip
+    bank, months = year
+    frames = {build.as_of: pd.read_parquet(build.path).set_index("customer_id") for build in months}
+    first = bank.sql("SELECT customer_id, registered_on, first_product_on FROM {customer}")
+    books = pd.DataFrame(first).set_index("customer_id")
+    counted: dict[str, int] = {}
+    for as_of, frame in frames.items():
+        told = books.loc[frame.index].first_product_on
+        is_customer = told.notna() & (told <= pd.Timestamp(as_of))
+        assert (frame.is_customer == is_customer).all()
+        assert (frame[~frame.is_customer].stage.isin(["PROSPECT", "LOST"])).all()
+        assert (frame.registered_on if "registered_on" in frame else books.loc[frame.index].registered_on).notna().all()
+        acquired = frame.became_customer_on.map(lambda day, end=as_of: day is not None and day >= end.replace(day=1))
+        for customer_id in frame.index[acquired]:
+            counted[customer_id] = counted.get(customer_id, 0) + 1
+    assert set(counted.values()) == {1}
+    begun = books.first_product_on
+    inside = begun[(begun >= pd.Timestamp(months[0].as_of.replace(day=1))) & (begun <= pd.Timestamp(LAST_ON))]
+    assert set(counted) == set(inside.index)
+    assert (~frames[LAST_ON].is_customer).sum() > 10, "some stay users"
+
+
+def test_B08_every_cell_is_a_whole_plan() -> None:
+    cells = [(name, stage, WHAT.matrix[name][stage]) for name in POLICY.classes.classes for stage in Stage]
+    assert len(cells) == 56
+    for name, stage, cell in cells:
+        hook = WHAT.hooks[cell.hook]
+        assert cell.products, (name, stage)
+        assert len(hook.steps) >= 2, (name, stage, cell.hook)
+        assert all(step.channels for step in hook.steps)
+        assert hook.kpi
+
+
+def test_B08_low_middle_and_high_tiers_of_a_class_differ_in_every_cell() -> None:
+    """In channels, benefit or products; a benefit is one that the tier has, and each tier stands in one band."""
+    tiers = list(POLICY.tiers.thresholds)
+    bands = {"V0-V2": ("V0", "V1", "V2"), "V3-V4": ("V3", "V4"), "V5+": ("V5", "VIP", "VVIP")}
+    assert WHAT.variants.bands == bands
+    assert [tier for band in bands.values() for tier in band] == tiers
+
+    def seen(name: str, stage: Stage, tier: str) -> Variant:
+        return variant(WHAT.matrix, WHAT.variants, name, stage, tier)
+
+    reordered = 0
+    for name, stage in itertools.product(POLICY.classes.classes, Stage):
+        for band in bands.values():
+            assert len({seen(name, stage, tier) for tier in band}) == 1
+            assert all(seen(name, stage, tier).benefit in POLICY.tiers.benefits[tier] for tier in band)
+        variants = [seen(name, stage, band[0]) for band in bands.values()]
+        for one, other in itertools.combinations(variants, 2):
+            assert one.channels != other.channels
+            assert one.benefit != other.benefit
+        reordered += len({found.products for found in variants}) > 1
+    assert reordered > 20
+
+
+def test_X16_crashes_latency_and_device_are_features_that_were_known_at_the_time(bank_of: Callable[..., Path]) -> None:
+    """A crash of January that the bank hears of in March is in March's profile and in none before."""
+    ran = {"customer_id": "c", "device": "IOS", "n_crashes": 1, "n_failures": 3, "latency_ms": 400}
+    late = ran | {"device": "ANDROID", "n_crashes": 5, "latency_ms": 2_000, "business_on": date(2024, 1, 20),
+                  "known_at": at(date(2024, 3, 9))}  # fmt: skip
+    home = bank_of(customer=[{"customer_id": "c"}], app_quality=[ran | {"business_on": date(2024, 1, 9)}, late])
+    months = profiles.build(home, BOOK, instant=at(month_end(date(2024, 3, 1)) + timedelta(days=2)))
+    rows = pd.concat([pd.read_parquet(build.path) for build in months])
+    assert rows.n_app_crashes_3m.tolist() == [1, 1, 6]
+    assert rows.n_app_failures_3m.tolist() == [3, 3, 6]
+    assert rows.app_latency_ms_3m.tolist() == [400.0, 400.0, 1_200.0]
+    assert rows.app_latency_worst_ms_3m.tolist() == [400, 400, 2_000]
+    assert rows.app_device.tolist() == ["IOS", "IOS", "ANDROID"]

@@ -1,0 +1,84 @@
+"""Tags: each has a definition, an owner and an end; what has ended is not shown, and C3 never enters."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from features.bank.tables import TABLES
+from features.errors import BadPolicy
+from features.facts import FACTS
+from features.policy import PolicyBook, SegmentsPolicy, segments
+from features.segments.tags import living, registry
+from features.vocabulary import Sensitivity
+from serving.cli import app
+
+TODAY = date(2025, 12, 31)
+DEFINED = segments().view(TODAY).tags
+
+
+def objects(*values: str | None) -> np.ndarray[Any, Any]:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def test_every_tag_of_the_registry_says_what_it_means_whose_it_is_and_when_it_ends() -> None:
+    rows = registry(DEFINED)
+    assert [row["tag"] for row in rows] == sorted(DEFINED)
+    for row in rows:
+        assert all(row.values()), row
+        assert row["expires_days"] > 31, "a tag must live until the next month is out"
+        assert row["sensitivity"] in ("C1", "C2")
+    assert len({row["zh"] for row in rows}) == len({row["en"] for row in rows}) == len(rows)
+
+
+def test_the_registry_can_be_asked_for_by_command(tmp_path: Path) -> None:
+    answer = CliRunner().invoke(app, ["policy", "tags", "--home", str(tmp_path), "--json"])
+    assert answer.exit_code == 0
+    assert json.loads(answer.output) == registry(DEFINED)
+    told = CliRunner().invoke(app, ["policy", "tags", "--home", str(tmp_path)]).output.splitlines()
+    assert [line.split()[0] for line in told] == sorted(DEFINED)
+    assert "payroll 代发 (payroll desk, 92 days, C2): n_salary_3m >= 2" in told
+
+
+def test_a_tag_lives_to_the_end_of_its_last_day_and_the_others_stay() -> None:
+    ends = {name: tag.expires_days for name, tag in DEFINED.items()}
+    for name, days in ends.items():
+        for age, expected in ((0.0, f"|{name}|"), (float(days), f"|{name}|"), (days + 0.01, "|")):
+            assert living(objects(f"|{name}|"), np.array([age]), DEFINED).tolist() == [expected], (name, age)
+    everything = "|".join(["", *DEFINED, ""])
+    for age in sorted({0, *ends.values(), *(days + 1 for days in ends.values())}):
+        (left,) = living(objects(everything), np.array([float(age)]), DEFINED)
+        assert {tag for tag in left.split("|") if tag} == {name for name, days in ends.items() if age <= days}
+
+
+def test_what_nobody_defines_or_what_has_no_date_is_not_shown() -> None:
+    tags = objects("|near_up|gone|", "|near_up|", None, "|")
+    ages = np.array([1.0, np.nan, np.nan, 1.0])
+    assert living(tags, ages, DEFINED).tolist() == ["|near_up|", "|", None, "|"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"sensitivity": "C3"}, "sensitivity"), ({"owner": ""}, "owner"), ({"expires_days": 0}, "expires_days"),
+     ({"rule": "face_print == 'x'", "sensitivity": "C3"}, "sensitivity")],
+)  # fmt: skip
+def test_a_tag_without_owner_or_end_or_of_C3_is_refused(change: dict[str, Any], said: str) -> None:
+    sections = copy.deepcopy(dict(segments().sections))
+    sections["tags"]["near_up"] |= change
+    with pytest.raises(BadPolicy, match=rf"tags\.near_up\.{said}"):
+        PolicyBook(SegmentsPolicy, sections).view(TODAY)
+
+
+def test_no_table_and_no_fact_holds_anything_of_C3() -> None:
+    columns = [column for table in TABLES.values() for column in table.columns] + list(FACTS.values())
+    assert len(columns) > 200
+    assert [column.name for column in columns if column.sensitivity is Sensitivity.C3] == []

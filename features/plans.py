@@ -20,16 +20,17 @@ from features.bank import tiles, windows
 from features.bank.chains import Chain
 from features.bank.engines import Bank
 from features.bank.tiles import CLOSING, Closing, Seen
+from features.earnings import beside_earnings
 from features.errors import BadBank
 from features.month import HELD, Month, beside, ibis_type
 from features.policy import SegmentsPolicy
-from features.segments import activity, cells, classes, grades, lifecycle, tags, tiers, wealth
+from features.segments import activity, cells, classes, grades, lifecycle, tags, tiers, value, wealth
 from features.today import contracts_view
 from features.vocabulary import AS_OF_AT, AVAILABLE_AT, CUSTOMER_ID, Column, Kind
 
 FAMILIES: dict[str, ModuleType] = {
     module.__name__.rsplit(".", 1)[-1]: module
-    for module in (wealth, activity, tiers, grades, classes, lifecycle, cells, tags)
+    for module in (wealth, activity, tiers, value, grades, classes, lifecycle, cells, tags)
 }
 PERSON = (
     Column("gender", Kind.CODE, "gender", "not given"),
@@ -106,7 +107,7 @@ def profile(bank: Bank, policy: SegmentsPolicy, has: frozenset[str]) -> str:
     """SQL of the profile of the month laid out."""
     chain = Chain(bank)
     before = bank.con.table(_BEFORE)
-    people = chain.step("month_people", _people(bank, before))
+    people = chain.step("month_people", _people(bank, before, policy))
     waiting = order(FAMILIES)
     while waiting:
         name = waiting.pop(0)
@@ -131,7 +132,7 @@ def _roll(bank: Bank, task: Task, closing: Closing, seen: Seen, tile: Path, befo
     months = pa.scalar(max(1, closing.number - history + 1))
     more = {"history_on": pa.scalar(task.history_on), "history_months": months, "has_past": pa.scalar(task.has_past)}
     tiles.lay_out(bank, closing, seen, more)
-    bank.write_sql(_compiled(bank, lambda: tiles.statement(bank), "tile"), tile)
+    bank.write_sql(_compiled(bank, lambda: tiles.statement(bank, task.policy), "tile", task.policy.digest), tile)
     windows.point(bank, tile, before)
     bank.write_sql(_compiled(bank, lambda: windows.statement(bank), "window"), window)
 
@@ -164,12 +165,14 @@ def _compiled(bank: Bank, compile_: Callable[[], str], *key: object) -> str:
     return _COMPILED[whole_key]
 
 
-def _people(bank: Bank, before: ir.Table) -> ir.Table:
+def _people(bank: Bank, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     """One wide row a customer known at the closing: all that the families read."""
     closing = bank.con.table(CLOSING)
     morning = closing.select(on="morning_on", known_until="known_until")
     people = beside(_customers(bank, closing), bank.con.table(windows.WINDOW))
     people = contracts_view(bank.tables, morning, people)
+    year = closing.select("known_until", first_on="window_on", next_on="morning_on")
+    people = beside_earnings(bank.tables, year, people, policy.value)
     carried = {f"{HELD}{name}": before[name] for module in FAMILIES.values() for name in module.carries}
     return beside(people, before.select(CUSTOMER_ID, **carried))
 

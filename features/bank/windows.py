@@ -29,7 +29,7 @@ SLOTS = {
     "n_txn": 6, "txn_minor": 3, "out_minor": 1, "largest_out_minor": 1, "largest_in_minor": 3, "n_salary": 3,
     "salary_minor": 1, "txn_day_mask": 3, "txn_channel_mask": 3, "app_day_mask": 6, "event_day_mask": 3,
     "event_channel_mask": 3, "services_used": 3, "n_contacts": WINDOW_MONTHS, "n_conversions": WINDOW_MONTHS,
-    "has_tile": WINDOW_MONTHS,
+    "has_tile": WINDOW_MONTHS, "rated_day": 3, "earned": WINDOW_MONTHS,
 }  # fmt: skip
 _LAST = ("last_txn_on", "last_login_on")  # kept for good: they do not move back
 _KEY = "customer_id"

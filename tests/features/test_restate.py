@@ -184,7 +184,7 @@ def test_a_release_is_cut_from_the_restated_lineage(bank_of: Callable[..., Path]
     build = built(home, restate=MARCH)[-1]
     policy = BOOK.view(build.as_of)
     with open_bank(home) as bank:
-        today = views.write_today(bank, build.lineage, RESTATED_AT, policy.bank)
+        today = views.write_today(bank, build.lineage, RESTATED_AT, policy)
     specs = feast_views.view_specs(build.lineage, policy.lifetimes)
     files = {feast_views.MONTH: build.path, feast_views.DAY: today}
     rows = [ViewRows(s.name, s.columns, s.lifetime, pq.read_table(files[s.name])) for s in specs if s.is_online]

@@ -160,8 +160,11 @@ def _windows(asked: Asked) -> Frame:
         "last_txn_on": by.last_txn_on.max(),
         "last_login_on": by.last_login_on.max(),
     }
-    found |= {"n_contacts_12m": by.n_contacts.sum(), "n_conversions_12m": by.n_conversions.sum(),
-              "earned_12m": by.earned.sum()}
+    found |= {
+        "n_contacts_12m": by.n_contacts.sum(),
+        "n_conversions_12m": by.n_conversions.sum(),
+        "earned_12m": by.earned.sum(),
+    }
     months = {k: part.groupby("customer_id") for k, part in t.groupby("back")}
     for k in range(12):
         if k in months:
@@ -258,7 +261,9 @@ def _incomes(asked: Asked, policy: SegmentsPolicy) -> Frame:
     loan = frames["loan"]
     frames["loan"] = loan[~pd.MultiIndex.from_frame(loan[["customer_id", "product_id"]]).isin(held)]
     c = pd.concat(frames.values(), ignore_index=True)
-    margins = pd.DataFrame.from_dict({name: m.model_dump() for name, m in policy.value.products.items()}, orient="index")
+    margins = pd.DataFrame.from_dict(
+        {name: m.model_dump() for name, m in policy.value.products.items()}, orient="index"
+    )
     c = c.join(margins, on="product_id", how="inner")
     first, after = pd.Timestamp(asked.closing.months()[-1].first_on), pd.Timestamp(asked.closing.months()[0].next_on)
     c = c[(c.began_on < after) & (c.closed_on.isna() | (c.closed_on > first))]

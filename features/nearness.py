@@ -12,6 +12,7 @@ The highest tier is measured by net assets that count once, the others by weight
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -50,7 +51,9 @@ def near(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[str,
     today = np.asarray(on, dtype="datetime64[D]")
     left = ((today.astype("datetime64[M]") + 1).astype("datetime64[D]") - today).astype(np.float64)
     floor, following = view["tier_floor"], view["next_floor"]
-    rated, net = (_expected(view, left, *names) for names in (("rated_to_date", "rated_now"), ("net_to_date", "aum_now")))
+    rated, net = (
+        _expected(view, left, *names) for names in (("rated_to_date", "rated_now"), ("net_to_date", "aum_now"))
+    )
     keep_by = _either(np.isnan(following), net, rated)
     next_by = _either(view["is_next_highest"] == 1, net, rated)
     state, has_tier = view["tier_state"], ~np.isnan(floor)
@@ -65,6 +68,33 @@ def near(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[str,
     }
 
 
+def near_alone(view: Mapping[str, Any], on: date) -> dict[str, float]:
+    """`near` of one customer whose columns are plain values, missing numbers NaN; equal to the bit."""
+    left = float(monthrange(on.year, on.month)[1] - on.day + 1)
+    floor, following = view["tier_floor"], view["next_floor"]
+    if floor != floor:
+        return dict.fromkeys((column.name for column in NEAR), _NAN) | {"month_days_left": left}
+    days = view["basis_days"]
+    total = days + left
+
+    def measured(to_date: str, now: str) -> tuple[float, float]:
+        so_far = view[to_date] * days if days > 0 else 0.0
+        return (so_far + view[now] * left) / total, so_far
+
+    rated, net = measured("rated_to_date", "rated_now"), measured("net_to_date", "aum_now")
+    keep, keep_sum = net if following != following else rated
+    rise, rise_sum = net if view["is_next_highest"] == 1 else rated
+    needs = {"need_next_amount": (following, rise_sum), "need_keep_amount": (floor, keep_sum)}
+    missing = {name: threshold * total - so_far for name, (threshold, so_far) in needs.items()}
+    return {
+        "month_days_left": left,
+        "is_near_next": float(view["near_floor"] <= rise < following),
+        "is_near_loss": float(view["tier_state"] in _KEPT or keep < floor),
+        **{name: (0.0 if amount < 0 else amount) / left for name, amount in missing.items()},
+    }
+
+
+_NAN = float("nan")
 _Measure = tuple[Floats, Floats, Floats]  # expected average, Σ so far, days that will count
 
 

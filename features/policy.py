@@ -62,7 +62,7 @@ class Tiers(Frozen):
 
     thresholds: dict[str, Annotated[int, Field(ge=0)]]
     basis: Literal["month", "quarter"] = "month"
-    asset_weights: dict[str, Annotated[float, Field(ge=0, le=10)]] = {}
+    asset_weights: dict[str, Annotated[float, Field(ge=0, le=10)]] = Field(default_factory=dict)
     top_levels: tuple[Annotated[int, Field(ge=0)], ...] = ()
     grace: dict[str, Grace]
     assessment_months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = ()
@@ -139,7 +139,7 @@ class Grades(Frozen):
 
 
 class Margin(Frozen):
-    """What a contract of a product earns: basis points a year on its amount, an amount a year, % of the first premium."""
+    """What a contract earns: basis points a year on its amount, an amount a year, % of the first premium."""
 
     bp_balance: float = 0.0
     amount_year: float = 0.0

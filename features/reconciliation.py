@@ -56,6 +56,19 @@ def unallocated_share(table: pd.DataFrame) -> float:
     return float(table.gap.sum() / table.booked.sum())
 
 
+def sentence(table: pd.DataFrame) -> str:
+    """What a reconciliation says, with the share that is not allocated and the products that disagree."""
+    booked = table.booked.sum()
+    outside = table[table.is_within.eq(False)]
+    named = [f"{row.product_id} in {row.on:%Y-%m} ({row.gap:+,.2f})" for row in outside.itertuples()]
+    verdict = f"Out of bounds: {', '.join(named)}." if named else "Every product agrees in every month."
+    return (
+        f"Booked {booked:,.2f}, in customers' value {table.earned.sum():,.2f}; booked under no product "
+        f"{table.booked[table.product_id.isna()].sum() / booked:.2%}, allocated to nobody "
+        f"{unallocated_share(table):.2%}. {verdict}"
+    )
+
+
 def _month(bank: Bank, value: Value, books: ir.Table, on: date, known_at: datetime) -> pd.DataFrame:
     span = bank.register(
         "reconciled_month",

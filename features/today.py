@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from features.bank.tables import AUM_CLASSES
 from features.month import ibis_type, select
-from features.nearness import NEAR, OF_PROFILE, SO_FAR, near
+from features.nearness import NEAR, near
 from features.policy import Tiers
 from features.vocabulary import Column, Kind
 
@@ -84,7 +84,9 @@ def day_view(tables: Mapping[str, ir.Table], pairs: ir.Table, tiers: Tiers | Non
     """
     pairs = pairs.mutate(first_on=pairs.on.truncate("M").cast("date"))
     back = tiers.basis_months - 1 if tiers else 0
-    pairs = pairs.mutate(basis_on=(pairs.first_on - ibis.interval(months=back)).cast("date") if back else pairs.first_on)
+    pairs = pairs.mutate(
+        basis_on=(pairs.first_on - ibis.interval(months=back)).cast("date") if back else pairs.first_on
+    )
     view = _person(tables, pairs)
     parts = [(name, part(tables[name], pairs)) for name, part in _PARTS if name in tables]
     if "balance" in tables:

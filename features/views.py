@@ -26,7 +26,9 @@ from features.today import day_view
 from features.vocabulary import AS_OF_AT, AVAILABLE_AT, CUSTOMER_ID
 
 
-def write_spine(bank: Bank, lineage: str, spine: pd.DataFrame, policy: SegmentsPolicy, *, name: str) -> tuple[Path, Path]:
+def write_spine(
+    bank: Bank, lineage: str, spine: pd.DataFrame, policy: SegmentsPolicy, *, name: str
+) -> tuple[Path, Path]:
     """Day and moment rows for every (customer_id, event_timestamp) of `spine`; the two files written.
 
     `name` says whose spine it is; the same name replaces its own files.

@@ -21,8 +21,8 @@ from rich.console import Console
 
 from features.bank.engines import Bank, open_bank
 from features.errors import MissingModel, TiercelError, UserMistake
-from features.policy import SegmentsPolicy, segments
 from features.nearness import SO_FAR
+from features.policy import SegmentsPolicy, segments
 from features.profiles import PROFILE, Build, latest, silent
 from features.recent import RECENT
 from features.segments.grades import POINTS

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -127,7 +128,8 @@ def statement(bank: Bank, policy: SegmentsPolicy) -> str:
     The policy says what a balance counts for its tier and what it earns.
     """
     chain = Chain(bank)
-    parts = [_whole(part(bank, chain, policy)) for name, part in _PARTS.items() if bank.has(name)]
+    told = {"txn": partial(_txns, policy=policy), "balance": partial(_balances, policy=policy)}
+    parts = [_whole(part(bank, chain)) for name, part in (_PARTS | told).items() if bank.has(name)]
     if not parts:
         nobody = bank.tables["customer"].limit(0).select("customer_id", month_no=ibis.literal(0, "int64"))
         return chain.statement(_whole(nobody))
@@ -189,7 +191,7 @@ def _txns(bank: Bank, chain: Chain, policy: SegmentsPolicy) -> ir.Table:
     )
 
 
-def _events(bank: Bank, chain: Chain, policy: SegmentsPolicy) -> ir.Table:
+def _events(bank: Bank, chain: Chain) -> ir.Table:
     t = _fresh(bank, chain, "channel_event", "channel", "event", "service_id")
     t = t.mutate(day=_day_bit(t.business_on), way=_channel_bit(t.channel))
     is_login = t.event == "LOGIN"
@@ -202,14 +204,14 @@ def _events(bank: Bank, chain: Chain, policy: SegmentsPolicy) -> ir.Table:
     )
 
 
-def _contacts(bank: Bank, chain: Chain, policy: SegmentsPolicy) -> ir.Table:
+def _contacts(bank: Bank, chain: Chain) -> ir.Table:
     t = _fresh(bank, chain, "contact", "purpose")
     return t.group_by("customer_id", "month_no").agg(
         n_contacts=t.count(), n_sales_contacts=(t.purpose == Purpose.SALES).sum()
     )
 
 
-def _responses(bank: Bank, chain: Chain, policy: SegmentsPolicy) -> ir.Table:
+def _responses(bank: Bank, chain: Chain) -> ir.Table:
     t = _fresh(bank, chain, "response", "outcome")
     return t.group_by("customer_id", "month_no").agg(n_conversions=(t.outcome == Outcome.CONVERTED).sum())
 
@@ -296,7 +298,7 @@ def _whole(part: ir.Table) -> ir.Table:
     return part.select("customer_id", "month_no", **columns)
 
 
-_PARTS = {
+_PARTS: dict[str, Any] = {
     "txn": _txns, "channel_event": _events, "contact": _contacts, "response": _responses, "balance": _balances,
 }  # fmt: skip
 _LIMITS = ("as_of", "window_on", "seen_on", "seen_until", "known_until", "number")

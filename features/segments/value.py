@@ -32,7 +32,7 @@ COLUMNS = (
 uses: tuple[str, ...] = ()
 carries: tuple[str, ...] = ()
 needs: tuple[str, ...] = ("value_12m",)
-inputs = {name: ("value_12m",) for name in (*CONTRACTS, "balance")}  # bank table -> the columns that it makes known
+inputs = dict.fromkeys((*CONTRACTS, "balance"), ("value_12m",))  # bank table -> the columns that it makes known
 _EARNED_PER_UNIT = 100 * 10_000 * YEAR_DAYS  # minor units × basis points × days -> currency
 
 

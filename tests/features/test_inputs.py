@@ -26,8 +26,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "response": DAY | {"outcome": "converted"},
 }
 HEADLINE = {
-    "wealth": "mda", "activity": "active_days_3m", "tiers": "tier", "value": "value_12m", "grades": "grade", "classes": "customer_class",
-    "lifecycle": "stage", "cells": "cell", "tags": "tags",
+    "wealth": "mda", "activity": "active_days_3m", "tiers": "tier", "value": "value_12m", "grades": "grade",
+    "classes": "customer_class", "lifecycle": "stage", "cells": "cell", "tags": "tags",
 }  # fmt: skip
 POLICY = segments()
 

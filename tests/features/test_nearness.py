@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import random
+import struct
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 
 from features import profiles, views
 from features.bank.engines import open_bank
-from features.nearness import NEAR, OF_PROFILE, SO_FAR, near
+from features.nearness import NEAR, OF_PROFILE, SO_FAR, near, near_alone
 from features.plans import PROFILE
 from features.policy import PolicyBook, SegmentsPolicy, segments
 from features.today import TODAY
@@ -104,6 +106,28 @@ def test_the_highest_tier_is_measured_by_net_assets() -> None:
     below = on_the_21st(**weighed, tier_floor=3e6, next_floor=6e6, near_floor=4.8e6, is_next_highest=1.0)
     assert below["need_next_amount"] == held["need_keep_amount"]
     assert (below["is_near_next"], below["is_near_loss"], below["need_keep_amount"]) == (1.0, 0.0, 1e6)
+
+
+def test_one_customer_alone_is_told_what_many_are_told_to_the_bit() -> None:
+    chance = random.Random(11)
+    floors = [0.0, *map(float, list(BOOK.view(MARCH).tiers.thresholds.values())[1:])]
+    for _ in range(2_000):
+        tier = chance.randrange(len(floors))
+        amounts = {name: chance.choice(floors) * chance.choice([0.9, 1.0, chance.random() * 2]) for name in SO_FAR}
+        given = amounts | {
+            "basis_days": chance.choice([0.0, 10.0, 61.0]), "tier_state": chance.choice(["NORMAL", "GRACE", None]),
+            "tier_floor": floors[tier], "next_floor": floors[tier + 1] if tier < 7 else np.nan,
+            "near_floor": 0.8 * floors[tier + 1] if 2 <= tier < 7 else np.nan, "is_next_highest": float(tier == 6),
+        }  # fmt: skip
+        if chance.random() < 0.1:
+            given |= dict.fromkeys(("tier_floor", "next_floor", "near_floor", "is_next_highest"), np.nan)
+            given |= dict.fromkeys(SO_FAR[1:], np.nan) | {"tier_state": None}
+        on = date(2024, chance.randrange(1, 13), chance.randrange(1, 29))
+        many = {name: float(values[0]) for name, values in near(figures(**given), on).items()}
+        alone = near_alone(given, on)
+        assert {n: struct.pack("d", v) for n, v in alone.items() if v == v} == {
+            n: struct.pack("d", v) for n, v in many.items() if v == v
+        }, (given, on)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from typing import Any
 
 import ibis
 import pandas as pd
-import pytest
 
 from features import profiles
 from features.policy import SegmentsPolicy, segments

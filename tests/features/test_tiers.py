@@ -240,7 +240,9 @@ def test_with_assessment_days_a_tier_falls_on_them_alone_and_rises_at_once(bank_
     assert frame.tier_state.tolist()[-3:] == ["WATCH", "NORMAL", "NORMAL"]
 
 
-def test_the_quarter_counts_the_days_of_three_months_and_of_no_more_than_there_are(bank_of: Callable[..., Path]) -> None:
+def test_the_quarter_counts_the_days_of_three_months_and_of_no_more_than_there_are(
+    bank_of: Callable[..., Path],
+) -> None:
     """587,096.78 in March alone makes 200,000 over the 91 days of three months; two fen a day less do not."""
     needed = Decimal(200_000 * 91) / 31
     book = changed(basis="quarter")

@@ -70,7 +70,7 @@ def test_a_loan_that_stands_among_the_holdings_earns_once(bank_of: Callable[...,
 
 
 def test_money_and_transactions_outside_products_earn_what_the_policy_says(bank_of: Callable[..., Path]) -> None:
-    """100,000 on demand for January and 40,000 from February on at 8 bp; 2,000 spent at 60 bp; the loan's money not."""
+    """100,000 on demand in January, 40,000 of it own from February on, at 8 bp; 2,000 spent at 60."""
     spent = [{**PERSON, "business_on": date(2024, m, 9), "amount": 1_000} for m in (1, 3)]
     home = bank_of(
         customer=[PERSON],
@@ -111,7 +111,7 @@ def test_value_and_decisions_reckon_with_the_same_margins() -> None:
 
 
 def test_the_reconciliation_names_month_product_and_gap(bank_of: Callable[..., Path]) -> None:
-    """36,500 at 90 bp earn .90 a day; the books hold 27.90 of January, and 20 of February, which is a month too little."""
+    """36,500 at 90 bp earn .90 a day; the books hold 27.90 of January, and of February 20, which is too little."""
     books = [
         {"business_on": JANUARY, "product_id": "P06", "branch_id": "b1", "income_amount": "27.90"},
         {"business_on": date(2024, 2, 29), "product_id": "P06", "branch_id": "b1", "income_amount": "20.00"},

@@ -135,6 +135,7 @@ def contracts_view(tables: Mapping[str, ir.Table], morning: ir.Table, people: ir
 def standing(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[str, NDArray[Any]]:
     """What follows from n profiles and day views on the day `on` (one date, or n of them): the STANDING columns.
 
+    >>> from features.nearness import OF_PROFILE, SO_FAR
     >>> day = {c.name: np.array(["NaT"], dtype="datetime64[D]") for c in TODAY if c.kind is Kind.DATE}
     >>> day |= {name: np.array([np.nan]) for name in (*SO_FAR, *OF_PROFILE)}
     >>> day["next_maturity_on"] = np.array(["2025-12-20"], dtype="datetime64[D]")

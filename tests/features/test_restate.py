@@ -207,6 +207,9 @@ def test_a_window_rolled_on_equals_one_rolled_up_from_the_bank(bank_of: Callable
     assert [build.path.read_bytes() for build in built(again, at(date(2024, 9, 5)))] == whole
 
 
+DEMAND_BP = BOOK.view(date(2024, 1, 31)).value.balances["DEMAND"]  # every balance of a history is one on demand
+
+
 def history(chance: random.Random, months: int = 8, customers: int = 12) -> dict[str, Rows]:
     """Random rows of eight months, a third of them known up to a hundred days late."""
     rows: dict[str, Rows] = {"txn": [], "contact": [], "channel_event": [], "balance": []}
@@ -239,14 +242,17 @@ def in_a_loop(rows: dict[str, Rows], who: str, as_of: date, known: datetime) -> 
         mine = (row for row in rows[table] if row["customer_id"] == who and row["known_at"] <= known)
         return [row for row in mine if first <= row["business_on"] < last]
 
-    def mda(back: int) -> float:
+    def day_minor(back: int) -> int:
         first, after = month_start(as_of, back), month_start(as_of, back - 1)
         minor = 0
         for row in rows["balance"]:
             if row["customer_id"] == who and row["known_at"] <= known:
                 days = (min(row["to_on"] or after, after) - max(row["from_on"], first)).days
                 minor += max(days, 0) * round(row["amount"] * 100)
-        return minor / (100 * (after - first).days)
+        return minor
+
+    def mda(back: int) -> float:
+        return day_minor(back) / (100 * (month_start(as_of, back - 1) - month_start(as_of, back)).days)
 
     return {
         "n_txn_1m": len(seen("txn", 1)),
@@ -259,6 +265,7 @@ def in_a_loop(rows: dict[str, Rows], who: str, as_of: date, known: datetime) -> 
         "n_services_3m": len({row["service_id"] for row in seen("channel_event", 3)} - {None}),
         "mda": mda(0),
         "mda_peak_12m": max(mda(back) for back in range(12)),
+        "value_12m": sum(day_minor(back) for back in range(12)) * DEMAND_BP / 10_000 / 365 / 100,
     }
 
 

@@ -101,7 +101,7 @@ def test_a_bank_with_nothing_that_earns_has_no_value(bank_of: Callable[..., Path
 
 
 def test_value_and_decisions_reckon_with_the_same_margins() -> None:
-    """What a product earns stands once for the value that was and once for the decision to come; here they are equal."""
+    """What a product earns stands twice, for the value that was and for the decision to come: held equal."""
     mine = BOOK.view(JANUARY).value.products
     theirs = {name: product.margin for name, product in decisions().view(JANUARY).products.items()}
     for name, margin in theirs.items():

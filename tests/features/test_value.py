@@ -41,25 +41,29 @@ def held(product: str, amount: float, opened: date, closed: date | None = None) 
     return PERSON | {"product_id": product, "amount": amount, "opened_on": opened, "closed_on": closed}
 
 
-@pytest.mark.parametrize(
-    ("table", "row", "expected"),
-    [
-        ("holding", held("P06", 100_000, date(2024, 3, 22)), 100_000 * 0.0090 * 10 / 365),  # ten days, 22 to 31
-        ("holding", held("P06", 100_000, date(2024, 3, 1), date(2024, 3, 11)), 100_000 * 0.0090 * 10 / 365),
-        ("holding", held("P06", 100_000, date(2020, 1, 1)), 100_000 * 0.0090 * 366 / 365),  # the twelve months alone
+def test_a_contract_earns_by_the_days_it_was_held(bank_of: Callable[..., Path]) -> None:
+    """One customer a contract, at the end of March 2024; the window began on 1 April 2023."""
+    deposit = 100_000 * 0.0090
+    contracts: list[tuple[str, dict[str, Any], float]] = [
+        ("holding", held("P06", 100_000, date(2024, 3, 22)), deposit * 10 / 365),  # ten days, 22 to 31
+        ("holding", held("P06", 100_000, date(2024, 3, 1), date(2024, 3, 11)), deposit * 10 / 365),
+        ("holding", held("P06", 100_000, date(2020, 1, 1)), deposit * 366 / 365),  # the twelve months alone
         ("holding", held("P06", 100_000, date(2020, 1, 1), date(2023, 4, 1)), 0.0),  # closed as the window began
         ("holding", held("P13", 2_000, date(2024, 2, 1)), 500.0),  # a quarter of the first premium
         ("holding", held("P13", 2_000, date(2023, 3, 31)), 0.0),  # paid before the window
         ("holding", held("P98", 100_000, date(2024, 1, 1)), 0.0),  # no margin in the policy
         ("loan", held("P19", 36_500, date(2024, 3, 31)), 36_500 * 0.035 / 365),
-        ("service_activation", PERSON | {"service_id": "P08", "activated_on": date(2024, 3, 1)}, 60 * 31 / 365),
-        ("service_activation", PERSON | {"service_id": "P30", "activated_on": date(2024, 3, 1)}, -3 * 31 / 365),
-    ],
-)
-def test_a_contract_earns_by_the_days_it_was_held(
-    bank_of: Callable[..., Path], table: str, row: dict[str, Any], expected: float
-) -> None:
-    assert value_of(bank_of(customer=[PERSON], **{table: [row]})) == pytest.approx(expected, abs=1e-9)
+        ("service_activation", {"service_id": "P08", "activated_on": date(2024, 3, 1)}, 60 * 31 / 365),
+        ("service_activation", {"service_id": "P30", "activated_on": date(2024, 3, 1)}, -3 * 31 / 365),
+    ]
+    tables: dict[str, list[dict[str, Any]]] = {"customer": []}
+    for i, (table, row, _) in enumerate(contracts):
+        tables["customer"].append({"customer_id": f"c{i}"})
+        tables.setdefault(table, []).append(row | {"customer_id": f"c{i}"})
+    build = profiles.build(bank_of(**tables), BOOK, instant=datetime(2024, 4, 2, tzinfo=UTC), as_of=MARCH)[-1]
+    values = pd.read_parquet(build.path).set_index("customer_id").value_12m
+    for i, (_, row, expected) in enumerate(contracts):
+        assert values[f"c{i}"] == pytest.approx(expected, abs=1e-9), row
 
 
 def test_a_loan_that_stands_among_the_holdings_earns_once(bank_of: Callable[..., Path]) -> None:

@@ -58,11 +58,11 @@ def points(people: ir.Table, policy: SegmentsPolicy) -> dict[str, Any]:
     full = policy.grades.full_marks
     factors = {
         "aum": _capped(_log(people.mda, _AUM_UNIT, full.aum_amount)),
-        "services": _capped(people.n_services_3m / full.n_services),
-        "business_activity": 0.5 * _capped(people.n_txn_3m / full.n_txn)
+        "services": _capped(people.n_services_3m.cast("float64") / full.n_services),
+        "business_activity": 0.5 * _capped(people.n_txn_3m.cast("float64") / full.n_txn)
         + 0.5 * _capped(_log(people.txn_amount_3m, _AMOUNT_UNIT, full.txn_amount)),
-        "channel_activity": 0.6 * _capped(people.app_days_1m / full.app_days)
-        + 0.4 * _capped(people.n_channels_3m / full.n_channels),
+        "channel_activity": 0.6 * _capped(people.app_days_1m.cast("float64") / full.app_days)
+        + 0.4 * _capped(people.n_channels_3m.cast("float64") / full.n_channels),
         "contribution": _capped(ibis.ifelse(people.value_12m < 0, 0.0, people.value_12m) / full.value_amount),
     }
     weights = {str(name): weight for name, weight in policy.grades.weights.items()}

@@ -48,9 +48,6 @@ def near(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[str,
     >>> answer["need_next_amount"].tolist(), answer["is_near_next"].tolist(), answer["is_near_loss"].tolist()
     ([540000.0], [1.0], [0.0])
     """
-    if isinstance(on, date) and len(view["tier_floor"]) == 1:  # a request asks for one: arrays would cost it most
-        answer = near_alone({name: view[name].item() for name in (*SO_FAR, *OF_PROFILE)}, on)
-        return {name: np.array([value]) for name, value in answer.items()}
     today = np.asarray(on, dtype="datetime64[D]")
     left = ((today.astype("datetime64[M]") + 1).astype("datetime64[D]") - today).astype(np.float64)
     floor, following = view["tier_floor"], view["next_floor"]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from features.bank.tables import AUM_CLASSES
 from features.month import ibis_type, select
-from features.nearness import NEAR, near
+from features.nearness import NEAR, near, near_alone
 from features.policy import Tiers
 from features.vocabulary import Column, Kind
 
@@ -165,7 +165,7 @@ def standing_alone(view: Mapping[str, Any], on: date) -> dict[str, float]:
     expired = found["is_risk_valid"]
     found["overdue_days"] = 0.0 if found["overdue_days"] != found["overdue_days"] else found["overdue_days"]
     found["is_risk_valid"] = expired if expired != expired else float(expired < 0)
-    return found
+    return found | near_alone(view, on)
 
 
 _NAN = float("nan")

@@ -38,12 +38,13 @@ SUMS = ["n_txn", "txn_minor", "out_minor", "n_salary", "salary_minor", "n_contac
 def run_pandas(asked: Asked, policy: SegmentsPolicy, path: Path) -> None:
     """The month's profile by pandas as a Parquet file."""
     people = _customers(asked)
-    for part in (_windows(asked), *_contracts(asked), _before(asked)):
+    for part in (_windows(asked), *_contracts(asked), _incomes(asked, policy), _before(asked)):
         people = people.join(part, on="customer_id")
     profile_rules.wealth(people, asked)
     profile_rules.activity(people)
     profile_rules.behaviour(people)
     profile_rules.tiers(people, asked, policy)
+    profile_rules.value(people)
     profile_rules.grades(people)
     profile_rules.stages(people, asked)
     profile_rules.classes(people)
@@ -168,6 +169,7 @@ def _balances(asked: Asked) -> Frame:
             "aum_day_minor": (rows.own * days).where(rows.counted, 0), "aum_end_minor": at_end,
             "invest_end_minor": at_end.where(rows.asset_class.isin(INVESTMENTS), 0),
             "deposit_end_minor": at_end.where(rows.asset_class.isin(["DEMAND", "TIME", "LCD"]), 0),
+            "earned": (rows.own * days * 8).where(rows.asset_class == "DEMAND", 0),
         }).groupby(rows.customer_id).sum()  # fmt: skip
         classes = pd.DataFrame({"customer_id": rows.customer_id, "bit": bits}).loc[has].drop_duplicates()
         found["asset_mask"] = classes.groupby("customer_id").bit.sum()
@@ -191,7 +193,11 @@ def _windows(asked: Asked) -> Frame:
         "last_product_view_on": by.product_viewed_on.max(),
         "app_device": t.last_app_device.fillna("").groupby(t.customer_id).max().str[11:].replace("", None),
     }
-    found |= {"n_contacts_12m": by.n_contacts.sum(), "n_conversions_12m": by.n_conversions.sum()}
+    found |= {
+        "n_contacts_12m": by.n_contacts.sum(),
+        "n_conversions_12m": by.n_conversions.sum(),
+        "earned_12m": by.earned.sum(),
+    }
     months = {k: part.groupby("customer_id") for k, part in t.groupby("back")}
     for k in range(12):
         if k in months:
@@ -314,6 +320,32 @@ def _idle(asked: Asked, on: Any) -> Any:
               pc.field("by_customer") & (day > since) & (day <= as_of) & known)  # fmt: skip
     moved = a.account_id.isin(t.account_id) | a.customer_id.isin(t[t.account_id.isna()].customer_id)
     return a[~moved].groupby("customer_id").size().rename("n_idle")
+
+
+def _incomes(asked: Asked, policy: SegmentsPolicy) -> Frame:
+    """What contracts earned in the twelve months, by customer."""
+    tables = {"holding": ("product_id", "opened_on"), "loan": ("product_id", "opened_on"),
+              "service_activation": ("service_id", "activated_on")}  # fmt: skip
+    frames = {}
+    for table, (product, began) in tables.items():
+        amount = ["amount"] if table != "service_activation" else []
+        rows = _read(asked, table, ["customer_id", product, began, "closed_on", *amount], _known(asked))
+        frames[table] = rows.rename(columns={product: "product_id", began: "began_on"})
+    held = pd.MultiIndex.from_frame(frames["holding"][["customer_id", "product_id"]])
+    loan = frames["loan"]
+    frames["loan"] = loan[~pd.MultiIndex.from_frame(loan[["customer_id", "product_id"]]).isin(held)]
+    c = pd.concat(frames.values(), ignore_index=True)
+    margins = pd.DataFrame.from_dict(
+        {name: m.model_dump() for name, m in policy.value.products.items()}, orient="index"
+    )
+    c = c.join(margins, on="product_id", how="inner")
+    first, after = pd.Timestamp(asked.closing.months()[-1].first_on), pd.Timestamp(asked.closing.months()[0].next_on)
+    c = c[(c.began_on < after) & (c.closed_on.isna() | (c.closed_on > first))]
+    days = (c.closed_on.fillna(after).clip(upper=after) - c.began_on.clip(lower=first)).dt.days.clip(lower=0)
+    amount = c.amount.fillna(0) / 100
+    income = (amount * c.bp_balance / 10_000 + c.amount_year) * days / 365
+    income += (amount * c.pct_first_premium / 100).where(c.began_on >= first, 0)
+    return income.groupby(c.customer_id).sum().rename("income")
 
 
 def _before(asked: Asked) -> Frame:

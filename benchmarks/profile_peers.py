@@ -64,6 +64,10 @@ def query(asked: Asked, policy: SegmentsPolicy) -> str:
         "history_on": asked.history_on,
         "channels": list(EVENT_CHANNELS), "classes": list(ASSET_CLASSES),
         "tier_names": list(policy.tiers.thresholds), "floors": list(policy.tiers.thresholds.values()),
+        "margins": ", ".join(
+            f"('{name}', {m.bp_balance}::DOUBLE, {m.amount_year}::DOUBLE, {m.pct_first_premium}::DOUBLE)"
+            for name, m in policy.value.products.items()
+        ),
         "mdas": ", ".join(f"mda_{k}" for k in range(12)),
         "aum_by_month": _each(12, f"sum(aum_day_minor) FILTER (month_no = {number} - $k) AS aum_day_$k"),
         "mda_by_month": ", ".join(

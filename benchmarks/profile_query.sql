@@ -124,7 +124,8 @@ WITH fresh_txn AS (
            AS invest_end_minor,
          sum(own) FILTER (is_at_end AND asset_class IN ('DEMAND', 'TIME', 'LCD')) AS deposit_end_minor,
          bit_or(1::BIGINT << (list_position($classes, asset_class) - 1)) FILTER (is_at_end AND has_money AND counted)
-           AS asset_mask
+           AS asset_mask,
+         sum(own * n_days * 8) FILTER (asset_class = 'DEMAND') AS earned
   FROM held GROUP BY ALL
 ), window_of AS (
   SELECT customer_id,
@@ -168,6 +169,7 @@ WITH fresh_txn AS (
          greatest(max(last_txn_on), max(last_login_on)) AS last_seen_on,
          sum(n_contacts) FILTER (month_no > $number - 3) AS n_contacts_3m,
          sum(n_contacts) AS n_contacts_12m,
+         sum(earned) AS earned_12m,
          sum(n_conversions) AS n_conversions_12m
   FROM tile GROUP BY customer_id
 ), holdings AS (
@@ -230,11 +232,31 @@ WITH fresh_txn AS (
 ), idle AS (
   SELECT customer_id, count(*) AS n_idle FROM poor WHERE account_id NOT IN (SELECT account_id FROM moved)
   GROUP BY customer_id
+), contract AS (
+  SELECT customer_id, product_id, opened_on AS began_on, closed_on, CAST(amount AS DOUBLE) AS amount
+  FROM read_parquet('$bank/holding/*.parquet') WHERE known_at <= TIMESTAMPTZ '$known_until'
+  UNION ALL
+  SELECT customer_id, product_id, opened_on, closed_on, CAST(amount AS DOUBLE)
+  FROM read_parquet('$bank/loan/*.parquet') l
+  WHERE known_at <= TIMESTAMPTZ '$known_until' AND NOT EXISTS (
+    FROM read_parquet('$bank/holding/*.parquet') h
+    WHERE h.known_at <= TIMESTAMPTZ '$known_until' AND h.customer_id = l.customer_id AND h.product_id = l.product_id)
+  UNION ALL
+  SELECT customer_id, service_id, activated_on, closed_on, 0
+  FROM read_parquet('$bank/service_activation/*.parquet') WHERE known_at <= TIMESTAMPTZ '$known_until'
+), incomes AS (
+  SELECT customer_id,
+         sum((amount * bp / 10000 + yearly) * greatest(0, least(coalesce(closed_on, DATE '$morning_on'),
+               DATE '$morning_on') - greatest(began_on, DATE '$window_on')) / 365
+             + CASE WHEN began_on >= DATE '$window_on' THEN amount * pct / 100 ELSE 0 END) AS income
+  FROM contract JOIN (VALUES $margins) AS margin(product_id, bp, yearly, pct) USING (product_id)
+  WHERE began_on < DATE '$morning_on' AND (closed_on IS NULL OR closed_on > DATE '$window_on')
+  GROUP BY customer_id
 ), joined AS (
   SELECT c.*, w.* EXCLUDE (customer_id), w.customer_id IS NOT NULL AS in_window,
          coalesce(h.held_products, '|') AS held_products, l.next_loan_end_on, l.overdue_from_on, l.card_opened_on,
          coalesce(s.active_services, '|') AS active_services, coalesce(a.preapproved, '|') AS preapproved,
-         coalesce(f.customer_facts, '|') AS customer_facts,
+         coalesce(f.customer_facts, '|') AS customer_facts, coalesce(i.income, 0) AS income,
          b.last_active_on AS b_active_on, b.tier AS b_tier, b.tier_since_on AS b_tier_since_on,
          b.months_below AS b_months_below, b.best_below AS b_best_below, b.grade AS b_grade,
          b.customer_class AS b_class, b.wealth_months_below AS b_wealth_below, b.stage AS b_stage,
@@ -250,6 +272,7 @@ WITH fresh_txn AS (
   LEFT JOIN loans l USING (customer_id) LEFT JOIN services s USING (customer_id)
   LEFT JOIN approvals a USING (customer_id) LEFT JOIN facts f USING (customer_id)
   LEFT JOIN in_use u USING (customer_id) LEFT JOIN idle z USING (customer_id)
+  LEFT JOIN incomes i USING (customer_id)
   LEFT JOIN read_parquet('$before') b USING (customer_id)
   WHERE c.registered_on <= DATE '$as_of' AND c.known_at <= TIMESTAMPTZ '$known_until'
 ), wealth AS (
@@ -278,7 +301,11 @@ WITH fresh_txn AS (
          coalesce(n_services, 0) AS n_services_3m, coalesce(bit_count(channel_mask), 0) AS n_channels_3m,
          bit_count(days_0) AS active_days_1m,
          bit_count(days_0) + bit_count(days_1) + bit_count(days_2) AS active_days_3m,
-         coalesce(last_seen_on, b_active_on) AS last_active_on
+         coalesce(last_seen_on, b_active_on) AS last_active_on, mda_0 AS rated_mda, mda_0 AS net_mda,
+         CASE WHEN $history > 2 THEN
+           least(coalesce(aum_end_before, 0) / 100 - mda_2, (coalesce(aum_end_before, 0) - coalesce(aum_end, 0)) / 100)
+             >= greatest(50000, 0.5 * coalesce(aum_end_before, 0) / 100) END AS is_hot_money,
+         income + coalesce(earned_12m, 0) / 365e6 AS value_12m
   FROM wealth
 ), activity AS (
   SELECT * REPLACE (coalesce(n_txn_1m, 0) AS n_txn_1m, coalesce(n_txn_3m, 0) AS n_txn_3m,
@@ -322,9 +349,11 @@ WITH fresh_txn AS (
            AS best_below,
          coalesce(mda >= 0.8 * following AND mda < following AND tier_index >= 2, false) AS near_up,
          CASE WHEN following IS NOT NULL THEN greatest(following - mda, 0) END AS next_tier_gap,
-         round(100 * (0.35 * least(log10(1 + mda / 1e4) / log10(601), 1) + 0.2 * least(n_services_3m / 12, 1)
-           + 0.25 * (0.5 * least(n_txn_3m / 30, 1) + 0.5 * least(log10(1 + txn_amount_3m / 1e3) / log10(501), 1))
-           + 0.2 * (0.6 * least(app_days_1m / 12, 1) + 0.4 * least(n_channels_3m / 4, 1))), 6) AS points
+         35 * least(log10(1 + mda / 1e4) / log10(601), 1) AS grade_aum, 20 * least(n_services_3m / 12, 1) AS grade_services,
+         25 * (0.5 * least(n_txn_3m / 30, 1) + 0.5 * least(log10(1 + txn_amount_3m / 1e3) / log10(501), 1))
+           AS grade_business,
+         20 * (0.6 * least(app_days_1m / 12, 1) + 0.4 * least(n_channels_3m / 4, 1)) AS grade_channels,
+         round(grade_aum + grade_services + grade_business + grade_channels, 6) AS points
   FROM tiers4
 ), graded2 AS (
   SELECT *, CASE WHEN (b_grade = 'A' AND points >= 72) OR (b_grade = 'B' AND points >= 57 AND points < 78)
@@ -425,8 +454,8 @@ WITH fresh_txn AS (
   FROM classes
 )
 SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_restricted, is_student,
-       has_marketing_optout, id_doc_type, acquisition_source, aum_day_minor, mda, mda_mean_3m, mda_mean_6m,
-       mda_prior_3m, mda_peak_12m, mda_spread_3m, aum_end, aum_end_before, invest_end,
+       has_marketing_optout, id_doc_type, acquisition_source, aum_day_minor, mda, rated_mda, net_mda, mda_mean_3m,
+       mda_mean_6m, mda_prior_3m, mda_peak_12m, mda_spread_3m, aum_end, aum_end_before, invest_end, is_hot_money,
        CAST(n_asset_classes AS BIGINT) AS n_asset_classes, CAST(n_holdings AS BIGINT) AS n_holdings, has_deposit,
        has_wealth, has_loan, has_card, CAST(n_txn_1m AS BIGINT) AS n_txn_1m, CAST(n_txn_3m AS BIGINT) AS n_txn_3m,
        CAST(n_txn_prior_3m AS BIGINT) AS n_txn_prior_3m, txn_amount_3m, out_amount_1m, largest_out_1m, largest_in_3m,
@@ -451,7 +480,13 @@ SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_r
        CAST(active_days_3m AS BIGINT) AS active_days_3m, last_active_on,
        CAST(n_contacts_3m AS BIGINT) AS n_contacts_3m, CAST(n_contacts_12m AS BIGINT) AS n_contacts_12m,
        CAST(n_conversions_12m AS BIGINT) AS n_conversions_12m, tier, tier_state, tier_since_on,
-       CAST(months_below AS BIGINT) AS months_below, best_below, near_up, next_tier_gap, grade,
+       CAST(months_below AS BIGINT) AS months_below, best_below, near_up, next_tier_gap,
+       CASE WHEN tier_index = 7 THEN (mda >= 6e6)::BIGINT + (mda >= 1e7)::BIGINT + (mda >= 3e7)::BIGINT
+         + (mda >= 1e8)::BIGINT END AS tier_level,
+       CAST($floors[tier_index + 1] AS DOUBLE) AS tier_floor, CAST(following AS DOUBLE) AS next_floor,
+       CASE WHEN tier_index >= 2 THEN 0.8 * following END AS near_floor, tier_index = 6 AS is_next_highest,
+       value_12m, grade, points AS grade_score, grade_aum, grade_services, grade_business, grade_channels,
+       0.0 AS grade_contribution,
        CAST(age AS BIGINT) AS age, customer_class, class_reason,
        '|' || CASE WHEN is_special AND customer_class <> 'SPECIAL_ID' THEN 'SPECIAL_ID|' ELSE '' END
            || CASE WHEN is_silver AND customer_class <> 'SILVER' THEN 'SILVER|' ELSE '' END
@@ -474,8 +509,7 @@ SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_r
            || CASE WHEN tier IN ('V0', 'V1', 'V2') AND grade IN ('A', 'B') THEN 'rising|' ELSE '' END
            || CASE WHEN mda >= 1000 OR n_txn_3m >= 1 THEN 'effective|' ELSE '' END
            || CASE WHEN n_salary_3m >= 2 THEN 'payroll|' ELSE '' END
-           || CASE WHEN tenure_days <= 180 AND mda >= 200000 AND n_asset_classes <= 1 AND n_services_3m <= 1
-                   THEN 'hot_money|' ELSE '' END
+           || CASE WHEN is_hot_money THEN 'hot_money|' ELSE '' END
            || CASE WHEN aum_end >= 10000 AND n_txn_3m = 0 AND app_days_3m = 0 THEN 'sleeping_money|' ELSE '' END
            || CASE WHEN age >= 60 AND app_days_1m >= 4 THEN 'digital_silver|' ELSE '' END
            || CASE WHEN age >= 18 AND age < 35 THEN 'life_young|' ELSE '' END

@@ -35,6 +35,10 @@ def wealth(p: Frame, asked: Asked) -> None:
     centre = (mda[0] + mda[1] + mda[2]) / sum(h.astype(int) for h in has).replace(0, np.nan)
     p["mda_spread_3m"] = (three.max(axis=1) - three.min(axis=1)) / centre.replace(0, np.nan)
     p["has_deposit"], p["has_wealth"] = p.deposit_end > 0, p.invest_end > 0
+    p["rated_mda"], p["net_mda"] = p.mda, p.mda
+    assessed, end = p.aum_end_before.fillna(0) / 100, p.aum_end.fillna(0) / 100
+    hot = np.minimum(assessed - mda[2], assessed - end) >= np.maximum(50_000, 0.5 * assessed)
+    p["is_hot_money"] = hot.astype(object) if known > 2 else None
     p["aum_end"], p["aum_end_before"] = p.aum_end.fillna(0) / 100, p.aum_end_before / 100
     p["invest_end"] = p.invest_end.fillna(0) / 100
     p["n_asset_classes"] = _bits(p.asset_mask)
@@ -95,6 +99,14 @@ def tiers(p: Frame, asked: Asked, policy: SegmentsPolicy) -> None:
     following = np.append(floors[1:].astype(float), np.nan)[index]
     p["near_up"] = (p.mda >= 0.8 * following) & (p.mda < following) & (index >= 2)
     p["next_tier_gap"] = np.maximum(following - p.mda, 0)
+    levels = sum((p.mda >= level).astype(int) for level in policy.tiers.top_levels)
+    p["tier_level"] = pd.Series(levels, p.index).where(index == 7).astype("Int64")
+    p["tier_floor"], p["next_floor"], p["is_next_highest"] = floors.astype(float)[index], following, index == 6
+    p["near_floor"] = np.where(index >= 2, 0.8 * following, np.nan)
+
+
+def value(p: Frame) -> None:
+    p["value_12m"] = p.income.fillna(0) + p.earned_12m.fillna(0) / 365e6
 
 
 def grades(p: Frame) -> None:
@@ -103,7 +115,10 @@ def grades(p: Frame) -> None:
         np.log10(1 + p.txn_amount_3m / 1e3) / np.log10(501), 1
     )
     channel = 0.6 * np.minimum(p.app_days_1m / 12, 1) + 0.4 * np.minimum(p.n_channels_3m / 4, 1)
-    points = (100 * (0.35 * aum + 0.2 * np.minimum(p.n_services_3m / 12, 1) + 0.25 * business + 0.2 * channel)).round(6)
+    p["grade_aum"], p["grade_services"] = 35 * aum, 20 * np.minimum(p.n_services_3m / 12, 1)
+    p["grade_business"], p["grade_channels"], p["grade_contribution"] = 25 * business, 20 * channel, 0.0
+    points = (p.grade_aum + p.grade_services + p.grade_business + p.grade_channels).round(6)
+    p["grade_score"] = points
     bands = {"A": (72, np.inf), "B": (57, 78), "C": (42, 63), "D": (22, 48), "E": (-np.inf, 28)}
     keeps = np.logical_or.reduce(
         [(p.b_grade == g) & (points >= low) & (points < high) for g, (low, high) in bands.items()]
@@ -226,7 +241,7 @@ def tags(p: Frame) -> None:
         "rescue": p.tier.isin(["V4", "V5", "VIP", "VVIP"]) & p.grade.isin(["D", "E"]),
         "rising": low & p.grade.isin(["A", "B"]), "effective": (p.mda >= 1000) | (p.n_txn_3m >= 1),
         "payroll": p.n_salary_3m >= 2,
-        "hot_money": (p.tenure_days <= 180) & (p.mda >= 200_000) & (p.n_asset_classes <= 1) & (p.n_services_3m <= 1),
+        "hot_money": p.is_hot_money.eq(True),
         "sleeping_money": (p.aum_end >= 10_000) & (p.n_txn_3m == 0) & (p.app_days_3m == 0),
         "digital_silver": (age >= 60) & (p.app_days_1m >= 4), "life_young": (age >= 18) & (age < 35),
         "life_middle": (age >= 35) & (age < 60), "life_elder": age >= 60,

@@ -10,7 +10,10 @@ from features.recent import RECENT
 from features.today import STANDING, TODAY
 from features.vocabulary import Column, Kind
 
-SCORES = (Column("p_churn", Kind.NUMBER, "probability of leaving, from the churn model", "no churn model"),)
+SCORES = (
+    Column("p_churn", Kind.NUMBER, "probability of leaving, from the churn model", "no churn model"),
+    Column("value_exp", Kind.NUMBER, "value expected in the next twelve months, from scores", "no model tells it yet"),
+)
 FACTS: Mapping[str, Column] = MappingProxyType(
     {column.name: column for column in (*PROFILE, *TODAY, *STANDING, *RECENT, *SCORES)}
 )

@@ -24,12 +24,13 @@ from features.segments import grades
 from features.today import STANDING, TODAY, day_view
 
 _MOMENT = ("contact", "response", "complaint")
-# a fact of STANDING is reckoned from the day view's date beside it
+# a fact of STANDING is reckoned from the day view's column beside it
 _RECKONED = {
     "days_to_maturity": "next_maturity_on", "days_to_loan_end": "next_loan_end_on", "overdue_days": "overdue_from_on",
     "days_since_salary": "last_salary_on", "days_since_txn": "last_txn_on", "days_since_login": "last_login_on",
     "days_with_card": "card_opened_on", "days_with_product": "first_product_on", "days_registered": "registered_on",
-    "is_risk_valid": "risk_expires_on",
+    "is_risk_valid": "risk_expires_on", "month_days_left": "registered_on", "is_near_next": "rated_now",
+    "is_near_loss": "rated_now", "need_next_amount": "rated_now", "need_keep_amount": "rated_now",
 }  # fmt: skip
 
 

@@ -20,16 +20,17 @@ from features.bank import idleness, tiles, windows
 from features.bank.chains import Chain
 from features.bank.engines import Bank
 from features.bank.tiles import CLOSING, Closing, Seen
+from features.earnings import beside_earnings
 from features.errors import BadBank
 from features.month import HELD, Month, beside, ibis_type
 from features.policy import PolicyBook, SegmentsPolicy
-from features.segments import activity, behaviour, cells, classes, grades, lifecycle, tags, tiers, wealth
+from features.segments import activity, behaviour, cells, classes, grades, lifecycle, tags, tiers, value, wealth
 from features.today import contracts_view
 from features.vocabulary import AS_OF_AT, AVAILABLE_AT, CUSTOMER_ID, Column, Kind
 
 FAMILIES: dict[str, ModuleType] = {
     module.__name__.rsplit(".", 1)[-1]: module
-    for module in (wealth, activity, behaviour, tiers, grades, classes, lifecycle, cells, tags)
+    for module in (wealth, activity, behaviour, tiers, value, grades, classes, lifecycle, cells, tags)
 }
 PERSON = (
     Column("gender", Kind.CODE, "gender", "not given"),
@@ -177,6 +178,8 @@ def _people(bank: Bank, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     people = beside(_customers(bank, closing), bank.con.table(windows.WINDOW))
     people = contracts_view(bank.tables, morning, people)
     people = beside(people, *idleness.answers(bank.tables, closing, policy))
+    year = closing.select("known_until", first_on="window_on", next_on="morning_on")
+    people = beside_earnings(bank.tables, year, people, policy.value)
     carried = {f"{HELD}{name}": before[name] for module in FAMILIES.values() for name in module.carries}
     return beside(people, before.select(CUSTOMER_ID, **carried))
 

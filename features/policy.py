@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from features.bank.tables import TABLES
+from features.bank.tables import AUM_CLASSES, TABLES
 from features.errors import BadPredicate
 from features.policy_book import Frozen, PolicyBook, PolicyValues, Rule, Share
 
@@ -22,9 +22,9 @@ EVENT_COLUMNS = {
 }
 
 __all__ = [
-    "EVENT_COLUMNS", "SHIPPED", "Activity", "Bank", "Classes", "CustomerClass", "EventKind", "Frozen", "Grace",
-    "Grades", "Lifecycle", "PolicyBook", "PolicyValues", "Rule", "SegmentsPolicy", "Share", "Tag", "Tiers",
-    "segments",
+    "EVENT_COLUMNS", "SHIPPED", "Activity", "Bank", "Classes", "CustomerClass", "EventKind", "Frozen", "FullMarks",
+    "Grace", "Grades", "HotMoney", "Lifecycle", "Margin", "PolicyBook", "PolicyValues", "Rule", "SegmentsPolicy",
+    "Share", "Tag", "Tiers", "Value", "segments",
 ]  # fmt: skip
 
 
@@ -52,13 +52,29 @@ class Grace(Frozen):
         return self
 
 
+class HotMoney(Frozen):
+    """Money that came before an assessment and left after it: least amount, and least share of the balance (R16)."""
+
+    amount: Annotated[float, Field(gt=0)]
+    share: Share
+
+
 class Tiers(Frozen):
-    """分层. Thresholds ascend from zero, in reporting currency of monthly daily average."""
+    """分层. Thresholds ascend from zero, in reporting currency of the daily average over the basis.
+
+    An asset class counts with its weight, 1 if none is given (R13); the highest tier counts everything once. With
+    `assessment_months` a tier falls at the end of those months only (R11). Without `hot_money` nobody is asked.
+    """
 
     thresholds: dict[str, Annotated[int, Field(ge=0)]]
+    basis: Literal["month", "quarter"] = "month"
+    asset_weights: dict[str, Annotated[float, Field(ge=0, le=10)]] = Field(default_factory=dict)
+    top_levels: tuple[Annotated[int, Field(ge=0)], ...] = ()
     grace: dict[str, Grace]
+    assessment_months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = ()
     near_up_share: Share
     near_up_from: str
+    hot_money: HotMoney | None = None
     benefits: dict[str, tuple[str, ...]]
 
     @model_validator(mode="after")
@@ -75,14 +91,49 @@ class Tiers(Frozen):
             raise ValueError("grace needs a default, and benefits a list for every tier")
         return self
 
+    @model_validator(mode="after")
+    def _weighed(self) -> Self:
+        unknown = set(self.asset_weights) - set(AUM_CLASSES)
+        if unknown:
+            raise ValueError(f"asset_weights names unknown classes {sorted(unknown)}; allowed: {list(AUM_CLASSES)}")
+        if any(round(100 * weight) != 100 * weight for weight in self.asset_weights.values()):
+            raise ValueError("asset_weights must have at most two decimals, so that one fen decides")
+        if list(self.top_levels) != sorted(set(self.top_levels)):
+            raise ValueError("top_levels must ascend strictly")
+        return self
+
+    @property
+    def is_weighted(self) -> bool:
+        return any(weight != 1 for weight in self.asset_weights.values())
+
+    @property
+    def basis_months(self) -> int:
+        return {"month": 1, "quarter": 3}[self.basis]
+
     def grace_of(self, tier: str) -> Grace:
         return self.grace.get(tier, self.grace["default"])
 
 
-class Grades(Frozen):
-    """分级. Score = 100 × Σ weight × sub-score over the four factors; bands ascend."""
+Factor = Literal["aum", "services", "business_activity", "channel_activity", "contribution"]
 
-    weights: dict[str, Share]
+
+class FullMarks(Frozen):
+    """What earns the whole of a factor: amounts in reporting currency, counts in the grade's own windows."""
+
+    aum_amount: Annotated[float, Field(gt=0)]
+    n_services: Annotated[float, Field(gt=0)]
+    n_txn: Annotated[float, Field(gt=0)]
+    txn_amount: Annotated[float, Field(gt=0)]
+    app_days: Annotated[float, Field(gt=0)]
+    n_channels: Annotated[float, Field(gt=0)]
+    value_amount: Annotated[float, Field(gt=0)]
+
+
+class Grades(Frozen):
+    """分级. Score = 100 × Σ weight × factor; a factor of weight 0 is not asked for. Bands ascend."""
+
+    weights: dict[Factor, Share]
+    full_marks: FullMarks
     bands: dict[str, float]
     hysteresis_points: Annotated[float, Field(ge=0)]
 
@@ -91,6 +142,25 @@ class Grades(Frozen):
         if abs(sum(self.weights.values()) - 1) > 1e-9:
             raise ValueError("grade weights must sum to 1")
         return self
+
+
+class Margin(Frozen):
+    """What a contract earns: basis points a year on its amount, an amount a year, % of the first premium."""
+
+    bp_balance: float = 0.0
+    amount_year: float = 0.0
+    pct_first_premium: float = 0.0
+
+
+class Value(Frozen):
+    """价值. Margins by product; basis points a year on balances by asset class and of amounts by kind of transaction.
+
+    Balances and transactions are for what belongs to no product, whole basis points.
+    """
+
+    products: dict[str, Margin]
+    balances: dict[str, int]
+    txns: dict[str, int]
 
 
 class CustomerClass(Frozen):
@@ -209,6 +279,7 @@ class SegmentsPolicy(PolicyValues):
     bank: Bank
     tiers: Tiers
     grades: Grades
+    value: Value
     classes: Classes
     activity: Activity
     lifecycle: Lifecycle

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from features.bank.tables import AUM_CLASSES
 from features.month import ibis_type, select
+from features.nearness import NEAR, near, near_alone
+from features.policy import Tiers
 from features.vocabulary import Column, Kind
 
 _NONE_YET = "none so far"
@@ -28,6 +30,10 @@ TODAY = (
     Column("mtd_days", Kind.INTEGER, "closed days of the open month"),
     Column("mtd_mda", Kind.NUMBER, "daily average of AUM over those days", f"{_NO_BALANCES}, or first of the month"),
     Column("aum_now", Kind.NUMBER, "AUM at the end of the day before", _NO_BALANCES),
+    Column("basis_days", Kind.INTEGER, "closed days of those that this month's end will count for the tier"),
+    Column("rated_to_date", Kind.NUMBER, "weighted daily average over those days", f"{_NO_BALANCES}, or no such day"),
+    Column("net_to_date", Kind.NUMBER, "unweighted daily average over those days", f"{_NO_BALANCES}, or no such day"),
+    Column("rated_now", Kind.NUMBER, "weighted AUM at the end of the day before", _NO_BALANCES),
     Column("n_txn_mtd", Kind.INTEGER, "own transactions in the open month", _NO_TXN),
     Column("txn_amount_mtd", Kind.NUMBER, "amount of own transactions in the open month", _NO_TXN),
     Column("spend_amount_mtd", Kind.NUMBER, "amount spent or paid in bills in the open month", _NO_TXN),
@@ -66,20 +72,27 @@ STANDING = (
     Column("days_with_product", Kind.INTEGER, "days since the first product", "a user only"),
     Column("days_registered", Kind.INTEGER, "days since registration", "not known"),
     Column("is_risk_valid", Kind.FLAG, "the last risk assessment still holds (R25)", "never assessed"),
+    *NEAR,
 )
 
 
-def day_view(tables: Mapping[str, ir.Table], pairs: ir.Table) -> ir.Table:
+def day_view(tables: Mapping[str, ir.Table], pairs: ir.Table, tiers: Tiers | None = None) -> ir.Table:
     """The day view of each (customer_id, on, known_until) of `pairs`, as customer_id, on and the TODAY columns.
 
-    Facts count if they lie before `on` and were known at `known_until`. Pairs must be distinct.
+    Facts count if they lie before `on` and were known at `known_until`. Pairs must be distinct. `tiers` says what the
+    tier is measured by; without it that is every balance once, over the month.
     """
     pairs = pairs.mutate(first_on=pairs.on.truncate("M").cast("date"))
+    back = tiers.basis_months - 1 if tiers else 0
+    pairs = pairs.mutate(
+        basis_on=(pairs.first_on - ibis.interval(months=back)).cast("date") if back else pairs.first_on
+    )
     view = _person(tables, pairs)
-    for name, part in _PARTS:
-        if name in tables:
-            view = view.left_join(part(tables[name], pairs), ["customer_id", "on"])
-            view = view.drop("customer_id_right", "on_right")
+    parts = [(name, part(tables[name], pairs)) for name, part in _PARTS if name in tables]
+    if "balance" in tables:
+        parts.append(("balance", _balances(tables["balance"], pairs, tiers.asset_weights if tiers else {})))
+    for _, part in parts:
+        view = view.left_join(part, ["customer_id", "on"]).drop("customer_id_right", "on_right")
     if "holding" in tables:
         amounts = _maturing(tables["holding"], pairs, view)
         view = view.left_join(amounts, ["customer_id", "on"]).drop("customer_id_right", "on_right")
@@ -93,7 +106,13 @@ def day_view(tables: Mapping[str, ir.Table], pairs: ir.Table) -> ir.Table:
     if "channel_event" in tables:
         view = view.mutate(app_days_mtd=view.app_days_mtd.fill_null(0))
     if "balance" in tables:
-        view = view.mutate(aum_now=view.aum_now.fill_null(0), mtd_mda=_daily(view))
+        view = view.mutate(
+            aum_now=view.aum_now.fill_null(0),
+            rated_now=view.rated_now.fill_null(0),
+            mtd_mda=_daily(view.aum_days, view.mtd_days),
+            rated_to_date=_daily(view.rated_days, view.basis_days),
+            net_to_date=_daily(view.net_days, view.basis_days),
+        )
     return select(view, TODAY, keys=("customer_id", "on"))
 
 
@@ -114,9 +133,11 @@ def contracts_view(tables: Mapping[str, ir.Table], morning: ir.Table, people: ir
 
 
 def standing(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """What follows from the dates of n day views on the day `on` (one date, or n of them): the STANDING columns.
+    """What follows from n profiles and day views on the day `on` (one date, or n of them): the STANDING columns.
 
+    >>> from features.nearness import OF_PROFILE, SO_FAR
     >>> day = {c.name: np.array(["NaT"], dtype="datetime64[D]") for c in TODAY if c.kind is Kind.DATE}
+    >>> day |= {name: np.array([np.nan]) for name in (*SO_FAR, *OF_PROFILE)}
     >>> day["next_maturity_on"] = np.array(["2025-12-20"], dtype="datetime64[D]")
     >>> answer = standing(day, date(2025, 12, 6))
     >>> float(answer["days_to_maturity"][0]), float(answer["overdue_days"][0])
@@ -132,7 +153,7 @@ def standing(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[
     for name in _AHEAD:
         np.negative(found[name], out=found[name])
     found["overdue_days"][np.isnan(found["overdue_days"])] = 0.0
-    return found | {"is_risk_valid": np.where(np.isnan(expires), np.nan, expires < 0)}
+    return found | {"is_risk_valid": np.where(np.isnan(expires), np.nan, expires < 0)} | near(view, on)
 
 
 def standing_alone(view: Mapping[str, Any], on: date) -> dict[str, float]:
@@ -144,7 +165,7 @@ def standing_alone(view: Mapping[str, Any], on: date) -> dict[str, float]:
     expired = found["is_risk_valid"]
     found["overdue_days"] = 0.0 if found["overdue_days"] != found["overdue_days"] else found["overdue_days"]
     found["is_risk_valid"] = expired if expired != expired else float(expired < 0)
-    return found
+    return found | near_alone(view, on)
 
 
 _NAN = float("nan")
@@ -163,7 +184,11 @@ def _person(tables: Mapping[str, ir.Table], pairs: ir.Table) -> ir.Table:
     people = tables["customer"].select("customer_id", "registered_on", "first_product_on")
     view = pairs.join(people, "customer_id")
     first = ibis.ifelse(view.first_product_on < view.on, view.first_product_on, None)
-    return view.mutate(mtd_days=view.on.delta(view.first_on, unit="day"), first_product_on=first)
+    return view.mutate(
+        mtd_days=view.on.delta(view.first_on, unit="day"),
+        basis_days=view.on.delta(view.basis_on, unit="day"),
+        first_product_on=first,
+    )
 
 
 def _facts(table: ir.Table, pairs: ir.Table, happened: str) -> ir.Table:
@@ -196,18 +221,27 @@ def _events(table: ir.Table, pairs: ir.Table) -> ir.Table:
     )
 
 
-def _balances(table: ir.Table, pairs: ir.Table) -> ir.Table:
+def _balances(table: ir.Table, pairs: ir.Table, weights: Mapping[str, float]) -> ir.Table:
     t = _facts(table.filter(table.asset_class.isin(AUM_CLASSES)), pairs, "from_on")
     stop = ibis.least(t.to_on.fill_null(t.on), t.on)
     days = ibis.greatest(stop.delta(ibis.greatest(t._happened, t.first_on), unit="day"), 0)
+    basis_days = ibis.greatest(stop.delta(ibis.greatest(t._happened, t.basis_on), unit="day"), 0)
     own = (t.amount - t.in_transit_amount - t.loan_proceeds_amount).cast("float64")
+    named = [(t.asset_class == name, weight) for name, weight in weights.items()]
+    rated = own * ibis.cases(*named, else_=1.0) if named else own
     holds = t.to_on.isnull() | (t.to_on >= t.on)
-    return t.group_by("customer_id", "on").agg(aum_days=(own * days).sum(), aum_now=own.sum(where=holds).fill_null(0))
+    return t.group_by("customer_id", "on").agg(
+        aum_days=(own * days).sum(),
+        net_days=(own * basis_days).sum(),
+        rated_days=(rated * basis_days).sum(),
+        aum_now=own.sum(where=holds).fill_null(0),
+        rated_now=rated.sum(where=holds).fill_null(0),
+    )
 
 
-def _daily(view: ir.Table) -> Any:
-    average = ibis.greatest(view.aum_days.fill_null(0), 0) / view.mtd_days.nullif(0)
-    return ibis.ifelse(view.mtd_days > 0, average, None)
+def _daily(sums: Any, days: Any) -> Any:
+    """Average over closed days, at least 0; null where no day has closed."""
+    return ibis.ifelse(days > 0, ibis.greatest(sums.fill_null(0), 0) / days.nullif(0), None)
 
 
 def _holdings(table: ir.Table, pairs: ir.Table) -> ir.Table:
@@ -292,7 +326,7 @@ def _set_of(codes: Any) -> Any:
 
 
 _PARTS: tuple[tuple[str, Any], ...] = (
-    ("txn", _txns), ("channel_event", _events), ("balance", _balances), ("holding", _holdings), ("loan", _loans),
+    ("txn", _txns), ("channel_event", _events), ("holding", _holdings), ("loan", _loans),
     ("service_activation", _services), ("risk_assessment", _risk), ("preapproval", _preapprovals),
     ("customer_fact", _customer_facts), ("consent", _consents), ("do_not_call", _closed_channels),
 )  # fmt: skip

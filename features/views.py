@@ -20,13 +20,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.bank.engines import STORED, Bank
-from features.policy import Bank as BankPolicy
+from features.policy import SegmentsPolicy
 from features.recent import RECENT, Happenings, happenings, recent
 from features.today import day_view
 from features.vocabulary import AS_OF_AT, AVAILABLE_AT, CUSTOMER_ID
 
 
-def write_spine(bank: Bank, lineage: str, spine: pd.DataFrame, policy: BankPolicy, *, name: str) -> tuple[Path, Path]:
+def write_spine(
+    bank: Bank, lineage: str, spine: pd.DataFrame, policy: SegmentsPolicy, *, name: str
+) -> tuple[Path, Path]:
     """Day and moment rows for every (customer_id, event_timestamp) of `spine`; the two files written.
 
     `name` says whose spine it is; the same name replaces its own files.
@@ -34,7 +36,7 @@ def write_spine(bank: Bank, lineage: str, spine: pd.DataFrame, policy: BankPolic
     asked = spine[[CUSTOMER_ID, "event_timestamp"]].drop_duplicates()
     folder = bank.home / "views" / lineage
     today, moment = folder / "today" / f"{name}.parquet", folder / "recent" / f"{name}.parquet"
-    local = (asked.event_timestamp - pd.Timedelta(hours=policy.day_lag_hours)).dt.tz_convert(policy.zone)
+    local = (asked.event_timestamp - pd.Timedelta(hours=policy.bank.day_lag_hours)).dt.tz_convert(policy.bank.zone)
     days = pd.DataFrame({CUSTOMER_ID: asked[CUSTOMER_ID], "on": local.dt.date}).drop_duplicates()
     bank.write(_days(bank, days, policy), today)
     moment.parent.mkdir(parents=True, exist_ok=True)
@@ -44,9 +46,9 @@ def write_spine(bank: Bank, lineage: str, spine: pd.DataFrame, policy: BankPolic
     return today, moment
 
 
-def write_today(bank: Bank, lineage: str, instant: datetime, policy: BankPolicy) -> Path:
+def write_today(bank: Bank, lineage: str, instant: datetime, policy: SegmentsPolicy) -> Path:
     """The day view of everybody on the newest day that exists at `instant`; the file written."""
-    on = (instant.astimezone(ZoneInfo(policy.zone)) - timedelta(hours=policy.day_lag_hours)).date()
+    on = (instant.astimezone(ZoneInfo(policy.bank.zone)) - timedelta(hours=policy.bank.day_lag_hours)).date()
     people = bank.tables["customer"]
     people = people.filter(people.registered_on < ibis.literal(on), people.known_at <= ibis.literal(instant))
     days = people.select(CUSTOMER_ID, on=ibis.literal(on)).to_pandas()
@@ -55,9 +57,9 @@ def write_today(bank: Bank, lineage: str, instant: datetime, policy: BankPolicy)
     return path
 
 
-def _days(bank: Bank, days: pd.DataFrame, policy: BankPolicy) -> ir.Table:
-    began = pd.to_datetime(days["on"]).dt.tz_localize(policy.zone).dt.tz_convert("UTC").dt.as_unit("us")
-    exists = began + pd.Timedelta(hours=policy.day_lag_hours)
+def _days(bank: Bank, days: pd.DataFrame, policy: SegmentsPolicy) -> ir.Table:
+    began = pd.to_datetime(days["on"]).dt.tz_localize(policy.bank.zone).dt.tz_convert("UTC").dt.as_unit("us")
+    exists = began + pd.Timedelta(hours=policy.bank.day_lag_hours)
     pairs = bank.register(
         "day_pairs",
         pa.table(
@@ -69,7 +71,7 @@ def _days(bank: Bank, days: pd.DataFrame, policy: BankPolicy) -> ir.Table:
             }
         ),
     )
-    view = bank.keep("day_rows", day_view(bank.tables, pairs.drop(AS_OF_AT)))
+    view = bank.keep("day_rows", day_view(bank.tables, pairs.drop(AS_OF_AT), policy.tiers))
     joined = view.join(pairs, [CUSTOMER_ID, "on"])
     return joined.rename({AVAILABLE_AT: "known_until"}).drop("on").order_by(CUSTOMER_ID, AS_OF_AT)
 

@@ -18,6 +18,8 @@ C2_FACTS = frozenset(
         "salary_amount_1m", "salary_peak_3m", "best_below", "next_tier_gap", "reference_mda", "mtd_mda", "aum_now",
         "txn_amount_mtd",
         "spend_amount_mtd", "largest_spend_mtd", "next_maturity_amount", "risk_level", "aum_day_minor",
+        "rated_mda", "net_mda", "rated_to_date", "net_to_date", "rated_now", "need_next_amount", "need_keep_amount",
+        "value_12m", "value_exp", "grade_aum", "grade_contribution",
     }
 )  # fmt: skip
 

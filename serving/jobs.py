@@ -186,7 +186,7 @@ def publish(home: Path, clock: Clock, *, progress: Progress = profiles.silent) -
     build = profiles.latest(home, now)
     with open_bank(home) as bank:
         progress("day view", 0.1)
-        today = views.write_today(bank, build.lineage, now, policy.bank)
+        today = views.write_today(bank, build.lineage, now, policy)
         progress("history into the ledger", 0.3)
         _seed_ledger(bank, home, clock, now, policy)
     progress("online store", 0.6)

@@ -19,10 +19,13 @@ from numpy.typing import NDArray
 
 from features.bank.engines import Bank, connect, month_end
 from features.errors import MissingBuild, MissingModel
+from features.nearness import OF_PROFILE, SO_FAR
+from features.plans import PROFILE
 from features.policy import SegmentsPolicy
 from features.today import STANDING, TODAY, standing
 from features.views import write_spine
 from features.vocabulary import Kind
+from training.encoding import arrays_of
 from training.outcomes import ChurnFigures, churn_labels, response_labels
 
 Mask = NDArray[np.bool_]
@@ -124,17 +127,18 @@ def response_examples(bank: Bank, lineage: str, horizon: datetime, policy: Segme
         raise MissingModel("no contact has a closed outcome window", value=excluded, todo="go on with rules for now")
     spine = kept.rename(columns={"is_converted": "outcome"}).assign(event_timestamp=kept["sent_at"])
     spine = spine.sort_values("contact_id", ignore_index=True)
-    write_spine(bank, lineage, spine, policy.bank, name=_SERVICE)
+    write_spine(bank, lineage, spine, policy, name=_SERVICE)
     feast_views.apply(bank.home, lineage, feast_views.view_specs(lineage, policy.lifetimes))
     return Examples(with_standing(feast_views.historical(bank.home, lineage, spine, _SERVICE)), excluded)
 
 
 def with_standing(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with the STANDING columns: its dates as days from the contact's business day."""
+    """`frame` with the STANDING columns: what follows from its rows on the contact's business day."""
     names = [column.name for column in TODAY if column.kind is Kind.DATE]
     dates = {name: pd.to_datetime(frame[name]).to_numpy().astype("datetime64[D]") for name in names}
+    figures = arrays_of(frame, [column for column in (*PROFILE, *TODAY) if column.name in (*SO_FAR, *OF_PROFILE)])
     on = pd.to_datetime(frame["business_on"]).to_numpy().astype("datetime64[D]")
-    answer = standing(dates, on)
+    answer = standing(dates | figures, on)
     return frame.assign(**{column.name: answer[column.name] for column in STANDING})
 
 

@@ -21,9 +21,11 @@ from rich.console import Console
 
 from features.bank.engines import Bank, open_bank
 from features.errors import MissingModel, TiercelError, UserMistake
+from features.nearness import SO_FAR
 from features.policy import SegmentsPolicy, segments
 from features.profiles import PROFILE, Build, latest, silent
 from features.recent import RECENT
+from features.segments.grades import POINTS
 from features.today import STANDING, TODAY
 from training import registry, tracking
 from training.boosting import Parameters
@@ -41,8 +43,13 @@ Progress = Callable[[str, float], None]
 MODELS = (churn.NAME, response.NAME)
 # a bank keeps these without their history, so that a past month would know of today's
 _UNDATED = frozenset({"is_staff", "is_restricted", "has_marketing_optout"})
-_PROFILE = tuple(column for column in PROFILE if column.name not in _UNDATED)
-FACTS = tuple(column for column in (*_PROFILE, *TODAY, *STANDING, *RECENT) if column.kind in LEARNABLE)
+# what a tier is measured by and the points of a grade repeat other columns, and thresholds are the tier once more
+_SAID_TWICE = frozenset(
+    {"rated_mda", "net_mda", "tier_floor", "next_floor", "near_floor", "is_next_highest", *POINTS.values(), *SO_FAR}
+) - {"aum_now"}
+_PROFILE = tuple(column for column in PROFILE if column.name not in _UNDATED | _SAID_TWICE)
+_TODAY = tuple(column for column in TODAY if column.name not in _SAID_TWICE)
+FACTS = tuple(column for column in (*_PROFILE, *_TODAY, *STANDING, *RECENT) if column.kind in LEARNABLE)
 PROFILE_FACTS = tuple(column for column in _PROFILE if column.kind in LEARNABLE)
 
 

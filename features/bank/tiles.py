@@ -12,7 +12,7 @@ days before. Each is a step of its own, because a reader skips files by a range,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import partial
@@ -34,6 +34,7 @@ from features.vocabulary import Outcome, Purpose
 
 WINDOW_MONTHS = 12
 CLOSING, MONTHS = "month_closing", "closing_months"
+YEAR_DAYS = 365
 _INVESTMENTS = ("WMP", "FUND", "INS", "STRUCT", "BOND", "GOLD", "TRUST")
 _DEPOSITS = ("DEMAND", "TIME", "LCD")
 
@@ -124,18 +125,29 @@ def lay_out(bank: Bank, closing: Closing, seen: Seen, more: dict[str, pa.Scalar]
 def statement(bank: Bank, policy: SegmentsPolicy) -> str:
     """SQL of the tile rows that the closing laid out brings: its own month, and late rows of the months before.
 
-    The policy says which channel events count as what.
+    The policy says which channel events count as what, what a balance counts for its tier and what it earns.
     """
     chain = Chain(bank)
-    told = {"channel_event": partial(_events, policy=policy)}
+    told = {
+        "txn": partial(_txns, policy=policy),
+        "channel_event": partial(_events, policy=policy),
+        "balance": partial(_balances, policy=policy),
+    }
     parts = [_whole(part(bank, chain)) for name, part in (_PARTS | told).items() if bank.has(name)]
     if not parts:
         nobody = bank.tables["customer"].limit(0).select("customer_id", month_no=ibis.literal(0, "int64"))
         return chain.statement(_whole(nobody))
     rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
-    return chain.statement(rows.group_by("customer_id", "month_no").agg(
-        **{name: rows[name].max() if name != "services_used" else rows[name].arbitrary() for name in COLUMNS}
-    ))  # fmt: skip
+    return chain.statement(
+        rows.group_by("customer_id", "month_no").agg(**{name: _joined(rows, name) for name in COLUMNS})
+    )
+
+
+def _joined(rows: ir.Table, name: str) -> Any:
+    """What the parts say of a column: each is one part's alone, but for what is earned."""
+    if name == "earned":
+        return rows[name].sum()
+    return rows[name].arbitrary() if name == "services_used" else rows[name].max()
 
 
 def _fresh(bank: Bank, chain: Chain, name: str, *columns: str) -> ir.Table:
@@ -162,7 +174,7 @@ def _minor(amount: Any) -> Any:
     return (amount * 100).cast("int64")
 
 
-def _txns(bank: Bank, chain: Chain) -> ir.Table:
+def _txns(bank: Bank, chain: Chain, policy: SegmentsPolicy) -> ir.Table:
     t = _fresh(bank, chain, "txn", "txn_type", "amount", "counterparty", "channel", "by_customer")
     t = t.mutate(minor=_minor(t.amount), day=_day_bit(t.business_on), way=_channel_bit(t.channel))
     mine = t.by_customer
@@ -179,6 +191,7 @@ def _txns(bank: Bank, chain: Chain) -> ir.Table:
         txn_day_mask=bit_or(t.day, where=mine).fill_null(0),
         last_txn_on=t.business_on.max(where=mine),
         txn_channel_mask=bit_or(t.way, where=mine).fill_null(0),
+        earned=_sum_times(t.minor * YEAR_DAYS, t.txn_type, policy.value.txns),
     )
 
 
@@ -226,7 +239,7 @@ def _responses(bank: Bank, chain: Chain) -> ir.Table:
     return t.group_by("customer_id", "month_no").agg(n_conversions=(t.outcome == Outcome.CONVERTED).sum())
 
 
-def _balances(bank: Bank, chain: Chain) -> ir.Table:
+def _balances(bank: Bank, chain: Chain, policy: SegmentsPolicy) -> ir.Table:
     """Balance × days of each interval in each month it touches; months before this one only for intervals new to us."""
     closing = bank.con.table(CLOSING).select("month_on", "morning_on", *_LIMITS)
     t = bank.tables["balance"].cross_join(closing)
@@ -247,7 +260,25 @@ def _balances(bank: Bank, chain: Chain) -> ir.Table:
         invest_end_minor=t.own.sum(where=at_end & t.asset_class.isin(_INVESTMENTS)).fill_null(0),
         deposit_end_minor=t.own.sum(where=at_end & t.asset_class.isin(_DEPOSITS)).fill_null(0),
         asset_mask=bit_or(_bit(t.asset_class, AUM_CLASSES), where=at_end & t.has_money).fill_null(0),
+        rated_day=_rated(t, policy),
+        earned=_sum_times(t.own * t.held_days, t.asset_class, policy.value.balances),
     )
+
+
+def _rated(t: ir.Table, policy: SegmentsPolicy) -> Any:
+    """Σ weighted balance × days in hundredths of minor units; null where every class counts once."""
+    if not policy.tiers.is_weighted:
+        return ibis.null("int64")
+    weights = {name: round(100 * policy.tiers.asset_weights.get(name, 1)) for name in AUM_CLASSES}
+    return _sum_times(t.own * t.held_days, t.asset_class, weights)
+
+
+def _sum_times(value: Any, code: Any, factors: Mapping[str, int]) -> Any:
+    """Σ value × the factor of its code; a code without one adds nothing, and without any factor it is null."""
+    if not factors:
+        return ibis.null("int64")
+    factor = ibis.cases(*[(code == name, n) for name, n in factors.items()], else_=0).cast("int64")
+    return (value * factor).sum(where=code.isin(list(factors))).fill_null(0)
 
 
 def _held(t: ir.Table) -> ir.Table:
@@ -299,6 +330,8 @@ SUMS = (
     "n_txn", "txn_minor", "out_minor", "n_salary", "salary_minor", "n_contacts", "n_sales_contacts", "n_conversions",
     "aum_day_minor", "aum_end_minor", "invest_end_minor", "deposit_end_minor", *(f"n_{kind}_views" for kind in VIEWED),
     "n_app_crashes", "n_app_failures", "app_latency_ms", "n_app_latencies",
+    "rated_day",  # weighted balance × days, in hundredths of minor units
+    "earned",  # balance × days × basis points, in minor units
 )  # fmt: skip
 MASKS = (
     "txn_day_mask", "txn_channel_mask", "app_day_mask", "event_day_mask", "event_channel_mask", "asset_mask",

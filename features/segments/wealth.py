@@ -1,7 +1,12 @@
 """资产 Wealth: what a customer keeps with us, as monthly daily average and at the month's end.
 
 Grain: a customer, a month. Uses: windows of balances, holdings and loans as known at the closing. Nulls: everything, if
-the bank has no balances. Rules: R01, R07-R09.
+the bank has no balances. Rules: R01, R05, R07-R09, R13, R16.
+
+What a tier is measured by is the daily average over the policy's basis, a month or the three months up to this one (as
+many of them as lie in history): `rated_mda` counts each asset class with its weight, `net_mda` counts all once. By
+default both are `mda`. Hot money came before an assessment, which is the end of the month before, and left after it:
+the smaller of what that balance stood above the average of the month before it and of what has gone since.
 """
 
 from __future__ import annotations
@@ -24,6 +29,8 @@ _SPREAD_MONTHS = 3
 COLUMNS = (
     Column("aum_day_minor", Kind.INTEGER, "Σ end-of-day AUM × days of the month, in minor units", _NO_BALANCES),
     Column("mda", Kind.NUMBER, "AUM as daily average of the month, in currency", _NO_BALANCES),
+    Column("rated_mda", Kind.NUMBER, "weighted daily average over the tier's basis", _NO_BALANCES),
+    Column("net_mda", Kind.NUMBER, "unweighted daily average over the tier's basis", _NO_BALANCES),
     Column("mda_mean_3m", Kind.NUMBER, "mean of mda over this and the two months before", _NO_BALANCES),
     Column("mda_mean_6m", Kind.NUMBER, "mean of mda over six months", _NO_BALANCES),
     Column("mda_prior_3m", Kind.NUMBER, "mean of mda over the three months before this one", "no such months"),
@@ -36,6 +43,7 @@ COLUMNS = (
     Column(
         "invest_end", Kind.NUMBER, "wealth products, funds, insurance and the like at the month's end", _NO_BALANCES
     ),
+    Column("is_hot_money", Kind.FLAG, "money came before an assessment and left after it (热钱)", "no such months"),
     Column("n_asset_classes", Kind.INTEGER, "asset classes with money in them at the month's end", _NO_BALANCES),
     Column("n_holdings", Kind.INTEGER, "products held at the month's end", _NO_HOLDINGS),
     Column("has_deposit", Kind.FLAG, "deposit customer (存款)", _NO_BALANCES),
@@ -52,7 +60,8 @@ inputs = {  # bank table -> the columns that it makes known
     "loan": ("has_loan", "has_card"),
 }
 _BALANCE_ZEROS = (
-    "aum_day_minor", "mda", "mda_mean_3m", "mda_mean_6m", "mda_peak_12m", "aum_end", "invest_end", "n_asset_classes",
+    "aum_day_minor", "mda", "rated_mda", "net_mda", "mda_mean_3m", "mda_mean_6m", "mda_peak_12m", "aum_end",
+    "invest_end", "n_asset_classes",
 )  # fmt: skip
 
 
@@ -62,7 +71,8 @@ def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     fill: dict[str, object] = {}
     if "balance" in month.has:
         people = people.mutate(**{f"mda_{k}": _mda(people, k) for k in range(WINDOW_MONTHS)})
-        people = people.mutate(**_balances(people))
+        people = people.mutate(**_balances(people), **_measured(people, policy))
+        people = people.mutate(is_hot_money=_hot_money(people, policy))
         fill.update(dict.fromkeys(_BALANCE_ZEROS, 0), has_deposit=False, has_wealth=False)
     return declared(people, COLUMNS, fill)
 
@@ -96,6 +106,33 @@ def _balances(people: ir.Table) -> dict[str, Any]:
         "has_deposit": p.deposit_end_minor_0 > 0,
         "has_wealth": p.invest_end_minor_0 > 0,
     }
+
+
+def _measured(people: ir.Table, policy: SegmentsPolicy) -> dict[str, Any]:
+    """The daily averages that a tier is measured by."""
+    p, months = people, range(policy.tiers.basis_months)
+    inside = [p.history_months > k for k in months]
+    days = _sum([ibis.ifelse(inside[k], p[f"days_{k}"], 0) for k in months])
+    net = _sum([p[slot].fill_null(0) for slot in slots("aum_day_minor", months)])
+    net_mda = ibis.greatest(net, 0) / (100 * days)
+    if not policy.tiers.is_weighted:
+        return {"rated_mda": net_mda, "net_mda": net_mda}
+    # a month closed before there were weights has none in its tile
+    rated = _sum([ibis.coalesce(p[f"rated_day_{k}"], p[f"aum_day_minor_{k}"] * 100, 0) for k in months])
+    return {"rated_mda": ibis.greatest(rated, 0) / (10_000 * days), "net_mda": net_mda}
+
+
+def _hot_money(people: ir.Table, policy: SegmentsPolicy) -> Any:
+    p, hot = people, policy.tiers.hot_money
+    if hot is None:
+        return ibis.null("boolean")
+    assessed = p.aum_end_before.fill_null(0)
+    amount = ibis.least(assessed - p.mda_2, assessed - p.aum_end.fill_null(0))
+    is_hot = (amount >= hot.amount) & (amount >= hot.share * assessed)
+    if policy.tiers.assessment_months:
+        before = (p.as_of.month() + 10) % 12 + 1
+        is_hot = is_hot & before.isin(policy.tiers.assessment_months)
+    return ibis.ifelse(p.history_months > 2, is_hot, None)
 
 
 def _mda(people: ir.Table, back: int) -> Any:

@@ -20,19 +20,31 @@ ROWS: dict[str, dict[str, Any]] = {
     "txn": DAY,
     "channel_event": DAY,
     "loan": {"customer_id": "c1", "opened_on": date(2024, 1, 2)},
+    "service_activation": {"customer_id": "c1", "activated_on": date(2024, 1, 2)},
     "holding": {"customer_id": "c1", "opened_on": date(2024, 1, 2)},
     "contact": DAY,
     "response": DAY | {"outcome": "converted"},
 }
 HEADLINE = {
-    "wealth": "mda", "activity": "active_days_3m", "tiers": "tier", "grades": "grade", "classes": "customer_class",
-    "lifecycle": "stage", "cells": "cell", "tags": "tags", "behaviour": "n_transfer_out_views_3m",
+    "wealth": "mda", "activity": "active_days_3m", "tiers": "tier", "value": "value_12m", "grades": "grade",
+    "classes": "customer_class", "lifecycle": "stage", "cells": "cell", "tags": "tags",
+    "behaviour": "n_transfer_out_views_3m",
 }  # fmt: skip
 POLICY = segments()
 
 
 @pytest.mark.parametrize(
-    "has", [(), ("balance",), ("txn",), ("channel_event",), ("balance", "txn"), ("loan", "holding"), tuple(ROWS)]
+    "has",
+    [
+        (),
+        ("balance",),
+        ("txn",),
+        ("channel_event",),
+        ("balance", "txn"),
+        ("loan", "holding"),
+        ("service_activation",),
+        tuple(ROWS),
+    ],
 )
 def test_a_family_is_said_to_work_if_and_only_if_a_build_yields_it(
     bank_of: Callable[..., Path], has: tuple[str, ...]

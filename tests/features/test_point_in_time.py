@@ -88,7 +88,7 @@ def seen(home: Path) -> list[pd.DataFrame]:
         }
     )
     with open_bank(home) as bank:
-        policy = BOOK.view(INSTANT.date()).bank
+        policy = BOOK.view(INSTANT.date())
         for path in views.write_spine(bank, builds[-1].lineage, spine, policy, name="test"):
             frames.append(pd.read_parquet(path).sort_values(["customer_id", "as_of_at"], ignore_index=True))
         frames.append(pd.read_parquet(views.write_today(bank, builds[-1].lineage, INSTANT, policy)))

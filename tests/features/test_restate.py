@@ -184,7 +184,7 @@ def test_a_release_is_cut_from_the_restated_lineage(bank_of: Callable[..., Path]
     build = built(home, restate=MARCH)[-1]
     policy = BOOK.view(build.as_of)
     with open_bank(home) as bank:
-        today = views.write_today(bank, build.lineage, RESTATED_AT, policy.bank)
+        today = views.write_today(bank, build.lineage, RESTATED_AT, policy)
     specs = feast_views.view_specs(build.lineage, policy.lifetimes)
     files = {feast_views.MONTH: build.path, feast_views.DAY: today}
     rows = [ViewRows(s.name, s.columns, s.lifetime, pq.read_table(files[s.name])) for s in specs if s.is_online]
@@ -205,6 +205,9 @@ def test_a_window_rolled_on_equals_one_rolled_up_from_the_bank(bank_of: Callable
     (window,) = again.glob("tiles/*/window-2024-04.parquet")
     window.unlink()
     assert [build.path.read_bytes() for build in built(again, at(date(2024, 9, 5)))] == whole
+
+
+DEMAND_BP = BOOK.view(date(2024, 1, 31)).value.balances["DEMAND"]  # every balance of a history is one on demand
 
 
 def history(chance: random.Random, months: int = 8, customers: int = 12) -> dict[str, Rows]:
@@ -239,14 +242,17 @@ def in_a_loop(rows: dict[str, Rows], who: str, as_of: date, known: datetime) -> 
         mine = (row for row in rows[table] if row["customer_id"] == who and row["known_at"] <= known)
         return [row for row in mine if first <= row["business_on"] < last]
 
-    def mda(back: int) -> float:
+    def day_minor(back: int) -> int:
         first, after = month_start(as_of, back), month_start(as_of, back - 1)
         minor = 0
         for row in rows["balance"]:
             if row["customer_id"] == who and row["known_at"] <= known:
                 days = (min(row["to_on"] or after, after) - max(row["from_on"], first)).days
                 minor += max(days, 0) * round(row["amount"] * 100)
-        return minor / (100 * (after - first).days)
+        return minor
+
+    def mda(back: int) -> float:
+        return day_minor(back) / (100 * (month_start(as_of, back - 1) - month_start(as_of, back)).days)
 
     return {
         "n_txn_1m": len(seen("txn", 1)),
@@ -259,6 +265,7 @@ def in_a_loop(rows: dict[str, Rows], who: str, as_of: date, known: datetime) -> 
         "n_services_3m": len({row["service_id"] for row in seen("channel_event", 3)} - {None}),
         "mda": mda(0),
         "mda_peak_12m": max(mda(back) for back in range(12)),
+        "value_12m": sum(day_minor(back) for back in range(12)) * DEMAND_BP / 10_000 / 365 / 100,
     }
 
 

@@ -1,8 +1,7 @@
-"""Grades, classes, tags, cells and flags on a bank written by hand, each figure derived beside its test."""
+"""Classes, tags, cells and flags on a bank written by hand, each figure derived beside its test."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any
 
 import ibis
 import pandas as pd
-import pytest
 
 from features import profiles
 from features.policy import SegmentsPolicy, segments
-from features.segments import grades, lifecycle
+from features.segments import lifecycle
 from features.vocabulary import Stage
 
 BOOK = segments()
@@ -24,42 +22,6 @@ POLICY: SegmentsPolicy = BOOK.view(date(2024, 1, 31))
 def january(home: Path) -> pd.DataFrame:
     (build,) = profiles.build(home, BOOK, instant=datetime(2024, 2, 2, tzinfo=UTC))
     return pd.read_parquet(build.path).set_index("customer_id")
-
-
-def graded(**figures: float) -> float:
-    people = ibis.memtable(pd.DataFrame([figures]))
-    return float(ibis.duckdb.connect().execute(people.select(score=grades.score(people, POLICY))).score[0])
-
-
-def test_an_idle_rich_customer_scores_below_a_busy_small_one() -> None:
-    idle = graded(mda=2e6, n_services_3m=1, n_txn_3m=0, txn_amount_3m=0.0, app_days_1m=0, n_channels_3m=0)
-    busy = graded(mda=3e4, n_services_3m=9, n_txn_3m=30, txn_amount_3m=4e4, app_days_1m=12, n_channels_3m=4)
-    by_hand_idle = 35 * math.log10(201) / math.log10(601) + 20 / 12
-    by_hand_busy = (
-        35 * math.log10(4) / math.log10(601) + 20 * 9 / 12 + 25 * (0.5 + 0.5 * math.log10(41) / math.log10(501)) + 20
-    )
-    assert idle == pytest.approx(by_hand_idle, abs=1e-6) == pytest.approx(30.7, abs=0.05)
-    assert busy == pytest.approx(by_hand_busy, abs=1e-6) == pytest.approx(62.55, abs=0.01)
-
-
-@pytest.mark.parametrize(
-    "factor", ["mda", "n_services_3m", "n_txn_3m", "txn_amount_3m", "app_days_1m", "n_channels_3m"]
-)
-def test_more_of_any_factor_never_lowers_the_score(factor: str) -> None:
-    start = dict.fromkeys(["mda", "n_services_3m", "n_txn_3m", "txn_amount_3m", "app_days_1m", "n_channels_3m"], 2.0)
-    scores = [graded(**(start | {factor: level})) for level in (0.0, 1.0, 5.0, 50.0, 5e5)]
-    assert scores == sorted(scores)
-    assert scores[-1] > scores[0]
-
-
-@pytest.mark.parametrize(
-    ("points", "held", "grade"),
-    [(60.0, None, "B"), (59.9, None, "C"), (57.0, "B", "B"), (56.9, "B", "C"), (62.9, "C", "C"), (63.0, "C", "B")],
-)
-def test_a_grade_moves_only_three_points_beyond_its_edge(points: float, held: str | None, grade: str) -> None:
-    row = ibis.memtable({"points": [points], "held": [held]}, schema={"points": "float64", "held": "string"})
-    banded = row.select(grade=grades._banded(row.points, row.held, POLICY))
-    assert ibis.duckdb.connect().execute(banded).grade[0] == grade
 
 
 def test_a_silver_wealthy_customer_with_salary_is_silver_and_keeps_the_others_as_tags(

@@ -152,7 +152,7 @@ def test_a_bank_of_every_code_and_every_null_has_one_profile_on_both_engines(dra
     same = assert_same(*homes.values())
     rows = pa.concat_tables(same.values())
     assert {c.name for c in PROFILE if rows[c.name].null_count == len(rows)} == {
-        "has_dormant_account", "won_back_on", "reactivated_on",  # which two months of history cannot tell
+        "has_dormant_account", "won_back_on", "reactivated_on", "is_hot_money",  # two months of history cannot tell
         "last_product_view_on",  # drawn ids are no products of the policy
     }  # fmt: skip
     assert [c.name for c in PROFILE if rows[c.name].type != STORED[c.kind]] == []

@@ -33,14 +33,14 @@ def test_a_filter_reads_the_facts_that_it_declares(name: str) -> None:
 def test_customers_and_balances_alone_make_tiers_classes_stages_and_cells() -> None:
     can = abilities(["customer", "balance"], WHO, WHAT)
     works = {state.name for state in can.families if state.works}
-    assert works == {"wealth", "tiers", "classes", "lifecycle", "cells", "tags"}
+    assert works == {"wealth", "tiers", "value", "classes", "lifecycle", "cells", "tags"}
     waits = {state.name: state.waits_for for state in (*can.families, *can.models) if not state.works}
     assert waits == {
         "activity": ("txn", "channel_event"), "behaviour": ("channel_event",), "grades": ("txn", "channel_event"),
         "churn": ("txn",), "response": ("contact", "offer"),
     }  # fmt: skip
     said = "\n".join(can.lines())
-    assert said.startswith("with your 2 tables these families, filters and models work: families wealth")
+    assert said.startswith("with your 2 tables these families, filters and models work: families value (more with")
     assert "these wait for: families activity (txn, channel_event), behaviour (channel_event), grades" in said
     assert "ranked by policy alone" in said
     assert "risk R1 or more" in said

@@ -1,0 +1,114 @@
+"""临界与保级 Near a threshold: what the money of a day says of the tier at the month's end, and what it would take.
+
+Reckoned from the month's profile (thresholds of the tier held and of the next one) and the day view (what counts so
+far, and what lies there now), the same for a training row and for a decision. With S the Σ daily average × days so far,
+D the days that the month end will count and L those left, today among them:
+
+    expected = (S + now × L) / D             where the money stays as it is
+    need     = max(threshold × D − S, 0) / L  a day, from today to the month's end (R15)
+
+The highest tier is measured by net assets that count once, the others by weighted ones.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.vocabulary import Column, Kind, TierState
+
+Floats = NDArray[np.float64]
+_NO_TIER = "no tier"
+NEAR = (
+    Column("month_days_left", Kind.INTEGER, "days left in the month, this one counted"),
+    Column("is_near_next", Kind.FLAG, "will be near the next tier at the month's end (临界提升)", _NO_TIER),
+    Column("is_near_loss", Kind.FLAG, "tier kept for a while, or about to be below it (保级、临界降级)", _NO_TIER),
+    Column("need_next_amount", Kind.NUMBER, "balance needed each day left for the next tier", "highest tier, or none"),
+    Column("need_keep_amount", Kind.NUMBER, "balance needed each day left for the tier held", _NO_TIER),
+)
+SO_FAR = ("basis_days", "rated_to_date", "net_to_date", "rated_now", "aum_now")
+OF_PROFILE = ("tier_state", "tier_floor", "next_floor", "near_floor", "is_next_highest")
+_KEPT = (TierState.GRACE.value, TierState.WATCH.value)
+
+
+def near(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """The NEAR columns of n customers on the day `on` (one date, or n of them).
+
+    `view` holds the columns SO_FAR and OF_PROFILE, arrays of n. On the 21st of a month of 30 days, at 480,000 so far:
+
+    >>> day = dict.fromkeys(["rated_to_date", "net_to_date", "rated_now", "aum_now"], np.array([480_000.0]))
+    >>> day |= {"basis_days": np.array([20.0]), "tier_state": np.array(["NORMAL"], dtype=object)}
+    >>> day |= {"tier_floor": np.array([200_000.0]), "next_floor": np.array([500_000.0])}
+    >>> answer = near(day | {"near_floor": np.array([400_000.0]), "is_next_highest": np.zeros(1)}, date(2025, 9, 21))
+    >>> answer["need_next_amount"].tolist(), answer["is_near_next"].tolist(), answer["is_near_loss"].tolist()
+    ([540000.0], [1.0], [0.0])
+    """
+    today = np.asarray(on, dtype="datetime64[D]")
+    left = ((today.astype("datetime64[M]") + 1).astype("datetime64[D]") - today).astype(np.float64)
+    floor, following = view["tier_floor"], view["next_floor"]
+    rated, net = (
+        _expected(view, left, *names) for names in (("rated_to_date", "rated_now"), ("net_to_date", "aum_now"))
+    )
+    keep_by = _either(np.isnan(following), net, rated)
+    next_by = _either(view["is_next_highest"] == 1, net, rated)
+    state, has_tier = view["tier_state"], ~np.isnan(floor)
+    kept = (state == _KEPT[0]) | (state == _KEPT[1])
+    within = (next_by[0] >= view["near_floor"]) & (next_by[0] < following)
+    return {
+        "month_days_left": np.broadcast_to(left, floor.shape).copy(),
+        "is_near_next": np.where(has_tier, within, np.nan),
+        "is_near_loss": np.where(has_tier, kept | (keep_by[0] < floor), np.nan),
+        "need_next_amount": _need(following, next_by, left),
+        "need_keep_amount": _need(floor, keep_by, left),
+    }
+
+
+def near_alone(view: Mapping[str, Any], on: date) -> dict[str, float]:
+    """`near` of one customer whose columns are plain values, missing numbers NaN; equal to the bit."""
+    left = float(monthrange(on.year, on.month)[1] - on.day + 1)
+    floor, following = view["tier_floor"], view["next_floor"]
+    if floor != floor:
+        return dict.fromkeys((column.name for column in NEAR), _NAN) | {"month_days_left": left}
+    days = view["basis_days"]
+    total = days + left
+
+    def measured(to_date: str, now: str) -> tuple[float, float]:
+        so_far = view[to_date] * days if days > 0 else 0.0
+        return (so_far + view[now] * left) / total, so_far
+
+    rated, net = measured("rated_to_date", "rated_now"), measured("net_to_date", "aum_now")
+    keep, keep_sum = net if following != following else rated
+    rise, rise_sum = net if view["is_next_highest"] == 1 else rated
+    needs = {"need_next_amount": (following, rise_sum), "need_keep_amount": (floor, keep_sum)}
+    missing = {name: threshold * total - so_far for name, (threshold, so_far) in needs.items()}
+    return {
+        "month_days_left": left,
+        "is_near_next": float(view["near_floor"] <= rise < following),
+        "is_near_loss": float(view["tier_state"] in _KEPT or keep < floor),
+        **{name: (0.0 if amount < 0 else amount) / left for name, amount in missing.items()},
+    }
+
+
+_NAN = float("nan")
+_Measure = tuple[Floats, Floats, Floats]  # expected average, Σ so far, days that will count
+
+
+def _expected(view: Mapping[str, NDArray[Any]], left: Any, to_date: str, now: str) -> _Measure:
+    days = view["basis_days"]
+    so_far = np.where(days > 0, view[to_date] * days, 0.0)
+    return (so_far + view[now] * left) / (days + left), so_far, days + left
+
+
+def _either(test: NDArray[np.bool_], one: _Measure, other: _Measure) -> _Measure:
+    expected, so_far, days = (np.where(test, a, b) for a, b in zip(one, other, strict=True))
+    return expected, so_far, days
+
+
+def _need(threshold: Floats, measure: _Measure, left: Any) -> Floats:
+    _, so_far, days = measure
+    return np.asarray(np.maximum(threshold * days - so_far, 0.0) / left)

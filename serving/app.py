@@ -15,20 +15,23 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from features.errors import TiercelError
-from serving.api import cells, customers, decisions, health, offers, responses
+from serving.api import cells, customers, decisions, health, offers, responses, tags
 from serving.api.documents import DecisionRequest, Response
 from serving.api.openapi import describe
 from serving.deciding import Desk
 from serving.doorway import Doorway
 from serving.errors import tell_errors
 from serving.lane import Lane
+from serving.months import Shelf
 from serving.provenance import code_version
 from serving.security import KeyRing
 from serving.settings import Settings, clock_of, read_settings
 
 _log = logging.getLogger("tiercel.serving")
 _SWITCH_SECONDS = 0.0005  # Python's 5 ms would let the ledger's thread wait as long at each of its dozen calls
-_ROUTERS = (decisions.router, responses.router, customers.router, cells.router, offers.router, health.router)
+_ROUTERS = (
+    decisions.router, responses.router, customers.router, tags.router, cells.router, offers.router, health.router,
+)  # fmt: skip
 
 
 def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
@@ -41,6 +44,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.keys = KeyRing(settings.home)
         app.state.desk = desk or Desk.open(settings, clock_of(settings))
+        app.state.months = Shelf(settings.home.resolve())
         watching = asyncio.create_task(_watch(app, settings.refresh_seconds))
         try:
             yield

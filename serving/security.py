@@ -25,7 +25,8 @@ from features.vocabulary import Sensitivity
 from serving.errors import NoKey
 
 Role = Literal["marketing", "compliance", "rm", "leader", "scientist", "auditor", "service"]
-Action = Literal["decide", "read_decision", "replay", "respond", "read_customer", "read_catalogue", "read_health"]
+Action = Literal["decide", "read_decision", "replay", "respond", "read_customer", "delete_tag", "read_catalogue",
+                 "read_health"]  # fmt: skip
 Network = Literal["internal", "external"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -37,6 +38,7 @@ RIGHTS: Mapping[Action, frozenset[Role]] = MappingProxyType(
         "replay": frozenset({"compliance", "scientist", "auditor"}),
         "respond": frozenset({"marketing", "rm", "leader", "service"}),
         "read_customer": _EVERYBODY,
+        "delete_tag": frozenset({"marketing", "compliance", "rm", "leader", "service"}),
         "read_catalogue": _EVERYBODY,
         "read_health": frozenset({"marketing", "compliance", "scientist", "auditor", "service"}),
     }

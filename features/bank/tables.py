@@ -34,6 +34,7 @@ from features.bank.tables_contact import (
     response,
     risk_assessment,
 )
+from features.bank.tables_personal import personal
 from features.bank.tables_service import (
     branch,
     case,
@@ -209,7 +210,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         for table in (
             customer, account, balance, txn, holding, loan, service_activation, channel_event, risk_assessment,
             consent, do_not_call, complaint, preapproval, customer_fact, contact, response, assignment, offer,
-            survey_response, journey_event, case, referral, branch, rm, rm_usage, product_ledger,
+            survey_response, journey_event, case, referral, branch, rm, rm_usage, product_ledger, personal,
         )
     }
 )  # fmt: skip

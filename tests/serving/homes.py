@@ -51,7 +51,7 @@ _USUAL: dict[str, Any] = {
     "tier_since_on": date(2025, 3, 31), "months_below": 0, "near_up": True, "next_tier_gap": 8_000.0,
     "customer_class": "MASS", "class_reason": "default", "other_classes": "|", "stage": "GROWTH",
     "stage_entered_on": date(2025, 6, 30), "stage_reason": "settled", "previous_stage": "NEW", "grade": "B",
-    "tags": "|", "cell": "MASS/GROWTH",
+    "tags": "|effective|long_tail|near_up|", "cell": "MASS/GROWTH",
     "registered_on": date(2021, 11, 20), "first_product_on": date(2021, 11, 25), "mtd_days": 1, "mtd_mda": 43_500.0,
     "aum_now": 43_500.0, "n_txn_mtd": 1, "txn_amount_mtd": 300.0, "spend_amount_mtd": 300.0, "app_days_mtd": 1,
     "last_txn_on": date(2025, 12, 30), "last_login_on": date(2026, 1, 1), "next_maturity_on": date(2026, 1, 20),

@@ -1,4 +1,4 @@
-"""The application: routes, problems, the doorway before them, and what lives as long as the process.
+"""The application: routes and pages, problems, the doorway before them, and what lives as long as the process.
 
 uvicorn --factory serving.app:app_from_environment
 """
@@ -18,6 +18,9 @@ from features.errors import TiercelError
 from serving.api import cells, customers, decisions, health, offers, responses, tags
 from serving.api.documents import DecisionRequest, Response
 from serving.api.openapi import describe
+from serving.console import customers as customer_pages
+from serving.console import doors, matrix, statics
+from serving.console.sessions import Sessions
 from serving.deciding import Desk
 from serving.doorway import Doorway
 from serving.errors import tell_errors
@@ -31,6 +34,7 @@ _log = logging.getLogger("tiercel.serving")
 _SWITCH_SECONDS = 0.0005  # Python's 5 ms would let the ledger's thread wait as long at each of its dozen calls
 _ROUTERS = (
     decisions.router, responses.router, customers.router, tags.router, cells.router, offers.router, health.router,
+    statics.router, doors.router, matrix.router, customer_pages.router,
 )  # fmt: skip
 
 
@@ -62,6 +66,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
         docs_url=None,  # its pages fetch their scripts from outside, which a bank's network does not allow
         redoc_url=None,
     )
+    app.state.sessions = Sessions(settings.home.resolve())
     app.add_middleware(Lane, method="POST", path=decisions.router.prefix, endpoint=decisions.make_decisions)
     app.add_middleware(Doorway, body_limit_bytes=settings.body_limit_bytes, max_in_flight=settings.max_in_flight)
     for router in _ROUTERS:

@@ -38,14 +38,18 @@ async def list_cells(request: Request) -> Any:
 )
 async def show_cell(request: Request, customer_class: str, stage: str) -> Any:
     """One cell in full: products, hook with its follow-up steps, and the offers they make."""
-    desk: Desk = request.app.state.desk
+    return answer(card_of(request.app.state.desk, customer_class, stage))
+
+
+def card_of(desk: Desk, customer_class: str, stage: str) -> dict[str, Any]:
+    """One cell in full, as plain data; raises UnknownCell."""
     rules, segments = desk.rulebook(), desk.ground().segments
     matrix = rules.policy.matrix
     if customer_class not in matrix:
         raise UnknownCell("unknown customer class", value=customer_class, allowed=matrix)
     if stage not in matrix[customer_class]:
         raise UnknownCell("unknown stage", value=stage, allowed=[str(known) for known in matrix[customer_class]])
-    return answer(_full(rules, segments, customer_class, Stage(stage)))
+    return _full(rules, segments, customer_class, Stage(stage))
 
 
 def _cell(rules: Rulebook, segments: SegmentsPolicy, class_id: str, stage: Stage) -> dict[str, Any]:
@@ -56,6 +60,7 @@ def _cell(rules: Rulebook, segments: SegmentsPolicy, class_id: str, stage: Stage
         "class_name": known.zh if known else class_id,
         "stage": str(stage),
         "goal": card.goal,
+        "goal_zh": card.goal_zh,
         "products": list(card.products),
         "hook": card.hook,
     }

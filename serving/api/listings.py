@@ -40,6 +40,7 @@ class CellEntry(Document):
     class_name: str
     stage: Stage
     goal: str
+    goal_zh: str
     products: list[str]
     hook: str
 
@@ -55,6 +56,7 @@ class CellCard(Document):
     class_name: str
     stage: Stage
     goal: str
+    goal_zh: str
     products: list[dict[str, Any]]
     hook: dict[str, Any]
     offers: list[str]

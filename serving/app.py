@@ -18,6 +18,7 @@ from features.errors import TiercelError
 from serving.api import cells, customers, decisions, health, offers, responses, tags
 from serving.api.documents import DecisionRequest, Response
 from serving.api.openapi import describe
+from serving.console import cells as cell_pages
 from serving.console import customers as customer_pages
 from serving.console import doors, matrix, statics
 from serving.console.sessions import Sessions
@@ -34,7 +35,7 @@ _log = logging.getLogger("tiercel.serving")
 _SWITCH_SECONDS = 0.0005  # Python's 5 ms would let the ledger's thread wait as long at each of its dozen calls
 _ROUTERS = (
     decisions.router, responses.router, customers.router, tags.router, cells.router, offers.router, health.router,
-    statics.router, doors.router, matrix.router, customer_pages.router,
+    statics.router, doors.router, matrix.router, cell_pages.router, customer_pages.router,
 )  # fmt: skip
 
 
@@ -56,6 +57,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+            app.state.months.close()
             app.state.desk.close()
 
     app = FastAPI(

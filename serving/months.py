@@ -68,3 +68,9 @@ class Shelf:
             if self._standing is None or self._standing[0] != release.id:
                 self._standing = (release.id, Months(self._home, release))
             return self._standing[1]
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        with self._lock:
+            if self._standing is not None:
+                self._standing[1].close()

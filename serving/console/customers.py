@@ -59,7 +59,7 @@ def _view(desk: Desk, data: dict[str, Any], actor: Actor, deleted: str | None) -
         "channels": {name: {"zh": channel.zh, "en": channel.en} for name, channel in policy.channels.items()},
         "way": drawing.steps(way, list(segments.tiers.thresholds)),
         "climbs": [next(months) for _, months in itertools.groupby(way, key=lambda month: month[1])],
-        "money": drawing.line([row.get("mda") for row in data["tier"]["history"]], width=520, height=64),
+        "money": drawing.line([row.get("mda") for row in data["tier"]["history"]], width=330, height=52),
         "parts_of": drawing.bars(parts),
         "deleted": deleted if deleted in segments.tags else None,
         "may_delete": can(actor, "delete_tag", data["customer_id"]),

@@ -156,7 +156,7 @@ class Steps:
     months: tuple[tuple[str, float], ...]
 
 
-def steps(history: Sequence[tuple[str, str | None]], ladder: Sequence[str], *, width: float = 520) -> Steps | None:
+def steps(history: Sequence[tuple[str, str | None]], ladder: Sequence[str], *, width: float = 330) -> Steps | None:
     """The way over months (month, rung) on `ladder`, from the lowest rung that is near to the highest."""
     known = [(month, ladder.index(rung)) for month, rung in history if rung in ladder]
     if not known:

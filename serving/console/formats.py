@@ -25,16 +25,19 @@ def amount(value: float | None, language: Language) -> str:
 
     >>> amount(93_588_42.8, "zh"), amount(93_588_42.8, "en"), amount(0.4, "en"), amount(-1234, "zh")
     ('936万', '9.36m', '0', '-1,234')
+    >>> amount(10_000, "en"), amount(1_000_000, "zh")
+    ('10k', '100万')
     """
     if value is None:
         return NOTHING
     size = abs(value)
     scale, unit = next((u for u in _UNITS[language] if size >= u[0]), (1.0, ""))
-    if unit == "" or (language == "zh" and unit == "万" and size < 1e4):
+    if unit == "":
         return f"{value:,.0f}"
     scaled = value / scale
     digits = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
-    return f"{scaled:,.{digits}f}{unit}"
+    figures = f"{scaled:,.{digits}f}"
+    return f"{figures.rstrip('0').rstrip('.') if digits else figures}{unit}"
 
 
 def share(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import httpx
@@ -123,7 +124,11 @@ def test_a_decision_stands_in_the_timeline(visit: Visit, console: Served) -> Non
     assert page.locator("ol.timeline li.decision").count() == 1
 
 
-@pytest.mark.parametrize(("locale", "title", "other"), [("zh-CN", "客户行为矩阵", "English"), ("en-GB", "Class × lifecycle matrix", "中文")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("locale", "title", "other"),
+    [("zh-CN", "客户行为矩阵", "English"), ("en-GB", "Class × lifecycle matrix", "中文")],
+    ids=["zh", "en"],
+)
 def test_a_page_speaks_the_browsers_language_until_another_is_chosen(
     visit: Visit, locale: str, title: str, other: str
 ) -> None:
@@ -167,7 +172,7 @@ def test_every_page_has_landmarks_labels_and_headings_in_order(visit: Visit, con
         page.goto(f"{console.address}/console/{path}")
         assert [page.locator(name).count() for name in ("main", "header", "h1", "[role=search]")] == [1, 1, 1, 1], path
         levels = [int(name[1]) for name in page.eval_on_selector_all("h1, h2, h3", "all => all.map(h => h.tagName)")]
-        assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False)), path
+        assert all(after - before <= 1 for before, after in itertools.pairwise(levels)), path
         unnamed = page.eval_on_selector_all(
             "a, button, input:not([type=hidden]), select, svg[role=img], [role=region]",
             """all => all.filter(it => !(it.innerText || it.ariaLabel || it.labels?.length ||

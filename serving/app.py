@@ -59,6 +59,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
                 await watching
             app.state.months.close()
             app.state.desk.close()
+            gc.unfreeze()  # what is left is let go at the end, in its order
 
     app = FastAPI(
         title="Tiercel",

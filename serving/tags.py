@@ -7,14 +7,16 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from features.packing import Plain
 
-def without(tags: str | None, deleted: Collection[str]) -> str | None:
-    """A set of tags, written |A|B|, without the deleted ones; None stays None.
+
+def without(tags: Plain, deleted: Collection[str]) -> str | None:
+    """A set of tags, written |A|B|, without the deleted ones; None where none are known.
 
     >>> without("|near_up|payroll|", {"payroll"}), without("|payroll|", {"payroll"})
     ('|near_up|', '|')
     """
-    if tags is None:
+    if not isinstance(tags, str):
         return None
     kept = [tag for tag in tags.split("|") if tag and tag not in deleted]
     return f"|{'|'.join(kept)}|" if kept else "|"

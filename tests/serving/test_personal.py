@@ -93,7 +93,7 @@ def walk(bank: Bank) -> set[str]:
     """Every flow about the customer, errors too; the paths whose answers tell the canary."""
     decision = bank.decide(explain="full")
     body = [{"event_id": "E1", "placement_id": decision["offers"][0]["placement_id"], "outcome": "complained",
-             "occurred_at": "2026-01-01T03:00:00Z", "note": "too often"}]  # fmt: skip
+             "occurred_at": "2026-01-02T03:00:01Z", "note": "too often"}]  # fmt: skip
     answers = [
         bank.ask("GET", PORTRAIT),
         bank.ask("GET", "/console/customers/C-USUAL", headers={"Accept": "text/html"}),

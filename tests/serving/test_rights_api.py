@@ -91,7 +91,7 @@ def test_a_manager_reaches_the_customers_of_his_book_alone(own_bank: Bank) -> No
     answers = own_bank.ask("POST", "/v1/decisions", role="rm", json=asked("C-WEALTHY", "C-USUAL")).json()
     assert [decision["customer_id"] for decision in answers["decisions"]] == ["C-USUAL"]
     assert [(e["customer_id"], e["problem"]["status"]) for e in answers["errors"]] == [("C-WEALTHY", 403)]
-    row = {"event_id": "E", "placement_id": placement, "outcome": "refused", "occurred_at": "2026-01-02T03:00:01Z"}
+    row = {"event_id": "E", "placement_id": placement, "outcome": "refused", "occurred_at": "2026-01-01T03:00:00Z"}
     assert status("POST", "/v1/responses", json=[row]) == 403
 
 

@@ -1,4 +1,4 @@
-"""The application: routes, problems, the doorway before them, and what lives as long as the process.
+"""The application: routes and pages, problems, the doorway before them, and what lives as long as the process.
 
 uvicorn --factory serving.app:app_from_environment
 """
@@ -15,21 +15,29 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from features.errors import TiercelError
-from serving.api import cells, customers, decisions, health, offers, responses
+from serving.api import cells, customers, decisions, health, offers, responses, tags
 from serving.api.documents import DecisionRequest, Response
 from serving.api.openapi import describe
 from serving.cell_figures import FigureBook
+from serving.console import cells as cell_pages
+from serving.console import customers as customer_pages
+from serving.console import doors, matrix, statics
+from serving.console.sessions import Sessions
 from serving.deciding import Desk
 from serving.doorway import Doorway
 from serving.errors import tell_errors
 from serving.lane import Lane
+from serving.months import Shelf
 from serving.provenance import code_version
 from serving.security import KeyRing
 from serving.settings import Settings, clock_of, read_settings
 
 _log = logging.getLogger("tiercel.serving")
 _SWITCH_SECONDS = 0.0005  # Python's 5 ms would let the ledger's thread wait as long at each of its dozen calls
-_ROUTERS = (decisions.router, responses.router, customers.router, cells.router, offers.router, health.router)
+_ROUTERS = (
+    decisions.router, responses.router, customers.router, tags.router, cells.router, offers.router, health.router,
+    statics.router, doors.router, matrix.router, cell_pages.router, customer_pages.router,
+)  # fmt: skip
 
 
 def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
@@ -43,6 +51,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
         app.state.keys = KeyRing(settings.home)
         app.state.desk = desk or Desk.open(settings, clock_of(settings))
         app.state.figures = FigureBook(app.state.desk.home, app.state.desk.clock)
+        app.state.months = Shelf(settings.home.resolve())
         watching = asyncio.create_task(_watch(app, settings.refresh_seconds))
         try:
             yield
@@ -50,7 +59,9 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+            app.state.months.close()
             app.state.desk.close()
+            gc.unfreeze()  # what is left is let go at the end, in its order
 
     app = FastAPI(
         title="Tiercel",
@@ -60,6 +71,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
         docs_url=None,  # its pages fetch their scripts from outside, which a bank's network does not allow
         redoc_url=None,
     )
+    app.state.sessions = Sessions(settings.home.resolve())
     app.add_middleware(Lane, method="POST", path=decisions.router.prefix, endpoint=decisions.make_decisions)
     app.add_middleware(Doorway, body_limit_bytes=settings.body_limit_bytes, max_in_flight=settings.max_in_flight)
     for router in _ROUTERS:

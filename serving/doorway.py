@@ -15,6 +15,8 @@ from features.errors import TiercelError
 from serving.errors import BodyTooLarge, Overload, UnsupportedMedia, problem_response
 
 _WITH_BODY = {"POST", "PUT", "PATCH"}
+_FORMS = "/console/"  # pages of ours send forms; everything else speaks JSON
+_FORM = "application/x-www-form-urlencoded"
 _ALWAYS_ANSWERED = {"/healthz", "/readyz"}
 
 
@@ -44,13 +46,13 @@ class Doorway:
         if scope["method"] not in _WITH_BODY:
             await self._app(scope, receive, send)
             return
-        body = await self._read(scope, receive)
+        body = await self._read(scope, receive, takes_forms=scope["path"].startswith(_FORMS))
         if isinstance(body, TiercelError):
             await _refuse(body, scope, receive, send)
             return
         await self._app(scope, _given(body, receive), send)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | TiercelError:
+    async def _read(self, scope: Scope, receive: Receive, *, takes_forms: bool) -> bytes | TiercelError:
         """The whole body, or why it is refused."""
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"0")
@@ -67,7 +69,9 @@ class Doorway:
             if n_bytes > self._body_limit_bytes:
                 return self._too_large()
             more = message.get("more_body", False)
-        return b"".join(parts) if not n_bytes else _as_json(b"".join(parts), headers)
+        if not n_bytes or (takes_forms and _media(headers) == _FORM):
+            return b"".join(parts)
+        return _as_json(b"".join(parts), headers)
 
     def _too_large(self) -> TiercelError:
         return BodyTooLarge("the body is too large", allowed=f"up to {self._body_limit_bytes} bytes",
@@ -75,10 +79,14 @@ class Doorway:
 
 
 def _as_json(body: bytes, headers: Mapping[bytes, bytes]) -> bytes | TiercelError:
-    media = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+    media = _media(headers)
     if media == "application/json" or (media.startswith("application/") and media.endswith("+json")):
         return body
     return UnsupportedMedia("the body is not declared as JSON", value=media[:80], allowed=["application/json"])
+
+
+def _media(headers: Mapping[bytes, bytes]) -> str:
+    return headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
 
 
 def _given(body: bytes, receive: Receive) -> Receive:

@@ -57,6 +57,12 @@ class UnknownCell(NotFound):
     slug = "unknown-cell"
 
 
+class UnknownTag(NotFound):
+    """The customer has no such tag, as far as the caller may see."""
+
+    slug = "unknown-tag"
+
+
 class NoRoute(NotFound):
     """No resource at this path."""
 
@@ -147,6 +153,7 @@ STATUSES: Mapping[type[TiercelError], tuple[int, str]] = {
     UnknownCustomer: (404, "Unknown customer"),
     UnknownDecision: (404, "Unknown decision"),
     UnknownCell: (404, "Unknown cell"),
+    UnknownTag: (404, "Unknown tag"),
     NoRoute: (404, "No such resource"),
     UnknownChannel: (422, "Unknown channel"),
     UnknownOffer: (422, "Unknown offer"),

@@ -5,23 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from features.vocabulary import Sensitivity
+from serving.disclosure import shown_to
 from serving.ledger import DecisionRow
 from serving.records import suppressed_in_words
 from serving.security import Actor
-
-# Amounts, age and risk tolerance are C2: a caller without clearance, or from outside, does not see them (R33).
-C2_FACTS = frozenset(
-    {
-        "age", "declared_income", "mda", "mda_mean_3m", "mda_mean_6m", "mda_prior_3m", "mda_peak_12m", "aum_end",
-        "aum_end_before", "invest_end", "txn_amount_3m", "out_amount_1m", "largest_out_1m", "largest_in_3m",
-        "salary_amount_1m", "salary_peak_3m", "best_below", "next_tier_gap", "reference_mda", "mtd_mda", "aum_now",
-        "txn_amount_mtd",
-        "spend_amount_mtd", "largest_spend_mtd", "next_maturity_amount", "risk_level", "aum_day_minor",
-        "rated_mda", "net_mda", "rated_to_date", "net_to_date", "rated_now", "need_next_amount", "need_keep_amount",
-        "value_12m", "value_exp", "grade_aum", "grade_contribution",
-    }
-)  # fmt: skip
 
 
 def explanation(row: DecisionRow, actor: Actor) -> dict[str, Any]:
@@ -44,9 +31,7 @@ def explanation(row: DecisionRow, actor: Actor) -> dict[str, Any]:
 
 
 def _facts(inputs: dict[str, Any], actor: Actor) -> dict[str, Any]:
-    """Facts that were known, by name; those above the actor's clearance are left out."""
-    cleared = actor.may_see(Sensitivity.C2)
+    """Facts that were known, by name; those that are not on the actor's list are left out."""
+    shown = shown_to(actor)
     every = {**inputs["numbers"], **inputs["codes"], **inputs["dates"]}
-    return {
-        name: value for name, value in sorted(every.items()) if value is not None and (cleared or name not in C2_FACTS)
-    }
+    return {name: value for name, value in sorted(every.items()) if value is not None and name in shown}

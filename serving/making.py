@@ -20,6 +20,7 @@ from serving.ledger import DecisionRow, FirstDecision, Ledger, Moment
 from serving.moment import closed_channels, counted, moment_facts, recent_of, told_of, with_closed
 from serving.records import Kept, Plain, kept_of, new_decision_id, placements_of, written
 from serving.repeats import epoch_of, start_of
+from serving.tags import kept_tags, without
 
 NO_PRICES = "none"  # until an allocation publishes shadow prices
 
@@ -71,6 +72,8 @@ class Maker:
         facts.update(counted(microseconds(now), moment.happened))
         if moment.closed:
             facts["do_not_call"] = with_closed(facts["do_not_call"], moment.closed)
+        if moment.untagged:
+            facts["tags"] = without(facts["tags"], moment.untagged)
         scores = rules.scorer.score_one(facts, asked.channel)
         facts["p_churn"] = scores.p_churn
         case = Case(
@@ -130,6 +133,7 @@ class Maker:
         """Rows, moment and churn of customers."""
         facts = rows | moment_facts(len(ids), now, moment.recent)
         facts["do_not_call"] = closed_channels(ids, facts["do_not_call"], moment.closed)
+        facts["tags"] = kept_tags(ids, facts["tags"], moment.untagged)
         facts["p_churn"] = rules.scorer.churn(facts, len(ids))
         return facts
 

@@ -1,20 +1,32 @@
-"""The portrait of one customer: what the rows, the moment and the models say, as far as the caller may see."""
+"""The portrait (画像) of one customer: what the rows, the moment and the models say, as far as the caller may see.
+
+A fact that is not on the caller's list (`disclosure`) is absent from its section and named in `masked`; one that the
+bank does not know is null.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import calendar
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from features.facts import FACTS
 from features.policy import SegmentsPolicy
-from features.vocabulary import Sensitivity
-from serving.explaining import C2_FACTS
+from features.vocabulary import Kind, Sensitivity
+from serving.disclosure import shown_to
 from serving.ground import Ground, Rulebook
 from serving.security import Actor
 
+Plain = dict[str, Any]
+_WHO = (
+    "age", "gender", "region", "id_doc_type", "registered_on", "first_product_on", "tenure_days",
+    "acquisition_source", "is_student", "is_staff", "has_marketing_optout",
+)  # fmt: skip
 _TIER = {"state": "tier_state", "since": "tier_since_on", "months_below": "months_below", "near_up": "near_up",
          "next_gap": "next_tier_gap", "mda": "mda", "mda_this_month": "mtd_mda"}  # fmt: skip
 _STAGE = {"since": "stage_entered_on", "why": "stage_reason", "previous": "previous_stage"}
@@ -24,21 +36,15 @@ _HOLDINGS = {
     "next_maturity_on": "next_maturity_on", "next_maturity_amount": "next_maturity_amount",
     "next_loan_end_on": "next_loan_end_on",
 }  # fmt: skip
-_CONTACTS = {
-    "n_contacts_7d": "n_contacts_7d", "n_contacts_30d": "n_contacts_30d", "n_contacts_90d": "n_contacts_90d",
-    "n_sales_30d": "n_sales_30d", "n_refusals_90d": "n_refusals_90d", "n_conversions_90d": "n_conversions_90d",
-    "days_since_contact": "days_since_contact", "n_open_complaints": "n_open_complaints",
-    "do_not_call": "do_not_call", "consented_channels": "consented_channels",
-}  # fmt: skip
-_STANDING = {
-    "days_to_maturity": "days_to_maturity", "days_to_loan_end": "days_to_loan_end",
-    "days_since_salary": "days_since_salary", "days_since_txn": "days_since_txn",
-    "days_since_login": "days_since_login", "overdue_days": "overdue_days", "days_with_product": "days_with_product",
-    "risk_level": "risk_level", "is_risk_valid": "is_risk_valid", "investor_type": "investor_type", "age": "age",
-}  # fmt: skip
-_SETS = {"held_products", "active_services", "do_not_call", "consented_channels", "other_classes", "tags"}
-_FLAGS = {"near_up", "has_deposit", "has_wealth", "has_loan", "has_card", "is_risk_valid"}
-_COUNTS = ("n_", "months_", "days_", "overdue_days", "risk_level", "age")
+_CONTACTS = (
+    "n_contacts_7d", "n_contacts_30d", "n_contacts_90d", "n_sales_30d", "n_refusals_90d", "n_conversions_90d",
+    "days_since_contact", "n_open_complaints", "do_not_call", "consented_channels",
+)  # fmt: skip
+_STANDING = (
+    "days_to_maturity", "days_to_loan_end", "days_since_salary", "days_since_txn", "days_since_login", "overdue_days",
+    "days_with_product", "risk_level", "is_risk_valid", "investor_type", "age",
+)  # fmt: skip
+_GRADE, _VALUE = "grade_", "value_"  # what the parts of the grade and the values of a customer begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,83 +57,159 @@ class Known:
     is_stale: bool
 
 
-def portrait(known: Known, ground: Ground, rules: Rulebook, actor: Actor) -> dict[str, Any]:
-    """The portrait as plain data; values above the caller's clearance are null and named in `masked`."""
-    view = _View(known.facts, cleared=actor.may_see(Sensitivity.C2))
-    tier, segments = view.of("tier"), ground.segments
-    return {
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What stands around the facts: contact data as far as it may be seen, months past, answers to surveys, events."""
+
+    personal: Mapping[str, str]
+    history: Sequence[Plain] = ()
+    surveys: Sequence[Plain] = ()
+    timeline: Sequence[Plain] = ()
+
+
+def portrait(known: Known, around: Around, ground: Ground, rules: Rulebook, actor: Actor, day: date) -> Plain:
+    """The portrait on the business day `day` as plain data; what is masked is absent and named in `masked`."""
+    view = View(known.facts, shown_to(actor))
+    segments = ground.segments
+    sections = {
         "customer_id": known.customer_id,
         "release_id": ground.id,
         "as_of": ground.release.as_of.isoformat(),
         "stale": known.is_stale,
+        "who": {**around.personal, **view.group(_WHO)},
         "cell": {"customer_class": view.of("customer_class"), "stage": view.of("stage")},
-        "tier": {"tier": tier, **view.group(_TIER), "next_tier": _next_tier(tier, segments),
-                 "benefits": list(segments.tiers.benefits.get(tier or "", ()))},
-        "grade": {"grade": view.of("grade")},
+        "tier": _tier(view, around, segments, day),
+        "grade": _grade(view, around, segments),
         "customer_class": {"customer_class": view.of("customer_class"), "reason": view.of("class_reason"),
                            "also": view.of("other_classes"), "name": _class_name(view.of("customer_class"), segments)},
-        "stage": {"stage": view.of("stage"), **view.group(_STAGE)},
-        "tags": _tags(view.of("tags") or [], segments, cleared=view.cleared),
+        "stage": {"stage": view.of("stage"), **view.group(_STAGE), "history": _moves(around.history, "stage")},
+        "tags": seen_tags(view.of("tags") or [], segments, actor),
         "holdings": view.group(_HOLDINGS),
         "contacts": view.group(_CONTACTS),
+        "feedback": {**view.group(("n_open_complaints",)), "surveys": [view.allowed(row) for row in around.surveys]},
         "standing": view.group(_STANDING),
-        "scores": {"p_churn": view.of("p_churn"), "p_best": known.p_best,
+        "scores": {**view.group(("p_churn",)), "p_best": known.p_best,
                    "has_models": rules.scorer.champions.response is not None},
-        "masked": sorted(view.masked),
+        "value": view.group({name.removeprefix(_VALUE): name for name in _beginning(_VALUE)}) or None,
+        "timeline": list(around.timeline),
     }  # fmt: skip
+    return sections | {"masked": sorted(view.masked)}
 
 
-class _View:
-    """Facts as plain values; those that may not be seen come out as None and are remembered."""
+def seen_tags(tags: Sequence[str], segments: SegmentsPolicy, actor: Actor) -> list[str]:
+    """Tags that `actor` may see; one that the policy no longer defines counts as C2 (A09)."""
+    cleared, defined = actor.may_see(Sensitivity.C2), segments.tags
+    return [tag for tag in tags if cleared or (tag in defined and defined[tag].sensitivity == Sensitivity.C1)]
 
-    def __init__(self, facts: Mapping[str, NDArray[Any]], *, cleared: bool) -> None:
+
+class View:
+    """Facts as plain values, as far as they are on a list; the others are absent and remembered."""
+
+    def __init__(self, facts: Mapping[str, NDArray[Any]], shown: frozenset[str]) -> None:
         self._facts = facts
-        self.cleared = cleared
+        self._shown = shown
         self.masked: set[str] = set()
 
-    def of(self, name: str) -> Any:
-        value = _plain(name, self._facts.get(name))
-        if value is not None and name in C2_FACTS and not self.cleared:
+    def sees(self, name: str) -> bool:
+        """Whether the fact is on the list; one that is not is remembered."""
+        if name not in self._shown:
             self.masked.add(name)
-            return None
-        return value
+        return name in self._shown
 
-    def group(self, names: Mapping[str, str]) -> dict[str, Any]:
-        return {shown: self.of(name) for shown, name in names.items()}
+    def of(self, name: str) -> Any:
+        """The value of a fact, None where it is not known or not to be seen."""
+        return plain(name, self._facts.get(name)) if self.sees(name) else None
+
+    def group(self, names: Mapping[str, str] | Sequence[str]) -> Plain:
+        """The facts that may be seen, under the names they are shown by."""
+        pairs = names.items() if isinstance(names, Mapping) else zip(names, names, strict=True)
+        return {shown: self.of(name) for shown, name in pairs if self.sees(name)}
+
+    def allowed(self, row: Mapping[str, Any]) -> Plain:
+        """A row without what may not be seen; days and instants are no facts."""
+        return {name: value for name, value in row.items() if name not in FACTS or self.sees(name)}
 
 
-def _plain(name: str, values: NDArray[Any] | None) -> Any:
-    """The one value of an array: dates as ISO, sets as lists, flags as booleans, counts as whole numbers."""
+def plain(name: str, values: NDArray[Any] | None) -> Any:
+    """The one value of a fact's array: dates as ISO, sets as lists, flags as booleans, counts as whole numbers.
+
+    >>> plain("tags", np.array(["|a|b|"], dtype=object)), plain("age", np.array([38.0])), plain("mda", np.array([1.5]))
+    (['a', 'b'], 38, 1.5)
+    """
     if values is None:
         return None
-    value = values[0]
+    value, kind = values[0], FACTS[name].kind
     if values.dtype.kind == "M":
         return None if np.isnat(value) else str(value)
     if values.dtype == object:
-        return _codes(value) if name in _SETS else value
+        return _codes(value) if kind is Kind.SET else value
     if np.isnan(value):
         return None
-    if name in _FLAGS:
+    if kind is Kind.FLAG:
         return bool(value)
-    return int(value) if name.startswith(_COUNTS) and float(value).is_integer() else float(value)
+    return int(value) if kind is Kind.INTEGER else float(value)
+
+
+def need_per_day(threshold: float, mda: float, days: int, month_days: int) -> float | None:
+    """The balance needed on each remaining day of a month of which `days` went by at the average `mda`.
+
+    >>> need_per_day(500_000, 480_000, 20, 30)
+    540000.0
+    """
+    left = month_days - days
+    return max((threshold * month_days - mda * days) / left, 0.0) if left > 0 else None
+
+
+def _tier(view: View, around: Around, segments: SegmentsPolicy, day: date) -> Plain:
+    tier, thresholds = view.of("tier"), segments.tiers.thresholds
+    names = list(thresholds)
+    place = names.index(tier) + 1 if tier in names else len(names)
+    above = names[place] if place < len(names) else None
+    next_threshold = thresholds[above] if above else None
+    section = {
+        "tier": tier, **view.group(_TIER), "threshold": thresholds.get(tier or ""), "next_tier": above,
+        "next_threshold": next_threshold, "benefits": list(segments.tiers.benefits.get(tier or "", ())),
+    }  # fmt: skip
+    if view.sees("need_per_day"):
+        mda, days = view.of("mtd_mda"), view.of("mtd_days")
+        is_known = next_threshold is not None and None not in (mda, days)
+        month_days = calendar.monthrange(day.year, day.month)[1]
+        section["need_per_day"] = need_per_day(next_threshold or 0, mda, days, month_days) if is_known else None
+    section["history"] = [
+        {"as_of": row["as_of"].isoformat(), "tier": row["tier"], "state": row["tier_state"]}
+        | ({"mda": row["mda"]} if view.sees("mda") else {})
+        for row in around.history
+    ]
+    return section
+
+
+def _grade(view: View, around: Around, segments: SegmentsPolicy) -> Plain:
+    """The grade with its parts, as far as the build has columns for them, and their weights."""
+    return {
+        "grade": view.of("grade"),
+        "parts": view.group({name.removeprefix(_GRADE): name for name in _beginning(_GRADE)}),
+        "weights": dict(segments.grades.weights),
+        "history": _moves(around.history, "grade"),
+    }
+
+
+def _beginning(prefix: str) -> list[str]:
+    return [name for name in FACTS if name.startswith(prefix)]
+
+
+def _moves(history: Sequence[Plain], what: str) -> list[Plain]:
+    """The months at whose end it changed, and what it became; the first known month begins the list."""
+    moves: list[Plain] = []
+    for row in history:
+        if not moves or moves[-1][what] != row[what]:
+            moves.append({"as_of": row["as_of"].isoformat(), what: row[what]})
+    return moves
 
 
 def _codes(value: str | None) -> list[str] | None:
     return None if value is None else [code for code in value.split("|") if code]
 
 
-def _next_tier(tier: str | None, segments: SegmentsPolicy) -> str | None:
-    names = list(segments.tiers.thresholds)
-    place = names.index(tier) + 1 if tier in names else len(names)
-    return names[place] if place < len(names) else None
-
-
 def _class_name(class_id: str | None, segments: SegmentsPolicy) -> str | None:
     known = segments.classes.classes.get(class_id or "")
     return known.zh if known else class_id
-
-
-def _tags(tags: list[str], segments: SegmentsPolicy, *, cleared: bool) -> list[str]:
-    """Tags that may be seen; one that the policy no longer defines counts as C2."""
-    defined = segments.tags
-    return [tag for tag in tags if cleared or (tag in defined and defined[tag].sensitivity == Sensitivity.C1)]

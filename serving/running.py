@@ -5,10 +5,13 @@ from __future__ import annotations
 import socket
 
 import uvicorn
+from fastapi import FastAPI
 from rich.console import Console
 
 from features.errors import UserMistake
 from serving.app import opened_app
+from serving.console.doors import INVITED
+from serving.security import KeyRing
 from serving.settings import Settings
 
 _TRIED_PORTS = 50
@@ -21,9 +24,20 @@ def run(settings: Settings) -> None:
     host, port = listening.getsockname()[:2]
     key = settings.home / "keys" / "service.key"
     whose = f"the service role's key stands in {key}" if key.exists() else "run `tiercel keys` for API keys"
-    Console(soft_wrap=True).print(f"API at http://{host}:{port}  (described at /openapi.json; {whose})", markup=False)
+    out, place = Console(soft_wrap=True), f"http://{host}:{port}"
+    out.print(f"API at {place}  (described at /openapi.json; {whose})", markup=False)
+    out.print(f"Console at {place}{_way_in(app, settings)}", markup=False)
     config = uvicorn.Config(app, log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _way_in(app: FastAPI, settings: Settings) -> str:
+    """Where the console is entered: by a link that opens once, in a home that has a key for whom it lets in."""
+    if KeyRing(settings.home).ticket_of(INVITED) is None:
+        return "/console/login  (sign in with a key)"
+    return (
+        f"/console/enter/{app.state.sessions.invite()}  (the link opens once, for {INVITED}; then sign in with a key)"
+    )
 
 
 def _listening(host: str, port: int) -> socket.socket:

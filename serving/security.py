@@ -25,11 +25,13 @@ from features.vocabulary import Sensitivity
 from serving.errors import NoKey
 
 Role = Literal["marketing", "compliance", "rm", "leader", "scientist", "auditor", "service"]
-Action = Literal["decide", "read_decision", "replay", "respond", "read_customer", "read_catalogue", "read_health"]
+Action = Literal["decide", "read_decision", "replay", "respond", "read_customer", "delete_tag", "read_catalogue",
+                 "read_health"]  # fmt: skip
 Network = Literal["internal", "external"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 _EVERYBODY = frozenset(ROLES)
+_TICKET_DIGITS = 32  # of a key's hash: enough to name it, too few to compare a guess with
 RIGHTS: Mapping[Action, frozenset[Role]] = MappingProxyType(
     {
         "decide": frozenset({"marketing", "rm", "leader", "service"}),
@@ -37,6 +39,7 @@ RIGHTS: Mapping[Action, frozenset[Role]] = MappingProxyType(
         "replay": frozenset({"compliance", "scientist", "auditor"}),
         "respond": frozenset({"marketing", "rm", "leader", "service"}),
         "read_customer": _EVERYBODY,
+        "delete_tag": frozenset({"marketing", "compliance", "rm", "leader", "service"}),
         "read_catalogue": _EVERYBODY,
         "read_health": frozenset({"marketing", "compliance", "scientist", "auditor", "service"}),
     }
@@ -99,14 +102,29 @@ class KeyRing:
 
     def actor(self, authorization: str | None) -> Actor:
         """The holder of the bearer key in an Authorization header; raises NoKey. Every hash is compared in full."""
+        return self._holder(authorization)[1]
+
+    def ticket(self, authorization: str | None) -> str:
+        """What a session names the bearer key by; raises NoKey. It opens nothing by itself."""
+        return self._holder(authorization)[0].hex()[:_TICKET_DIGITS]
+
+    def ticket_of(self, role: Role) -> str | None:
+        """The ticket of the first key of a role; None for a role without one."""
+        return next((kept.hex()[:_TICKET_DIGITS] for kept, actor in self._actors if actor.role == role), None)
+
+    def by_ticket(self, ticket: str) -> Actor | None:
+        """The holder of the key of this ticket; None once the key is gone from the home."""
+        return next((actor for kept, actor in self._actors if kept.hex()[:_TICKET_DIGITS] == ticket), None)
+
+    def _holder(self, authorization: str | None) -> tuple[bytes, Actor]:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise NoKey("the request carries no API key", todo="send Authorization: Bearer <key>")
         digest = _digest(token.strip())
-        holder: Actor | None = None
+        holder: tuple[bytes, Actor] | None = None
         for kept, actor in self._actors:
             if hmac.compare_digest(kept, digest):
-                holder = actor
+                holder = kept, actor
         if holder is None:
             raise NoKey("nobody holds this API key", todo="`tiercel doctor` names the key files of a home")
         return holder

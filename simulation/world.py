@@ -36,6 +36,7 @@ from simulation.experiments import HookTest, standing_tests
 from simulation.journals import event_columns, txn_columns
 from simulation.ledger import Flows, Ledger, joined, joined_flows
 from simulation.months import calendar_months
+from simulation.personal import personal_columns
 from simulation.population import account_columns, customer_columns, populate
 from simulation.portfolio import Portfolio, Purchases
 from simulation.records import Records
@@ -163,6 +164,7 @@ class World:
         rng, last_on = self.chance.of("books"), self.months[-1].last_on
         self.writing.table("balance", self.ledger.open_rows().columns(rng), file="open")
         self.writing.tables({"customer": customer_columns(self.people, rng, last_on)})
+        self.writing.tables({"personal": personal_columns(self.people, self.chance.of("personal"))})
         self.writing.tables({"account": account_columns(self.people, rng, last_on)})
         self.writing.tables(self.portfolio.columns(self.people, rng, last_on))
         self.writing.tables(self.records.columns(rng, last_on))

@@ -14,7 +14,8 @@ class Table:
     """The contract of one bank table.
 
     `key` is unique. `foreign` maps a column to the table whose key it must be found in; a row that breaks a contract
-    goes to quarantine. `happened` names the column that places a fact in time, None for reference data.
+    goes to quarantine. `happened` names the column that places a fact in time, None for reference data. A table
+    that is `apart` is not opened with the bank: no feature, tile, example or model can read it.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Table:
     columns: tuple[Column, ...]
     foreign: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     happened: str | None = None
+    is_apart: bool = False
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)

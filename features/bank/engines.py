@@ -65,7 +65,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Bank:
-    """A bank's tables on one engine; a table that the bank does not have is absent."""
+    """A bank's tables on one engine; one that the bank does not have is absent, and so is one that stands apart."""
 
     home: Path
     engine: Engine
@@ -129,7 +129,7 @@ def open_bank(home: Path, engine: str = DuckDB.name) -> Iterator[Bank]:
         tables = {}
         for name, table in TABLES.items():
             files = sorted((folder / name).glob("*.parquet"))
-            if files:
+            if files and not table.is_apart:
                 tables[name] = _read(opened, table, files)
         yield Bank(home, opened, tables)
     finally:

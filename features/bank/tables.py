@@ -34,6 +34,7 @@ from features.bank.tables_contact import (
     response,
     risk_assessment,
 )
+from features.bank.tables_personal import personal
 from features.bank.tables_service import (
     app_quality,
     branch,
@@ -214,7 +215,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         for table in (
             customer, account, balance, txn, holding, loan, service_activation, channel_event, risk_assessment,
             consent, do_not_call, complaint, preapproval, customer_fact, contact, response, assignment, offer,
-            survey_response, journey_event, case, referral, branch, rm, rm_usage, product_ledger, app_quality,
+            survey_response, journey_event, case, referral, branch, rm, rm_usage, product_ledger, app_quality, personal,
         )
     }
 )  # fmt: skip

@@ -104,6 +104,7 @@ def _cell(rules: Rulebook, segments: SegmentsPolicy, class_id: str, stage: Stage
         "class_name": known.zh if known else class_id,
         "stage": str(stage),
         "goal": card.goal,
+        "goal_zh": card.goal_zh,
         "products": list(card.products),
         "hook": card.hook,
     }

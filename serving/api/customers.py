@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -11,8 +11,7 @@ from starlette.responses import Response
 from serving.api.answers import answer
 from serving.api.listings import Portrait
 from serving.api.openapi import READING, problems
-from serving.deciding import Desk, unknown_customer
-from serving.portraits import portrait
+from serving.portraying import portrayed
 from serving.security import Actor, asking, require
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
@@ -22,12 +21,7 @@ router = APIRouter(prefix="/v1/customers", tags=["customers"])
 async def show_customer(
     request: Request, actor: Annotated[Actor, Depends(asking("read_customer"))], customer_id: str
 ) -> Response:
-    """Who the customer is to the bank today: tier, grade, class, stage, tags, holdings, contacts, scores."""
+    """Who the customer is to the bank today, the way there and to the next tier, and what happened with him."""
     require(actor, "read_customer", customer_id)
-    desk: Desk = request.app.state.desk
-    now: datetime = desk.clock.now()
-    known = desk.known(customer_id, now)
-    if known is None:
-        raise unknown_customer(customer_id)
-    ground = desk.ground()
-    return answer(portrait(known, ground, ground.rulebook(ground.business_day(now)), actor))
+    state = request.app.state
+    return answer(await asyncio.to_thread(portrayed, state.desk, state.months, actor, customer_id))

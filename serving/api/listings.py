@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -67,6 +67,7 @@ class CellEntry(Document):
     class_name: str
     stage: Stage
     goal: str
+    goal_zh: str
     products: list[str]
     hook: str
     figures: CellFigures | None
@@ -83,6 +84,7 @@ class CellCard(Document):
     class_name: str
     stage: Stage
     goal: str
+    goal_zh: str
     products: list[dict[str, Any]]
     hook: dict[str, Any]
     offers: list[str]
@@ -97,12 +99,16 @@ class CellPeople(Page):
 
 
 class Portrait(Document):
-    """A customer as the engine knows him; values above the caller's clearance are null and named in `masked`."""
+    """A customer as the engine knows him; what the caller may not see is absent and named in `masked`.
+
+    `who` holds name and telephone token for cleared callers inside, the masked name for cleared callers outside.
+    """
 
     customer_id: str
     release_id: str
     as_of: date | None
     stale: bool
+    who: dict[str, Any]
     cell: Cell
     tier: dict[str, Any]
     grade: dict[str, Any]
@@ -111,9 +117,20 @@ class Portrait(Document):
     tags: list[str]
     holdings: dict[str, Any]
     contacts: dict[str, Any]
+    feedback: dict[str, Any]
     standing: dict[str, Any]
     scores: dict[str, Any]
+    value: dict[str, Any] | None
+    timeline: list[dict[str, Any]]
     masked: list[str]
+
+
+class TagDeletion(Document):
+    """A tag that a customer had deleted; `deleted_at` is the first time it was asked for."""
+
+    customer_id: str
+    tag: str
+    deleted_at: datetime
 
 
 class Health(Document):

@@ -14,7 +14,7 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from features.vocabulary import KEPT_DAYS
-from serving.ledger import answers, consents, contacts, export, history, idempotency, reading
+from serving.ledger import answers, consents, contacts, export, history, idempotency, reading, tag_deletions
 from serving.ledger.at_once import AtOnce
 from serving.ledger.chain import Chain, ChainReport, Head, head, pseudonym_key
 from serving.ledger.engine import Engines, alone, migrate, open_engines
@@ -129,6 +129,12 @@ class Ledger:
         given = tuple(rows)
         self._writer.submit(lambda connection: consents.change_consents(self._scope, connection, given, actor)).result()
 
+    def delete_tag(self, customer_id: str, tag: str, actor: str) -> datetime:
+        """Delete a customer's tag for good (R32); when it was, the first time if more than once."""
+        return self._writer.submit(
+            lambda connection: tag_deletions.delete_tag(self._scope, connection, customer_id, tag, actor)
+        ).result()
+
     def begin(self, actor: str, route: str, key: str, body_digest: str) -> Claim | StoredAnswer:
         """A claim to an Idempotency-Key, or the answer it was finished with; raises StillRunning or OtherBody."""
         return self._writer.submit(
@@ -195,6 +201,16 @@ class Ledger:
         """The channels that responses closed and no consent reopened, of each customer who has any on this day."""
         with self._engines.reading() as connection:
             return self._day.do_not_call(connection, customer_ids, on)
+
+    def deleted_tags(self, customer_ids: Sequence[str]) -> dict[str, dict[str, datetime]]:
+        """The tags that each customer deleted, with when; customers who deleted none are left out."""
+        with self._engines.reading() as connection:
+            return tag_deletions.read_deleted(connection, customer_ids)
+
+    def latest_decisions(self, customer_id: str, before: datetime, limit: int) -> tuple[StoredDecision, ...]:
+        """A customer's decisions before an instant, the newest first, at most `limit`."""
+        with self._engines.reading() as connection:
+            return reading.read_latest_decisions(connection, customer_id, before, limit)
 
     def latest_at(self) -> datetime | None:
         """The last instant at which the ledger itself wrote something; None if it never did."""

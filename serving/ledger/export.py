@@ -19,7 +19,17 @@ from sqlalchemy import Connection, Select, Table, func, select
 
 from features.bank.tables import TABLES
 from features.vocabulary import Kind
-from serving.ledger.tables import LEDGER, complaint, consent, contact, decision, do_not_call, placement, response
+from serving.ledger.tables import (
+    LEDGER,
+    complaint,
+    consent,
+    contact,
+    decision,
+    do_not_call,
+    placement,
+    response,
+    tag_deletion,
+)
 
 FILE = "ledger.parquet"
 _CHUNK_ROWS = 20_000
@@ -50,8 +60,8 @@ def _exported() -> Mapping[str, tuple[Select[Any], pa.Schema]]:
         "consent": _as_bank(consent),
     }
     found = {name: (query, _bank_schema(name)) for name, query in bank.items()}
-    for table, order in ((decision, decision.c.seq), (placement, placement.c.placement_id)):
-        found[table.name] = (_as_own(table).order_by(order), _own_schema(table))
+    for table in (decision, placement, tag_deletion):
+        found[table.name] = (_as_own(table).order_by(*table.primary_key), _own_schema(table))
     return found
 
 

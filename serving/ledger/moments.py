@@ -20,18 +20,23 @@ from serving.ledger.prepared import OfCustomers
 from serving.ledger.reading import closed_of, firsts_of
 from serving.ledger.recent import KINDS, NEVER, RecentRows, happened_of, recent_rows
 from serving.ledger.rows import FirstDecision
-from serving.ledger.tables import decision, do_not_call, instant, micros
+from serving.ledger.tables import decision, do_not_call, instant, micros, tag_deletion
+from serving.ledger.tag_deletions import deleted_of
 
-_CLOSED, _FIRST = 3, 4  # kinds beside those of recent rows
+_CLOSED, _FIRST, _UNTAGGED = 3, 4, 5  # kinds beside those of recent rows
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What the ledger knows of n customers at an instant; `closed` and `firsts` by customer, where there is any."""
+    """What the ledger knows of n customers at an instant; all but `recent` by customer, where there is any.
+
+    `untagged` are the tags that a customer deleted.
+    """
 
     recent: RecentRows
     closed: dict[str, frozenset[str]]
     firsts: dict[str, FirstDecision]
+    untagged: dict[str, frozenset[str]]
 
 
 class Happening(NamedTuple):
@@ -53,6 +58,7 @@ class MomentOfOne:
     happened: list[Happening]
     closed: frozenset[str]
     first: FirstDecision | None
+    untagged: frozenset[str] = frozenset()
 
 
 class MomentReader:
@@ -68,16 +74,20 @@ class MomentReader:
         rows = self._query.rows_by(cursor, customer_ids, before=at, since=since, on=on, start=micros(start))
         happened = [row for row in rows if row[1] < _CLOSED]
         closed: dict[str, set[str]] = {}
+        untagged: dict[str, set[str]] = {}
         firsts: dict[str, tuple[Any, ...]] = {}
         for row in rows if len(happened) < len(rows) else ():
             if row[1] == _CLOSED:
                 closed.setdefault(row[0], set()).add(row[4])
+            elif row[1] == _UNTAGGED:
+                untagged.setdefault(row[0], set()).add(row[4])
             elif row[1] == _FIRST and (row[2], row[7]) < firsts.get(row[0], (_AFTER,))[0]:
                 firsts[row[0]] = ((row[2], row[7]), row)
         return Moment(
             recent_rows(happened, customer_ids, at),
             {customer_id: frozenset(channels) for customer_id, channels in closed.items()},
             {customer_id: FirstDecision(row[3], row[4], instant(row[2])) for customer_id, (_, row) in firsts.items()},
+            {customer_id: frozenset(tags) for customer_id, tags in untagged.items()},
         )
 
     def read_one(self, cursor: Any, customer_id: str, *, before: datetime, on: date, start: datetime) -> MomentOfOne:
@@ -104,6 +114,7 @@ class MomentReader:
             ],
             frozenset([row[4] for row in rows if row[1] == _CLOSED]),
             None if first is None else FirstDecision(first[3], first[4], instant(first[2])),
+            frozenset([row[4] for row in rows if row[1] == _UNTAGGED]),
         )
 
 
@@ -116,8 +127,8 @@ _AFTER = (1 << 63, 0)  # later than any instant
 def _query(of_customers: Callable[[Any], Any]) -> Any:
     """Rows (customer, kind, at, offer, channel, purpose, outcome, opened at, failed at) of all kinds.
 
-    A closed channel stands under its column; a first decision has its id under the offer, its release under the
-    channel and its place in the chain under the opening.
+    A closed channel and a deleted tag stand under the channel; a first decision has its id under the offer, its
+    release under the channel and its place in the chain under the opening.
     """
     text, never = null().cast(String), literal_column(str(NEVER), BigInteger)
     closed: Select[Any] = closed_of(of_customers).with_only_columns(
@@ -128,4 +139,8 @@ def _query(of_customers: Callable[[Any], Any]) -> Any:
         decision.c.customer_id, literal_column(str(_FIRST)), decision.c.decided_at, decision.c.decision_id,
         decision.c.release_id, text, text, decision.c.seq, never,
     )  # fmt: skip
-    return union_all(*happened_of(of_customers), closed, firsts.order_by(None))
+    untagged: Select[Any] = deleted_of(of_customers).with_only_columns(
+        tag_deletion.c.customer_id, literal_column(str(_UNTAGGED)), never, text, tag_deletion.c.tag, text, text, never,
+        never,
+    )  # fmt: skip
+    return union_all(*happened_of(of_customers), closed, firsts.order_by(None), untagged)

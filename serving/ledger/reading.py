@@ -41,6 +41,15 @@ def read_decisions(
     return DecisionPage(tuple(_with_placements(connection, page)), more)
 
 
+def read_latest_decisions(
+    connection: Connection, customer_id: str, before: datetime, limit: int
+) -> tuple[StoredDecision, ...]:
+    """A customer's decisions before an instant, the newest first, at most `limit`."""
+    query = select(decision).where(decision.c.customer_id == customer_id, decision.c.decided_at < micros(before))
+    rows = connection.execute(query.order_by(decision.c.decided_at.desc(), decision.c.seq.desc()).limit(limit)).all()
+    return tuple(_with_placements(connection, rows))
+
+
 def read_placements(connection: Connection, placement_ids: Sequence[str]) -> dict[str, StoredPlacement]:
     """The placements of these ids by id; an id that nothing answers to is left out."""
     found = keyed(connection, placement.c.placement_id, placement_ids, *placement.c)

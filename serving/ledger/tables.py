@@ -212,6 +212,14 @@ consent = Table(
     Column("known_at", BigInteger, nullable=False),
     Index("ix_consent_customer", "customer_id", "occurred_at"),
 )
+tag_deletion = Table(
+    "tag_deletion",
+    METADATA,
+    Column("customer_id", WORD, primary_key=True),
+    Column("tag", WORD, primary_key=True),
+    Column("deleted_at", BigInteger, nullable=False),
+    Column("actor", WORD, nullable=False),
+)
 idempotency = Table(
     "idempotency",
     METADATA,

@@ -55,7 +55,7 @@ _USUAL: dict[str, Any] = {
     "is_next_highest": False, "is_hot_money": False, "value_12m": 180.0, "grade_score": 61.0,
     "customer_class": "MASS", "class_reason": "default", "other_classes": "|", "stage": "GROWTH",
     "stage_entered_on": date(2025, 6, 30), "stage_reason": "settled", "previous_stage": "NEW", "grade": "B",
-    "tags": "|", "cell": "MASS/GROWTH",
+    "tags": "|effective|long_tail|near_up|", "cell": "MASS/GROWTH",
     "registered_on": date(2021, 11, 20), "first_product_on": date(2021, 11, 25), "mtd_days": 1, "mtd_mda": 43_500.0,
     "basis_days": 1, "rated_to_date": 43_500.0, "net_to_date": 43_500.0, "rated_now": 43_500.0,
     "aum_now": 43_500.0, "n_txn_mtd": 1, "txn_amount_mtd": 300.0, "spend_amount_mtd": 300.0, "app_days_mtd": 1,

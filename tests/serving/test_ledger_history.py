@@ -193,13 +193,14 @@ def wrote_something(ledger: Ledger) -> None:
     )
     ledger.contacts([ContactRow("e5", "sent", NOON + timedelta(seconds=9), "P2")], "sms")
     ledger.consents([ConsentRow("c1", "C1", "MARKETING", True, NOON, None, "proof")], "rm7")
+    ledger.delete_tag("C1", "hot_money", "rm")
 
 
 def test_the_export_has_the_contract_of_the_banks_tables(ledger: Ledger, tmp_path: Path) -> None:
     wrote_something(ledger)
     counts = ledger.export(tmp_path / "out")
     assert counts == {"contact": 2, "response": 3, "complaint": 1, "do_not_call": 1, "consent": 1, "decision": 1,
-                      "placement": 2}  # fmt: skip
+                      "placement": 2, "tag_deletion": 1}  # fmt: skip
     for name in ("contact", "response", "complaint", "do_not_call", "consent"):
         table = pq.read_table(tmp_path / "out" / name / "ledger.parquet")
         assert table.schema.names == [column.name for column in TABLES[name].columns]
@@ -220,6 +221,9 @@ def test_the_export_has_the_contract_of_the_banks_tables(ledger: Ledger, tmp_pat
     assert [(row["placement_id"], row["propensity"], row["cost_amount"]) for row in placements] == [
         ("P1", 0.5, Decimal("0.05")), ("P2", 0.5, Decimal("0.05"))
     ]  # fmt: skip
+    assert pq.read_table(tmp_path / "out/tag_deletion/ledger.parquet").to_pylist() == [
+        {"customer_id": "C1", "tag": "hot_money", "deleted_at": NOON, "actor": "rm"}
+    ]
 
 
 def test_what_was_exported_comes_back_as_history_that_is_known_already(ledger: Ledger, tmp_path: Path) -> None:

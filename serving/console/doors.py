@@ -1,0 +1,90 @@
+"""The ways in and out: signing in with a key, the one-time link of the demo, signing out."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from serving.console.pages import HOME, PageRoute, form, html, to
+from serving.console.sessions import COOKIE, LASTS, Sessions
+from serving.errors import NoKey
+from serving.security import KeyRing, Role
+
+INVITED: Role = "marketing"  # whom the one-time link lets in
+router = APIRouter(prefix="/console", include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("")
+@router.get("/")
+async def begin() -> Response:
+    """The first page."""
+    return to(HOME)
+
+
+@router.get("/login")
+async def ask_key(request: Request) -> Response:
+    """The form that asks for a key."""
+    return html(request, "login.html", 200, next=_inside(request.query_params.get("next")), is_wrong=False)
+
+
+@router.post("/login")
+async def take_key(request: Request) -> Response:
+    """A session for the holder of the key, and the page that he wanted."""
+    fields = await form(request, word_wanted=False)
+    ring: KeyRing = request.app.state.keys
+    wanted = _inside(fields.get("next"))
+    try:
+        ticket = ring.ticket(f"Bearer {fields.get('key', '').strip()}")
+    except NoKey:
+        return html(request, "login.html", 401, next=wanted, is_wrong=True)
+    return _in(request, ticket, wanted)
+
+
+@router.get("/enter/{word}")
+async def show_door(request: Request, word: str) -> Response:
+    """What the one-time link leads to; nothing is spent by looking, as mail filters and previews do."""
+    sessions: Sessions = request.app.state.sessions
+    stands = sessions.accepts(word)
+    return html(request, "enter.html", 200 if stands else 410, word=word, stands=stands, role=INVITED)
+
+
+@router.post("/enter/{word}")
+async def go_in(request: Request, word: str) -> Response:
+    """A session, once."""
+    await form(request, word_wanted=False)
+    sessions: Sessions = request.app.state.sessions
+    ring: KeyRing = request.app.state.keys
+    ticket = ring.ticket_of(INVITED)
+    if ticket is None or not sessions.spend(word):
+        return html(request, "enter.html", 410, word=word, stands=False, role=INVITED)
+    return _in(request, ticket, HOME)
+
+
+@router.post("/logout")
+async def go_out(request: Request) -> Response:
+    """The session is forgotten by this browser."""
+    await form(request)
+    response = to("/console/login")
+    response.delete_cookie(COOKIE, path="/console")
+    return response
+
+
+def _in(request: Request, ticket: str, path: str) -> Response:
+    sessions: Sessions = request.app.state.sessions
+    response = to(path)
+    response.set_cookie(COOKIE, sessions.begin(ticket), max_age=int(LASTS.total_seconds()), path="/console",
+                        httponly=True, samesite="strict", secure=request.url.scheme == "https")  # fmt: skip
+    return response
+
+
+def _inside(path: str | None) -> str:
+    """A page of the console, and never an address that leads out of it.
+
+    >>> _inside("/console/customers/C1"), _inside("//evil.example/console/"), _inside("/console/../v1")
+    ('/console/customers/C1', '/console/matrix', '/console/matrix')
+    """
+    is_ours = path is not None and path.startswith("/console/") and not {"..", "\\", "//"} & _pairs(path)
+    return path if is_ours and path is not None else HOME
+
+
+def _pairs(text: str) -> set[str]:
+    return {text[i : i + 2] for i in range(len(text))} | set(text)

@@ -1,0 +1,107 @@
+"""Who is in the console: signed session cookies, forms that only our own pages may send, the demo's one-time link.
+
+A session names a key of the home and when it ends, signed with a secret of the home, so that any worker can read it
+and none has to remember it; taking the key out of the home ends its sessions. A form carries a word derived from the
+session and is taken from our own origin alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from datetime import timedelta
+from pathlib import Path
+
+from starlette.requests import Request
+
+from features.errors import NotAllowed
+from serving.settings import Clock
+
+COOKIE = "tiercel_session"
+LASTS = timedelta(hours=8)
+_SECRET_BYTES = 32
+
+
+class ForeignForm(NotAllowed):
+    """The form does not come from a page of this console."""
+
+    slug = "foreign-form"
+
+
+class Sessions:
+    """Session cookies of one home. `clock` is live even where the home's own stands still."""
+
+    def __init__(self, home: Path, clock: Clock | None = None) -> None:
+        self._path = home / "keys" / "console.secret"
+        self._clock = clock or Clock()
+        self._invitation: str | None = None
+
+    def begin(self, ticket: str) -> str:
+        """The cookie of a session of the key with this ticket, from now on."""
+        ends = int((self._clock.now() + LASTS).timestamp())
+        return f"{ticket}.{ends}.{self._mac('session', ticket, str(ends))}"
+
+    def ticket(self, cookie: str | None) -> str | None:
+        """The ticket of a session that has not ended; None for any other text."""
+        ticket, _, rest = (cookie or "").partition(".")
+        ends, _, mac = rest.partition(".")
+        if not (ends.isascii() and ends.isdigit() and len(ends) < 16):
+            return None
+        is_ours = hmac.compare_digest(mac.encode(), self._mac("session", ticket, ends).encode())
+        return ticket if is_ours and int(ends) > self._clock.now().timestamp() else None
+
+    def form_word(self, cookie: str) -> str:
+        """The word that forms of this session carry."""
+        return self._mac("form", cookie)
+
+    def check_form(self, request: Request, word: str | None, *, word_wanted: bool) -> None:
+        """Raise ForeignForm unless a page of this origin sent the form, with the session's word where it is wanted.
+
+        Browsers say in Sec-Fetch-Site where a request comes from; older ones name the Origin of every form.
+        """
+        site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+        own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+        if site != "same-origin" if site is not None else origin != own:
+            raise ForeignForm("the form was not sent by a page of this console", todo="open the page again")
+        expected = self.form_word(request.cookies.get(COOKIE, ""))
+        if word_wanted and not hmac.compare_digest((word or "").encode(), expected.encode()):
+            raise ForeignForm("the form belongs to another session", todo="open the page again")
+
+    def invite(self) -> str:
+        """A word that opens one session once; a later invitation takes its place."""
+        self._invitation = secrets.token_urlsafe(24)
+        return self._invitation
+
+    def accepts(self, word: str) -> bool:
+        """Whether the word is the invitation that still stands."""
+        return self._invitation is not None and hmac.compare_digest(word.encode(), self._invitation.encode())
+
+    def spend(self, word: str) -> bool:
+        """Whether the invitation stood; it stands no longer."""
+        stood = self.accepts(word)
+        if stood:
+            self._invitation = None
+        return stood
+
+    def _mac(self, *parts: str) -> str:
+        return hmac.new(self._secret(), "\n".join(parts).encode(), hashlib.sha256).hexdigest()
+
+    def _secret(self) -> bytes:
+        """The home's secret, made at its first use by whichever worker comes first."""
+        try:
+            return self._path.read_bytes()
+        except FileNotFoundError:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            draft = self._path.with_name(f".{self._path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_bytes(_SECRET_BYTES))
+            try:
+                os.link(draft, self._path)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+            return self._path.read_bytes()

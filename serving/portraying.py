@@ -1,0 +1,64 @@
+"""Everything that a portrait needs, read in one place for the interface and the console alike."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from serving.customer_rows import rows_of
+from serving.deciding import Desk, unknown_customer
+from serving.errors import UnknownTag
+from serving.months import Shelf
+from serving.personal import personal
+from serving.portraits import Around, plain, portrait, seen_tags
+from serving.security import Actor, require
+from serving.timelines import timeline
+
+_MOST_SURVEYS = 5
+
+
+def portrayed(desk: Desk, shelf: Shelf, actor: Actor, customer_id: str) -> dict[str, Any]:
+    """The portrait of a customer for `actor`; raises NotAllowed outside his book, and UnknownCustomer."""
+    require(actor, "read_customer", customer_id)
+    now, ground = desk.clock.now(), desk.ground()
+    known = desk.known(customer_id, now)
+    if known is None:
+        raise unknown_customer(customer_id)
+    history, surveys = shelf.of(ground.release).history(customer_id), _surveys(desk.home, customer_id, now)
+    around = Around(
+        personal=personal(desk.home, [customer_id], actor, now).get(customer_id, {}),
+        history=history,
+        surveys=surveys,
+        timeline=timeline(desk.ledger, customer_id, history, surveys, now, ground.zone),
+    )
+    day = ground.business_day(now)
+    return portrait(known, around, ground, ground.rulebook(day), actor, day)
+
+
+def delete_tag(desk: Desk, actor: Actor, customer_id: str, tag: str) -> datetime:
+    """When the customer's tag was deleted; again gives the first time.
+
+    Raises NotAllowed outside the actor's book, UnknownCustomer, and UnknownTag for a tag that the customer neither has
+    nor had deleted, or that the actor may not see.
+    """
+    require(actor, "delete_tag", customer_id)
+    known = desk.known(customer_id, desk.clock.now())
+    if known is None:
+        raise unknown_customer(customer_id)
+    had = {*(plain("tags", known.facts["tags"]) or ()), *desk.ledger.deleted_tags([customer_id]).get(customer_id, ())}
+    seen = seen_tags(sorted(had), desk.ground().segments, actor)
+    if tag not in seen:
+        raise UnknownTag("the customer has no such tag", value=tag, allowed=seen)
+    return desk.ledger.delete_tag(customer_id, tag, actor.role)
+
+
+def _surveys(home: Path, customer_id: str, now: datetime) -> list[dict[str, Any]]:
+    """The last answers to surveys, newest first."""
+    columns = ("touchpoint", "nps", "csat", "business_on", "occurred_at")
+    rows = rows_of(home, "survey_response", [customer_id], columns, now)
+    rows.sort(key=lambda row: row["occurred_at"], reverse=True)
+    return [
+        {"on": row["business_on"].isoformat(), "touchpoint": row["touchpoint"], "nps": row["nps"], "csat": row["csat"]}
+        for row in rows[:_MOST_SURVEYS]
+    ]

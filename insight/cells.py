@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 
 from features.vocabulary import CUSTOMER_ID
 from insight.answers import Answers, added
-from insight.history import History, within
+from insight.history import UNKNOWN, History
 from insight.proportions import Proportion, proportion
 
 VALUE = "value_12m"
@@ -68,19 +68,27 @@ def nobody(days: Sequence[date], customer_class: str, stage: str) -> Cell:
 
 
 def people(
-    rows: ir.Table, customer_class: str, stage: str, *, after: str, limit: int, book: Collection[str] | None
-) -> list[str]:
-    """Ids of those in the cell by a profile's `rows`, in their order after `after`, at most `limit`.
+    rows: ir.Table, cell: tuple[str, str], columns: Sequence[str] = (), *, after: str, limit: int
+) -> list[dict[str, Any]]:
+    """Those in the cell by a profile's `rows`, in the order of their ids after `after`, at most `limit`.
 
-    With a `book`, those in it alone.
+    Each with customer_id and `columns`.
     """
-    inside = rows.filter(
-        rows.customer_class == customer_class, rows.stage == stage, rows[CUSTOMER_ID] > ibis.literal(after)
-    )
-    listed: list[str] = (
-        within(inside, book).select(CUSTOMER_ID).order_by(CUSTOMER_ID).limit(limit).to_pyarrow()[0].to_pylist()
-    )
-    return listed
+    inside = _inside(rows, cell)
+    listed = inside.filter(inside[CUSTOMER_ID] > ibis.literal(after)).select(CUSTOMER_ID, *columns)
+    found: list[dict[str, Any]] = listed.order_by(CUSTOMER_ID).limit(limit).to_pyarrow().to_pylist()
+    return found
+
+
+def tiers(rows: ir.Table, cell: tuple[str, str]) -> dict[str, int]:
+    """People in the cell by tier, by a profile's `rows`."""
+    inside = _inside(rows, cell)
+    counted = inside.group_by(name=inside.tier.fill_null(UNKNOWN)).agg(n=inside.count())
+    return {row["name"]: row["n"] for row in counted.to_pyarrow().to_pylist()}
+
+
+def _inside(rows: ir.Table, cell: tuple[str, str]) -> ir.Table:
+    return rows.filter(rows.customer_class == cell[0], rows.stage == cell[1])
 
 
 def _points(history: History, place: int) -> dict[tuple[str, str], Point]:

@@ -80,11 +80,11 @@ def line(home: Path, as_of: date | None = None) -> tuple[Build, ...]:
 
 
 @contextmanager
-def open_history(months: Sequence[Build]) -> Iterator[History]:
-    """The history of `months` on a connection of its own."""
+def open_history(months: Sequence[Build], book: frozenset[str] | None = None) -> Iterator[History]:
+    """The history of `months` on a connection of its own; with a `book`, of its people alone."""
     con = connect()
     try:
-        yield History(con, tuple(months))
+        yield History(con, tuple(months), book)
     finally:
         con.disconnect()
 

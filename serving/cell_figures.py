@@ -1,35 +1,37 @@
-"""Figures of the matrix's cells for callers of the API: counted once a release and book, masked for each caller.
+"""Figures of the matrix's cells for API and console: counted once a release, month and book, masked for each caller.
 
-The first question of a release counts over its whole history, seconds for a million customers; the answer is kept as
-long as the release is the one that answers. Who has a book is told of the people in it alone. A home whose profiles are
-kept elsewhere has no figures, and says so.
+The first question of a release counts over its whole history, seconds for a million customers; the answer is kept. Who
+has a book is told of the people in it alone. A home whose profiles are kept elsewhere has no figures, and says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from features.errors import MissingBuild
 from features.lineages import Build, builds
-from features.vocabulary import Sensitivity, Stage
-from insight.cells import Cells, Point, nobody, people
-from insight.history import open_history
-from serving.insights import insight_policy, matrix
+from features.vocabulary import Sensitivity
+from insight.cells import Cells, Point, nobody, people, tiers
+from insight.flows import Flow
+from insight.history import Label, open_history
+from serving.insights import insight_policy, matrix, migration
 from serving.releases import Release
 from serving.security import Actor
 from serving.settings import Clock
 
 _MONEY = ("aum", "value")
-_KEPT = 64  # books at once; the one asked longest ago goes
+_KEPT = 64  # answers at once; the one asked longest ago goes
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The cells of a release, and below how many people sums of money are for those cleared for C2 alone."""
+    """The cells at the last of `months`, and below how many people sums of money are for those cleared for C2 alone."""
 
     months: tuple[Build, ...]
     cells: Cells
@@ -55,54 +57,78 @@ class Figures:
 
 
 class FigureBook:
-    """Figures by release; of several who ask at once one counts, beside the event loop, and the others wait."""
+    """Figures by release and month; of several who ask at once one counts, beside the event loop, the others wait."""
 
     def __init__(self, home: Path, clock: Clock) -> None:
         self._home = home
         self._clock = clock
         self._counting = asyncio.Lock()
-        self._kept: OrderedDict[tuple[str, frozenset[str] | None], Figures | None] = OrderedDict()
+        self._kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
-    async def figures(self, release: Release, actor: Actor) -> Figures | None:
-        """The figures of `release` for the book of `actor`; None where this home does not hold its profiles."""
-        key = (release.id, actor.book)
+    def months(self, release: Release, as_of: date | None = None) -> tuple[Build, ...]:
+        """The months of the release's lineage up to its own, or to `as_of`; none where its own is not in this home."""
+        own = tuple(b for b in builds(self._home) if b.lineage == release.lineage and b.as_of <= release.as_of)
+        is_here = bool(own) and own[-1].as_of == release.as_of
+        return tuple(build for build in own if as_of is None or build.as_of <= as_of) if is_here else ()
+
+    async def figures(self, release: Release, actor: Actor, as_of: date | None = None) -> Figures | None:
+        """The figures of `release` for the book of `actor`, at its own month or at `as_of`.
+
+        None where this home does not hold its profiles.
+        """
+        key = ("cells", release.id, actor.book, as_of or release.as_of)
+        found: Figures | None = await self._once(key, lambda: self._count(self.months(release, as_of), actor.book))
+        return found
+
+    async def migration(self, release: Release, actor: Actor, as_of: date) -> Mapping[Label, Flow]:
+        """Who of the book of `actor` went where in the month before `as_of`; empty for the first month."""
+        key = ("migration", release.id, actor.book, as_of)
+        found: Mapping[Label, Flow] = await self._once(
+            key, lambda: migration(self._home, self._held(release, as_of), actor.book)
+        )
+        return found
+
+    async def people(
+        self, release: Release, cell: tuple[str, str], actor: Actor, columns: Sequence[str] = (), *,
+        as_of: date | None = None, after: str, limit: int,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """The people in a cell at the month of `release` or at `as_of`, by id; of an actor with a book his own alone.
+
+        Raises MissingBuild where this home does not hold its profile.
+        """
+
+        def read() -> list[dict[str, Any]]:
+            with open_history(self._held(release, as_of)[-1:], actor.book) as history:
+                return people(history.month(-1), cell, columns, after=after, limit=limit)
+
+        return await asyncio.to_thread(read)
+
+    async def tiers(self, release: Release, cell: tuple[str, str], actor: Actor, as_of: date) -> dict[str, int]:
+        """People of a cell by tier at `as_of`; raises MissingBuild where this home does not hold the profile."""
+
+        def read() -> dict[str, int]:
+            with open_history(self._held(release, as_of)[-1:], actor.book) as history:
+                return tiers(history.month(-1), cell)
+
+        return await asyncio.to_thread(read)
+
+    async def _once(self, key: tuple[Any, ...], count: Callable[[], Any]) -> Any:
         async with self._counting:
             if key not in self._kept:
-                self._kept[key] = await asyncio.to_thread(self._count, release, actor.book)
+                self._kept[key] = await asyncio.to_thread(count)
             self._kept.move_to_end(key)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
             return self._kept[key]
 
-    async def people(
-        self, release: Release, customer_class: str, stage: Stage, actor: Actor, *, after: str, limit: int
-    ) -> list[str]:
-        """Ids of the people in a cell at the month of `release`, in order; of an actor with a book his own alone.
+    def _held(self, release: Release, as_of: date | None) -> tuple[Build, ...]:
+        if months := self.months(release, as_of):
+            return months
+        raise MissingBuild("the profile of the release is not in this home", value=release.as_of.isoformat(),
+                           todo="ask the server that builds the months")  # fmt: skip
 
-        Raises MissingBuild where this home does not hold its profile.
-        """
-        months = self._months(release)
-        if not months:
-            raise MissingBuild("the profile of the release is not in this home", value=release.as_of.isoformat(),
-                               todo="ask the server that builds the months")  # fmt: skip
-        return await asyncio.to_thread(_people, months[-1:], customer_class, stage, actor, after, limit)
-
-    def _months(self, release: Release) -> tuple[Build, ...]:
-        """The months of the release's lineage whose files are there; none unless its own is."""
-        own = tuple(b for b in builds(self._home) if b.lineage == release.lineage and b.as_of <= release.as_of)
-        return own if own and own[-1].as_of == release.as_of else ()
-
-    def _count(self, release: Release, book: frozenset[str] | None) -> Figures | None:
-        months = self._months(release)
+    def _count(self, months: tuple[Build, ...], book: frozenset[str] | None) -> Figures | None:
         if not months:
             return None
-        policy = insight_policy(self._home, release.as_of)
-        counted = matrix(self._home, months, self._clock.now(), book)
-        return Figures(months, counted, policy.evidence.least_people)
-
-
-def _people(
-    months: tuple[Build, ...], customer_class: str, stage: Stage, actor: Actor, after: str, limit: int
-) -> list[str]:
-    with open_history(months) as history:
-        return people(history.month(-1), customer_class, stage, after=after, limit=limit, book=actor.book)
+        policy = insight_policy(self._home, months[-1].as_of)
+        return Figures(months, matrix(self._home, months, self._clock.now(), book), policy.evidence.least_people)

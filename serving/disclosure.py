@@ -26,8 +26,8 @@ OPEN = frozenset(
         "n_active_services", "p_churn", "nps", "csat",
     }
 )  # fmt: skip
-_DERIVED = frozenset({"need_per_day", "full_name", "phone_token"})  # of C2 facts, or of the table that stands apart
-CLEARED = OPEN | _DERIVED | {name for name, fact in FACTS.items() if fact.sensitivity != Sensitivity.C3}
+_PERSONAL = frozenset({"full_name", "phone_token"})  # of the table that stands apart
+CLEARED = OPEN | _PERSONAL | {name for name, fact in FACTS.items() if fact.sensitivity != Sensitivity.C3}
 
 
 def shown_to(actor: Actor) -> frozenset[str]:

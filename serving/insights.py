@@ -121,6 +121,15 @@ def matrix(home: Path, months: Sequence[Build], now: datetime, book: frozenset[s
         return cells(history, _answers(bank, history, what, now), what.evidence.level)
 
 
+def migration(home: Path, months: Sequence[Build], book: frozenset[str] | None = None) -> Mapping[Label, Flow]:
+    """Who went where between the last two of `months`, which follow each other; empty where there is one month only.
+
+    With a `book`, of its people alone.
+    """
+    with open_history(months, book) as history:
+        return last_flows(history, _names(segments_book(home).view(months[-1].as_of)))
+
+
 def insight_policy(home: Path, as_of: date) -> InsightPolicy:
     """The bounds of alerts and evidence in force on `as_of`."""
     return insight_book(home).view(as_of)
@@ -137,8 +146,8 @@ def _opened(
 ) -> Iterator[tuple[History, Bank | None]]:
     """The history of `months` on the bank's own connection; a home of profiles alone has no bank."""
     if not any((home / "bank" / "customer").glob("*.parquet")):
-        with open_history(months) as history:
-            yield History(history.con, history.months, book), None
+        with open_history(months, book) as history:
+            yield history, None
         return
     with open_bank(home) as bank:
         yield History(bank.con, tuple(months), book), bank

@@ -1,19 +1,13 @@
-"""The monthly profiles of a release's lineage, opened once for those who ask of months: portraits and the console."""
+"""The months of a release's lineage, opened once for those who ask of one customer's past: the portraits."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
-
-import ibis.expr.types as ir
 
 from features import profiles
 from features.bank.engines import connect
-from features.profiles import Build
 from serving.releases import Release
 
 _OF_ONE = (
@@ -22,32 +16,22 @@ _OF_ONE = (
 
 
 class Months:
-    """Every month of one lineage up to a release's own, oldest first; may be shared by threads."""
+    """Every month of one lineage up to a release's own; may be shared by threads."""
 
     def __init__(self, home: Path, release: Release) -> None:
         found = [b for b in profiles.builds(home) if b.lineage == release.lineage and b.as_of <= release.as_of]
-        self.builds: Mapping[date, Build] = MappingProxyType({build.as_of: build for build in found})
         self._lock = threading.Lock()
         self._con = connect() if found else None
         self._rows = None if self._con is None else self._con.read_parquet([b.path for b in found], union_by_name=True)
-
-    @property
-    def rows(self) -> ir.Table | None:
-        """Every month's profiles as one table; None where no month of the lineage is kept here."""
-        return self._rows
-
-    def answer(self, expr: ir.Table) -> list[dict[str, Any]]:
-        """The rows of an expression over `rows`."""
-        with self._lock:
-            found: list[dict[str, Any]] = expr.to_pyarrow().to_pylist()
-        return found
 
     def history(self, customer_id: str) -> list[dict[str, Any]]:
         """One customer's tier, grade, class and stage at each month's end, oldest first."""
         if self._rows is None:
             return []
-        mine = self._rows.filter(self._rows.customer_id == customer_id)
-        return self.answer(mine.select(*_OF_ONE).order_by("as_of"))
+        mine = self._rows.filter(self._rows.customer_id == customer_id).select(*_OF_ONE).order_by("as_of")
+        with self._lock:
+            found: list[dict[str, Any]] = mine.to_pyarrow().to_pylist()
+        return found
 
     def close(self) -> None:
         if self._con is not None:

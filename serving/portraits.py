@@ -6,10 +6,8 @@ bank does not know is null.
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from features.facts import FACTS
 from features.policy import SegmentsPolicy
+from features.segments.grades import POINTS
 from features.vocabulary import Kind, Sensitivity
 from serving.disclosure import shown_to
 from serving.ground import Ground, Rulebook
@@ -28,13 +27,18 @@ _WHO = (
     "acquisition_source", "is_student", "is_staff", "has_marketing_optout",
 )  # fmt: skip
 _TIER = {"state": "tier_state", "since": "tier_since_on", "months_below": "months_below", "near_up": "near_up",
-         "next_gap": "next_tier_gap", "mda": "mda", "mda_this_month": "mtd_mda"}  # fmt: skip
-_STAGE = {"since": "stage_entered_on", "why": "stage_reason", "previous": "previous_stage"}
+         "next_gap": "next_tier_gap", "mda": "mda", "mda_this_month": "mtd_mda", "is_near_next": "is_near_next",
+         "is_near_loss": "is_near_loss", "need_next_amount": "need_next_amount",
+         "need_keep_amount": "need_keep_amount", "is_hot_money": "is_hot_money"}  # fmt: skip
+_STAGE = {"since": "stage_entered_on", "why": "stage_reason", "previous": "previous_stage",
+          "is_won_back": "is_won_back", "won_back_on": "won_back_on", "is_reactivated": "is_reactivated",
+          "reactivated_on": "reactivated_on"}  # fmt: skip
 _HOLDINGS = {
-    "products": "held_products", "services": "active_services", "n_holdings": "n_holdings", "aum": "aum_now",
+    "products": "held_products", "services": "active_services", "n_active_services": "n_active_services",
+    "n_services_3m": "n_services_3m", "n_holdings": "n_holdings", "aum": "aum_now",
     "has_deposit": "has_deposit", "has_wealth": "has_wealth", "has_loan": "has_loan", "has_card": "has_card",
     "next_maturity_on": "next_maturity_on", "next_maturity_amount": "next_maturity_amount",
-    "next_loan_end_on": "next_loan_end_on",
+    "next_loan_end_on": "next_loan_end_on", "has_dormant_account": "has_dormant_account",
 }  # fmt: skip
 _CONTACTS = (
     "n_contacts_7d", "n_contacts_30d", "n_contacts_90d", "n_sales_30d", "n_refusals_90d", "n_conversions_90d",
@@ -44,7 +48,7 @@ _STANDING = (
     "days_to_maturity", "days_to_loan_end", "days_since_salary", "days_since_txn", "days_since_login", "overdue_days",
     "days_with_product", "risk_level", "is_risk_valid", "investor_type", "age",
 )  # fmt: skip
-_GRADE, _VALUE = "grade_", "value_"  # what the parts of the grade and the values of a customer begin with
+_VALUE = ("value_12m", "value_exp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,8 @@ class Around:
     timeline: Sequence[Plain] = ()
 
 
-def portrait(known: Known, around: Around, ground: Ground, rules: Rulebook, actor: Actor, day: date) -> Plain:
-    """The portrait on the business day `day` as plain data; what is masked is absent and named in `masked`."""
+def portrait(known: Known, around: Around, ground: Ground, rules: Rulebook, actor: Actor) -> Plain:
+    """The portrait as plain data; what is masked is absent and named in `masked`."""
     view = View(known.facts, shown_to(actor))
     segments = ground.segments
     sections = {
@@ -78,7 +82,7 @@ def portrait(known: Known, around: Around, ground: Ground, rules: Rulebook, acto
         "stale": known.is_stale,
         "who": {**around.personal, **view.group(_WHO)},
         "cell": {"customer_class": view.of("customer_class"), "stage": view.of("stage")},
-        "tier": _tier(view, around, segments, day),
+        "tier": _tier(view, around, segments),
         "grade": _grade(view, around, segments),
         "customer_class": {"customer_class": view.of("customer_class"), "reason": view.of("class_reason"),
                            "also": view.of("other_classes"), "name": _class_name(view.of("customer_class"), segments)},
@@ -90,7 +94,7 @@ def portrait(known: Known, around: Around, ground: Ground, rules: Rulebook, acto
         "standing": view.group(_STANDING),
         "scores": {**view.group(("p_churn",)), "p_best": known.p_best,
                    "has_models": rules.scorer.champions.response is not None},
-        "value": view.group({name.removeprefix(_VALUE): name for name in _beginning(_VALUE)}) or None,
+        "value": view.group(_VALUE) or None,
         "timeline": list(around.timeline),
     }  # fmt: skip
     return sections | {"masked": sorted(view.masked)}
@@ -150,31 +154,16 @@ def plain(name: str, values: NDArray[Any] | None) -> Any:
     return int(value) if kind is Kind.INTEGER else float(value)
 
 
-def need_per_day(threshold: float, mda: float, days: int, month_days: int) -> float | None:
-    """The balance needed on each remaining day of a month of which `days` went by at the average `mda`.
-
-    >>> need_per_day(500_000, 480_000, 20, 30)
-    540000.0
-    """
-    left = month_days - days
-    return max((threshold * month_days - mda * days) / left, 0.0) if left > 0 else None
-
-
-def _tier(view: View, around: Around, segments: SegmentsPolicy, day: date) -> Plain:
+def _tier(view: View, around: Around, segments: SegmentsPolicy) -> Plain:
     tier, thresholds = view.of("tier"), segments.tiers.thresholds
     names = list(thresholds)
     place = names.index(tier) + 1 if tier in names else len(names)
     above = names[place] if place < len(names) else None
-    next_threshold = thresholds[above] if above else None
     section = {
         "tier": tier, **view.group(_TIER), "threshold": thresholds.get(tier or ""), "next_tier": above,
-        "next_threshold": next_threshold, "benefits": list(segments.tiers.benefits.get(tier or "", ())),
+        "next_threshold": thresholds[above] if above else None,
+        "benefits": list(segments.tiers.benefits.get(tier or "", ())),
     }  # fmt: skip
-    if view.sees("need_per_day"):
-        mda, days = view.of("mtd_mda"), view.of("mtd_days")
-        is_known = next_threshold is not None and None not in (mda, days)
-        month_days = calendar.monthrange(day.year, day.month)[1]
-        section["need_per_day"] = need_per_day(next_threshold or 0, mda, days, month_days) if is_known else None
     section["history"] = [
         {"as_of": row["as_of"].isoformat(), "tier": row["tier"], "state": row["tier_state"]}
         | ({"mda": row["mda"]} if view.sees("mda") else {})
@@ -184,17 +173,14 @@ def _tier(view: View, around: Around, segments: SegmentsPolicy, day: date) -> Pl
 
 
 def _grade(view: View, around: Around, segments: SegmentsPolicy) -> Plain:
-    """The grade with its parts, as far as the build has columns for them, and their weights."""
+    """The grade with its score, the points of each factor, and their weights."""
     return {
         "grade": view.of("grade"),
-        "parts": view.group({name.removeprefix(_GRADE): name for name in _beginning(_GRADE)}),
+        **view.group(("grade_score",)),
+        "points": view.group(POINTS),
         "weights": dict(segments.grades.weights),
         "history": _moves(around.history, "grade"),
     }
-
-
-def _beginning(prefix: str) -> list[str]:
-    return [name for name in FACTS if name.startswith(prefix)]
 
 
 def _moves(history: Sequence[Plain], what: str) -> list[Plain]:

@@ -32,8 +32,7 @@ def portrayed(desk: Desk, shelf: Shelf, actor: Actor, customer_id: str) -> dict[
         surveys=surveys,
         timeline=timeline(desk.ledger, customer_id, history, surveys, now, ground.zone),
     )
-    day = ground.business_day(now)
-    return portrait(known, around, ground, ground.rulebook(day), actor, day)
+    return portrait(known, around, ground, ground.rulebook(ground.business_day(now)), actor)
 
 
 def delete_tag(desk: Desk, actor: Actor, customer_id: str, tag: str) -> datetime:

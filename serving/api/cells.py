@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from decisioning.matrix import variant
+from decisioning.policy import DecisionsPolicy
 from features.policy import SegmentsPolicy
-from features.vocabulary import Stage
+from features.vocabulary import CUSTOMER_ID, Stage
 from serving.api.answers import answer
 from serving.api.cursors import after, cursor_after
 from serving.api.listings import CellCard, CellPeople, Cells
@@ -40,7 +44,7 @@ async def list_cells(request: Request, actor: Reader) -> Any:
     "/{customer_class}/{stage}", response_model=None, responses={200: {"model": CellCard}, **problems(404, *READING)}
 )
 async def show_cell(request: Request, actor: Reader, customer_class: str, stage: str) -> Any:
-    """One cell in full: figures, products, hook with its follow-up steps, and the offers they make."""
+    """One cell in full: figures, products, hook with its steps, the offers they make, and what differs by tier."""
     card = card_of(request.app.state.desk, customer_class, stage)
     return answer(card | _told(await _figures(request, actor), customer_class, Stage(stage), actor))
 
@@ -63,8 +67,8 @@ async def list_people(
     book: FigureBook = request.app.state.figures
     release, known = desk.ground().release, _known(desk.rulebook(), customer_class, stage)
     start = after(cursor) if cursor else ""
-    found = await book.people(release, customer_class, known, actor, after=start, limit=limit + 1)
-    page, more = found[:limit], len(found) > limit
+    found = await book.people(release, (customer_class, known), actor, after=start, limit=limit + 1)
+    page, more = [row[CUSTOMER_ID] for row in found[:limit]], len(found) > limit
     next_cursor = cursor_after(page[-1]) if more else None
     return answer({"as_of": release.as_of.isoformat(), "customers": page, "next_cursor": next_cursor})
 
@@ -125,7 +129,14 @@ def _full(rules: Rulebook, segments: SegmentsPolicy, class_id: str, stage: Stage
             "steps": [step.model_dump(mode="json") for step in hook.steps],
         },
         "offers": [card.offer_id for card, is_listed in zip(catalogue.cards, listed, strict=True) if is_listed],
+        "variants": list(_variants(policy, class_id, stage)),
     }
+
+
+def _variants(policy: DecisionsPolicy, class_id: str, stage: Stage) -> Iterator[dict[str, Any]]:
+    """What differs in the cell from one band of tiers to the next."""
+    for tiers in policy.variants.bands.values():
+        yield {"tiers": list(tiers), **asdict(variant(policy.matrix, policy.variants, class_id, stage, tiers[0]))}
 
 
 def _product(rules: Rulebook, product_id: str) -> dict[str, Any]:

@@ -77,8 +77,19 @@ class Cells(Document):
     cells: list[CellEntry]
 
 
+class CellVariant(Document):
+    """A cell as one band of tiers sees it: channels in order, the benefit, products with those that lead first."""
+
+    band: str
+    tiers: list[str]
+    channels: list[str]
+    benefit: str
+    products: list[str]
+    hook: str
+
+
 class CellCard(Document):
-    """One cell of the matrix in full: its products, its hook with the follow-up steps, the offers that they make."""
+    """One cell of the matrix in full: products, hook with the steps, the offers they make, what differs by tier."""
 
     customer_class: str
     class_name: str
@@ -88,6 +99,7 @@ class CellCard(Document):
     products: list[dict[str, Any]]
     hook: dict[str, Any]
     offers: list[str]
+    variants: list[CellVariant]
     figures: CellFigures | None
 
 

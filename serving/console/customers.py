@@ -52,7 +52,7 @@ def _view(desk: Desk, data: dict[str, Any], actor: Actor, deleted: str | None) -
     names = {card.offer_id: {"zh": card.name.zh, "en": card.name.en} for card in catalogue.cards}
     names |= {product_id: {"zh": product.zh, "en": product.en} for product_id, product in policy.products.items()}
     way = [(row["as_of"][:7], row["tier"]) for row in data["tier"]["history"]]
-    parts = {name: value for name, value in data["grade"]["parts"].items() if name != "score" and value is not None}
+    points = {name: value for name, value in data["grade"]["points"].items() if value is not None}
     return {
         "tags": segments.tags,
         "names": names,
@@ -60,7 +60,7 @@ def _view(desk: Desk, data: dict[str, Any], actor: Actor, deleted: str | None) -
         "way": drawing.steps(way, list(segments.tiers.thresholds)),
         "climbs": [next(months) for _, months in itertools.groupby(way, key=lambda month: month[1])],
         "money": drawing.line([row.get("mda") for row in data["tier"]["history"]], width=330, height=52),
-        "parts_of": drawing.bars(parts),
+        "points": drawing.bars(points),
         "deleted": deleted if deleted in segments.tags else None,
         "may_delete": can(actor, "delete_tag", data["customer_id"]),
     }

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from features.errors import BadRequest, NotAllowed
+from features.errors import BadRequest
 from features.vocabulary import Stage
-from serving.console import drawing, figures
-from serving.console.figures import NOBODY, Book, Standing
-from serving.console.heads import head_of, opened, sees_money, told_to
+from insight.flows import Flow
+from serving.cell_figures import Figures
+from serving.console import drawing
+from serving.console.heads import day_of, head_of, opened
 from serving.console.pages import PageRoute, page, visitor
 from serving.console.words import LANGUAGES, named
 from serving.deciding import Desk
-from serving.months import Months
 from serving.security import Actor
 
 MEASURES = ("size", "aum", "response")
@@ -30,26 +29,29 @@ Plain = dict[str, Any]
 async def show_matrix(request: Request) -> Response:
     """The heat map and the moves between the stages of the month and the one before."""
     actor = visitor(request, "read_catalogue")
-    asked = request.query_params
-    measure = asked.get("measure", MEASURES[0])
+    measure = request.query_params.get("measure", MEASURES[0])
     if measure not in MEASURES:
         raise BadRequest("unknown measure", value=measure, allowed=MEASURES)
-    if measure == "aum" and not sees_money(actor):
-        raise NotAllowed("amounts are not for the caller's clearance or network")
-    desk, months = opened(request)
-    data = await asyncio.to_thread(matrix, desk, months, actor, measure, asked.get("month"))
+    data = await matrix(request, actor, measure)
     drawn = _drawn(data["moves"]) if data["moves"] else None
     return page(request, "matrix.html", data, actor, drawn=drawn, least=LEAST_CONTACTS)
 
 
-def matrix(desk: Desk, months: Months, actor: Actor, measure: str, month: str | None) -> Plain:
+async def matrix(request: Request, actor: Actor, measure: str) -> Plain:
     """The heat map of a month and the moves into it, as plain data; raises BadRequest for a month that is not there."""
-    head = head_of(desk, months, actor, month)
-    as_of = date.fromisoformat(head["as_of"]) if head["as_of"] else None
-    standing = figures.standings(months, actor.book)[as_of] if as_of else {}
-    classes = list(dict.fromkeys([*desk.rulebook().policy.matrix, *sorted({key[0] for key in standing})]))
+    desk, book, release = opened(request)
+    head = await asyncio.to_thread(head_of, desk, book, release, actor, request.query_params.get("month"))
+    as_of = day_of(head)
+    figures = await book.figures(release, actor, as_of) if as_of else None
+    flows = await book.migration(release, actor, as_of) if as_of else {}
+    return head | _heated(desk, figures, actor, measure) | {"moves": _moves(flows["stage"]) if flows else None}
+
+
+def _heated(desk: Desk, figures: Figures | None, actor: Actor, measure: str) -> Plain:
+    found = figures.cells if figures else {}
+    classes = list(dict.fromkeys([*desk.rulebook().policy.matrix, *sorted({key[0] for key in found})]))
     cells: list[Plain] = [
-        {"customer_class": class_id, "stage": str(stage)} | told_to(standing.get((class_id, stage), NOBODY), actor)
+        {"customer_class": class_id, "stage": str(stage)} | _told(figures, class_id, stage, actor)
         for class_id in classes
         for stage in Stage
     ]
@@ -57,39 +59,38 @@ def matrix(desk: Desk, months: Months, actor: Actor, measure: str, month: str | 
     power = 1.0 if measure == "response" else 0.5
     for told in cells:
         told["heat"] = drawing.heat(_value(told, measure), most, power=power)
-    return head | {
+    return {
         "measure": measure,
-        "measures": [name for name in MEASURES if name != "aum" or sees_money(actor)],
+        "measures": list(MEASURES),
         "classes": [_class(desk, class_id) for class_id in classes],
         "stages": [_stage(stage) for stage in Stage],
         "cells": cells,
-        "by_class": [_summed(cells, actor, customer_class=class_id) for class_id in classes],
-        "by_stage": [_summed(cells, actor, stage=str(stage)) for stage in Stage],
-        "all": _summed(cells, actor),
-        "moves": _moves(months, as_of, actor.book) if as_of else None,
+        "by_class": [{"customer_class": class_id} | _summed(cells, customer_class=class_id) for class_id in classes],
+        "by_stage": [{"stage": str(stage)} | _summed(cells, stage=str(stage)) for stage in Stage],
+        "all": _summed(cells),
     }
 
 
-def _moves(months: Months, as_of: date, book: Book) -> Plain | None:
-    before = max((day for day in months.builds if day < as_of), default=None)
-    if before is None:
-        return None
-    found = figures.stage_moves(months, before, as_of, book)
-    every = figures.standings(months, book)
+def _told(figures: Figures | None, class_id: str, stage: Stage, actor: Actor) -> Plain:
+    """A cell of the heat map: its figures but for the months before."""
+    if figures is None:
+        return _summed(())
+    told = figures.of(class_id, str(stage), actor)
+    return {name: told[name] for name in ("n_customers", "aum", "response", "masked")}
+
+
+def _moves(flow: Flow) -> Plain:
+    """Who went from stage to stage; those who came into the bank's files or left them stood in none."""
+    moves = [move for move in flow.moves if move.before is not None and move.after is not None]
     return {
-        "from_on": before.isoformat(),
-        "to_on": as_of.isoformat(),
-        "stages": [
-            {"stage": str(stage), "before": _people(every[before], stage), "after": _people(every[as_of], stage)}
-            for stage in Stage
+        "from_on": flow.from_on.isoformat(),
+        "to_on": flow.to_on.isoformat(),
+        "stages": [{"stage": str(stage), "before": flow.before(stage), "after": flow.after(stage)} for stage in Stage],
+        "moves": [
+            {"from": move.before, "to": move.after, "n": move.n} for move in sorted(moves, key=lambda move: -move.n)
         ],
-        "moves": [{"from": a, "to": b, "n": n} for (a, b), n in sorted(found.items(), key=lambda item: -item[1])],
-        "n_moved": sum(n for (a, b), n in found.items() if a != b),
-    }  # fmt: skip
-
-
-def _people(standing: Mapping[figures.Cell, Standing], stage: str) -> int:
-    return sum(told.n_customers for (_, at), told in standing.items() if at == stage)
+        "n_moved": sum(move.n for move in moves if move.before != move.after),
+    }
 
 
 def _drawn(moves: Plain) -> drawing.Moves:
@@ -98,20 +99,24 @@ def _drawn(moves: Plain) -> drawing.Moves:
     return drawing.moves(stages, before, after, {(row["from"], row["to"]): row["n"] for row in moves["moves"]})
 
 
-def _summed(cells: list[Plain], actor: Actor, **of: str) -> Plain:
+def _summed(cells: Iterable[Plain], **of: str) -> Plain:
+    """Figures of many cells as one; a sum of money of which a part is withheld is withheld, else it would tell it."""
     mine = [told for told in cells if all(told[name] == value for name, value in of.items())]
-    amounts = [told["aum"] for told in mine if told.get("aum") is not None]
-    total = Standing(
-        sum(told["n_customers"] for told in mine), sum(amounts) if amounts else None,
-        sum(told["n_contacts"] for told in mine), sum(told["n_conversions"] for told in mine),
-    )  # fmt: skip
-    return of | told_to(total, actor)
+    amounts = [told["aum"] for told in mine if told["aum"] is not None]
+    masked = sorted({name for told in mine for name in told["masked"]})
+    n, n_yes = (sum(told["response"][name] for told in mine) for name in ("n", "n_yes"))
+    return {
+        "n_customers": sum(told["n_customers"] for told in mine),
+        "aum": sum(amounts) if amounts and not masked else None,
+        "response": {"n": n, "n_yes": n_yes, "share": n_yes / n if n else None},
+        "masked": masked,
+    }
 
 
 def _value(told: Plain, measure: str) -> float | None:
     """What the heat of a cell tells; a rate of too few contacts tells nothing."""
     if measure == "response":
-        rate: float | None = told["response"] if told["n_contacts"] >= LEAST_CONTACTS else None
+        rate: float | None = told["response"]["share"] if told["response"]["n"] >= LEAST_CONTACTS else None
         return rate
     value: float | None = told["n_customers"] if measure == "size" else told["aum"]
     return value

@@ -61,7 +61,7 @@ def _publish(home: Path, built: Build, now: datetime) -> None:
     """The packed rows as `tiercel day` publishes them, without the seconds that Feast takes to be imported."""
     policy = jobs.segments_book(home).view(now.date())
     with open_bank(home) as bank:
-        today = views.write_today(bank, built.lineage, now, policy.bank)
+        today = views.write_today(bank, built.lineage, now, policy)
     rows = [
         ViewRows(name, columns, timedelta(days=policy.lifetimes[lives]), pq.read_table(path))
         for name, lives, columns, path in (

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from insight.answers import NO_NEED, Answers, answers
-from insight.cells import cells, nobody, people
+from insight.cells import cells, nobody, people, tiers
 from insight.history import UNKNOWN, History
 from insight.policy import Evidence
 from insight.preferences import CLASS, TIER, preferences
@@ -146,24 +146,35 @@ def test_a_cell_has_size_money_answers_and_its_way_over_the_months() -> None:
 def test_the_cells_of_a_month_hold_everybody_once(months: list[Month]) -> None:
     with history_of(*months) as history:
         found = cells(history, [], 0.95)
-        listed = {key: people(history.month(-1), *key, after="", limit=1000, book=None) for key in found}
+        rows = history.month(-1)
+        listed = {key: [row["customer_id"] for row in people(rows, key, after="", limit=1000)] for key in found}
+        by_tier = {key: tiers(rows, key) for key in found}
     assert sum(cell.now.n_customers for cell in found.values()) == len(months[-1])
     for (customer_class, stage), ids in listed.items():
         assert ids == sorted(
             who for who, was in months[-1].items() if (was.customer_class, was.stage) == (customer_class, stage)
         )
+        assert sum(by_tier[customer_class, stage].values()) == len(ids)
 
 
 def test_people_of_a_cell_come_page_by_page_and_from_the_callers_book_alone() -> None:
     month: Month = {f"c{i:02}": Person("NEW") for i in range(25)} | {"x": Person("GROWTH")}
+    cell = ("MASS", "NEW")
     with history_of(month) as history:
-        rows = history.month(-1)
         pages, after = [], ""
-        while page := people(rows, "MASS", "NEW", after=after, limit=10, book=None):
+        while page := ids_of(history, cell, after=after, limit=10):
             pages.append(page)
             after = page[-1]
-        own = people(rows, "MASS", "NEW", after="", limit=10, book={"c03", "c21", "x", "unknown"})
-        none = people(rows, "MASS", "NEW", after="", limit=10, book=set())
+        own = ids_of(in_book(history, {"c03", "c21", "x", "unknown"}), cell)
+        none = ids_of(in_book(history, set()), cell)
     assert [len(page) for page in pages] == [10, 10, 5]
     assert [who for page in pages for who in page] == sorted(who for who in month if who != "x")
     assert (own, none) == (["c03", "c21"], [])
+
+
+def ids_of(history: History, cell: tuple[str, str], *, after: str = "", limit: int = 10) -> list[str]:
+    return [row["customer_id"] for row in people(history.month(-1), cell, after=after, limit=limit)]
+
+
+def in_book(history: History, book: set[str]) -> History:
+    return History(history.con, history.months, frozenset(book))

@@ -127,7 +127,8 @@ def write_profile(home: Path) -> Path:
     standing = build(home)
     standing.path.parent.mkdir(parents=True, exist_ok=True)
     rows = {customer: facts_of(customer) for customer in CUSTOMERS}
-    pq.write_table(_table(PROFILE, rows, INSTANT), standing.path)
+    table = _table(PROFILE, rows, INSTANT)
+    pq.write_table(table.append_column("as_of", pa.array([AS_OF] * len(table), pa.date32())), standing.path)
     standing.manifest.write_text(json.dumps(asdict(standing) | {"path": standing.path.name}, default=str))
     return standing.path
 

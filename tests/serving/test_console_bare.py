@@ -10,7 +10,14 @@ from tests.serving.conftest import Bank, open_bank
 HTML = {"Accept": "text/html"}
 
 
-def test_without_monthly_profiles_the_matrix_says_so_and_a_cell_still_tells_its_plan(bank: Bank) -> None:
+def without_months(bank: Bank) -> Bank:
+    """The same bank on a server that was given the release alone."""
+    shutil.rmtree(bank.home / "profiles")
+    return bank
+
+
+def test_without_monthly_profiles_the_matrix_says_so_and_a_cell_still_tells_its_plan(own_bank: Bank) -> None:
+    bank = without_months(own_bank)
     page = bank.ask("GET", "/console/matrix?lang=en", headers=HTML)
     assert (page.status_code, "No monthly profiles are kept here" in page.text) == (200, True)
     data = bank.ask("GET", "/console/matrix?format=json").json()
@@ -22,8 +29,8 @@ def test_without_monthly_profiles_the_matrix_says_so_and_a_cell_still_tells_its_
     assert people["people"] == []
 
 
-def test_a_customer_without_a_past_has_a_page(bank: Bank) -> None:
-    page = bank.ask("GET", "/console/customers/C-WEALTHY?lang=en", headers=HTML)
+def test_a_customer_without_a_past_has_a_page(own_bank: Bank) -> None:
+    page = without_months(own_bank).ask("GET", "/console/customers/C-WEALTHY?lang=en", headers=HTML)
     assert (page.status_code, "No earlier months." in page.text) == (200, True)
 
 

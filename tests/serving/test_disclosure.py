@@ -10,14 +10,16 @@ import pytest
 from features.facts import FACTS
 from features.vocabulary import Sensitivity
 from serving.disclosure import CLEARED, OPEN, shown_to
-from serving.portraits import View, need_per_day
+from serving.portraits import View
 from serving.security import ROLES, Actor
 from tests.serving.conftest import Bank
 from tests.serving.homes import facts_of
 from tests.serving.test_rights_api import change_key
 
 # Said from the law's words (identity, property, account, loan, trade), not read from the list under test.
-MONEY = {"mda", "aum_now", "mtd_mda", "next_tier_gap", "next_maturity_amount", "declared_income", "txn_amount_3m"}
+MONEY = {"mda", "aum_now", "mtd_mda", "next_tier_gap", "next_maturity_amount", "declared_income", "txn_amount_3m",
+         "need_next_amount", "need_keep_amount", "is_near_next", "is_near_loss", "is_hot_money", "grade_score",
+         "grade_aum", "value_12m", "value_exp", "has_dormant_account"}  # fmt: skip
 IDENTITY = {"age", "gender", "id_doc_type"}
 PROPERTY = {"held_products", "has_loan", "has_deposit", "has_wealth", "has_card", "risk_level", "n_holdings",
             "next_maturity_on", "next_loan_end_on", "days_since_salary", "overdue_days"}  # fmt: skip
@@ -67,21 +69,3 @@ def leaves(node: Any) -> Iterator[Any]:
             yield from leaves(child)
     else:
         yield node
-
-
-@pytest.mark.parametrize(
-    ("threshold", "mda", "days", "month_days", "needed"),
-    [
-        (500_000, 480_000, 20, 30, 540_000.0),
-        (500_000, 600_000, 25, 30, 0.0),  # Σ so far is met already
-        (10_000, 0, 0, 31, 10_000.0),
-        (10_000, 9_000, 31, 31, None),  # no day is left
-    ],
-)
-def test_the_balance_needed_on_each_day_left_reaches_the_threshold(
-    threshold: float, mda: float, days: int, month_days: int, needed: float | None
-) -> None:
-    found = need_per_day(threshold, mda, days, month_days)
-    assert found == needed
-    if needed:
-        assert mda * days + needed * (month_days - days) == threshold * month_days

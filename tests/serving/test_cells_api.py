@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from features.policy import segments
 from serving.api import listings
 from tests.serving.conftest import Bank
 from tests.serving.homes import AS_OF, CUSTOMERS, facts_of, write_profile
 
 USUAL = "/v1/cells/MASS/GROWTH"
+VARIANTS = Path(__file__).parents[2] / "decisioning" / "policy" / "variants.yaml"
 IN_USUAL = sorted(who for who in CUSTOMERS if facts_of(who)["cell"] == "MASS/GROWTH")
 
 
@@ -44,6 +48,44 @@ def test_the_cells_of_the_matrix_hold_every_customer_once(bank: Bank) -> None:
     assert sum(cell["figures"]["n_customers"] for cell in cells) == len(CUSTOMERS)
     empty = next(cell for cell in cells if (cell["customer_class"], cell["stage"]) == ("SILVER", "LOST"))
     assert (empty["figures"]["n_customers"], empty["figures"]["aum"]) == (0, None)
+
+
+@pytest.mark.parametrize("cell", ["WEALTH/GROWTH", "MASS/DORMANT", "SILVER/NEW"])
+def test_a_cell_tells_what_differs_for_each_tier_once(bank: Bank, cell: str) -> None:
+    told = bank.ask("GET", f"/v1/cells/{cell}").json()
+    listings.CellCard.model_validate(told)
+    policy = yaml.safe_load(VARIANTS.read_text("utf-8"))
+    rows = next(iter(policy["classes"]["since"].values()))[told["customer_class"]]
+    assert [tier for row in told["variants"] for tier in row["tiers"]] == list(segments().view(AS_OF).tiers.thresholds)
+    products = [product["product_id"] for product in told["products"]]
+    for row in told["variants"]:
+        said = rows[row["band"]]
+        assert (row["channels"], row["benefit"], row["hook"]) == (
+            said["channels"], said["benefit"], told["hook"]["hook_id"],
+        )  # fmt: skip
+        leading = [product for product in said.get("leads", ()) if product in products]
+        assert row["products"] == leading + [product for product in products if product not in leading]
+
+
+@pytest.mark.parametrize(("language", "benefit"), [("zh", "机场贵宾厅"), ("en", "airport lounge")])
+def test_the_page_of_a_cell_words_its_variants(bank: Bank, language: str, benefit: str) -> None:
+    page = bank.ask("GET", f"/console/matrix/WEALTH/GROWTH?lang={language}", headers={"Accept": "text/html"}).text
+    variants = page[page.index('id="variants"') : page.index('id="steps"')]
+    assert all(word in variants for word in ("V0-V2", "V3-V4", "V5+", benefit))
+
+
+def test_page_and_interface_tell_the_same_figures_of_every_cell(bank: Bank) -> None:
+    """The scientist is cleared for C1: where a part is withheld a total would tell it, and is withheld too."""
+    for role in ("rm", "scientist"):
+        page = bank.ask("GET", "/console/matrix?measure=aum&format=json", role=role).json()
+        told = {(cell["customer_class"], cell["stage"]): cell["figures"]
+                for cell in bank.ask("GET", "/v1/cells", role=role).json()["cells"]}  # fmt: skip
+        for cell in page["cells"]:
+            figures = told[cell["customer_class"], cell["stage"]]
+            names = ("n_customers", "aum", "response", "masked")
+            assert [cell[name] for name in names] == [figures[name] for name in names]
+        whole = sum(facts_of(who)["mda"] for who in CUSTOMERS)
+        assert page["all"]["aum"] == (pytest.approx(whole) if role == "rm" else None)
 
 
 def test_money_of_a_handful_is_not_for_those_without_clearance(bank: Bank) -> None:

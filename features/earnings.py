@@ -20,6 +20,7 @@ from features.vocabulary import CUSTOMER_ID
 
 CONTRACTS = {"holding": "product_id", "loan": "product_id", "service_activation": "service_id"}  # table -> its product
 INCOME = "contracts_income"
+_PARTS = 10_000  # of a unit of currency, in which each contract's income is counted
 
 
 def beside_earnings(tables: Mapping[str, ir.Table], span: ir.Table, people: ir.Table, policy: Value) -> ir.Table:
@@ -27,7 +28,8 @@ def beside_earnings(tables: Mapping[str, ir.Table], span: ir.Table, people: ir.T
     income = earned(tables, span, policy)
     if income is None:
         return people.mutate(**{INCOME: ibis.null("float64")})
-    return beside(people, income.group_by(CUSTOMER_ID).agg(**{INCOME: income.income.sum()}))
+    exact = (income.income * _PARTS).round().cast("int64")  # a sum of floats would hang on the order of the rows
+    return beside(people, income.group_by(CUSTOMER_ID).agg(**{INCOME: exact.sum().cast("float64") / _PARTS}))
 
 
 def earned(tables: Mapping[str, ir.Table], span: ir.Table, policy: Value) -> ir.Table | None:

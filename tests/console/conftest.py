@@ -92,7 +92,7 @@ def console(released_home: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     thread.join(30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright's loop must end with the file, or other tests find it running
 def browser() -> Iterator[Browser]:
     """The system's Chromium; skipped with the install command where there is none."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -60,7 +60,7 @@ def api(home: Path) -> Iterator[TestClient]:
 
 def test_the_command_ends_by_saying_what_works_and_what_waits(said: str) -> None:
     assert "with your 2 tables these families, filters and models work: families value (more with" in said
-    assert "these wait for: families activity (txn, channel_event), grades (txn, channel_event); models" in said
+    assert "these wait for: families activity (txn, channel_event), behaviour (channel_event), grades" in said
     assert "ranked by policy alone (rules only)" in said
     assert "without a consent table nobody is sent anything" in said
 

@@ -115,7 +115,7 @@ def _truncated(folder: Path) -> None:
 
 
 def _wrong_delimiter(folder: Path) -> None:
-    write(folder / "more.parquet.csv", [("id~account~kind~day~amount",), ("C001~A~DEMAND~2024-01-01~1",)])
+    write(folder / "more.parquet.csv", [("id¦account¦kind¦day¦amount",), ("C001¦A¦DEMAND¦2024-01-01¦1",)])
 
 
 def _cut_off(folder: Path) -> None:

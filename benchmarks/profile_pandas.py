@@ -345,8 +345,8 @@ def _incomes(asked: Asked, policy: SegmentsPolicy) -> Frame:
     amount = c.amount.fillna(0) / 100
     income = (amount * c.bp_balance / 10_000 + c.amount_year) * days / 365
     income += (amount * c.pct_first_premium / 100).where(c.began_on >= first, 0)
-    exact = np.floor(income * 10_000 + 0.5).astype("int64")  # half away from zero, as databases round
-    return exact.groupby(c.customer_id).sum().div(10_000).rename("income")
+    exact = np.floor(income * 1_000_000 + 0.5).astype("int64")  # half away from zero, as databases round
+    return exact.groupby(c.customer_id).sum().div(1_000_000).rename("income")
 
 
 def _before(asked: Asked) -> Frame:

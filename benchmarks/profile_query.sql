@@ -248,7 +248,7 @@ WITH fresh_txn AS (
   SELECT customer_id,
          sum(CAST(round(((amount * bp / 10000 + yearly) * greatest(0, least(coalesce(closed_on, DATE '$morning_on'),
                DATE '$morning_on') - greatest(began_on, DATE '$window_on')) / 365
-             + CASE WHEN began_on >= DATE '$window_on' THEN amount * pct / 100 ELSE 0 END) * 10000) AS BIGINT)) / 10000
+             + CASE WHEN began_on >= DATE '$window_on' THEN amount * pct / 100 ELSE 0 END) * 1000000) AS BIGINT)) / 1000000
              AS income
   FROM contract JOIN (VALUES $margins) AS margin(product_id, bp, yearly, pct) USING (product_id)
   WHERE began_on < DATE '$morning_on' AND (closed_on IS NULL OR closed_on > DATE '$window_on')

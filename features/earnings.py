@@ -20,7 +20,7 @@ from features.vocabulary import CUSTOMER_ID
 
 CONTRACTS = {"holding": "product_id", "loan": "product_id", "service_activation": "service_id"}  # table -> its product
 INCOME = "contracts_income"
-_PARTS = 10_000  # of a unit of currency, in which each contract's income is counted
+_PARTS = 1_000_000  # of a unit of currency, in which income is counted: a whole year of basis points is whole in it
 
 
 def beside_earnings(tables: Mapping[str, ir.Table], span: ir.Table, people: ir.Table, policy: Value) -> ir.Table:

@@ -63,7 +63,7 @@ def test_a_contract_earns_by_the_days_it_was_held(bank_of: Callable[..., Path]) 
     build = profiles.build(bank_of(**tables), BOOK, instant=datetime(2024, 4, 2, tzinfo=UTC), as_of=MARCH)[-1]
     values = pd.read_parquet(build.path).set_index("customer_id").value_12m
     for i, (_, row, expected) in enumerate(contracts):
-        assert values[f"c{i}"] == pytest.approx(expected, abs=1e-4), row
+        assert values[f"c{i}"] == pytest.approx(expected, abs=1e-6), row
 
 
 def test_a_loan_that_stands_among_the_holdings_earns_once(bank_of: Callable[..., Path]) -> None:

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from decisioning.inputs import ConsentBasis, Inputs, day_text
+from decisioning.inputs import Inputs, Terms, day_text
 from decisioning.rules_alone import NO_DAY, Plain
-from features.errors import BadRequest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -33,30 +32,6 @@ class Happened(NamedTuple):
     channel: str | None
     purpose: str | None
     outcome: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What all customers of a request or a batch are decided under, as the fields of `Inputs` say it."""
-
-    channel: str
-    limit: int
-    now: datetime
-    zone: str
-    consent_basis: ConsentBasis
-    release_id: str
-    epoch: str
-    prices_version: str
-    asked: tuple[str, ...] = ()
-    moment: tuple[str, ...] = ()
-    degraded: bool = False
-    stale: bool = False
-
-    def __post_init__(self) -> None:
-        if self.now.utcoffset() is None:
-            raise BadRequest("the moment of a decision has no time zone", value=self.now, todo="give it in UTC")
-        if self.limit < 1:
-            raise BadRequest("limit of a decision", value=self.limit, allowed="1 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +67,7 @@ class Case:
     def of(cls, inputs: Inputs) -> Self:
         """The case of the only customer of `inputs`."""
         (customer_id,) = inputs.customer_ids
-        terms = Terms(**{name: getattr(inputs, name) for name in Terms.__slots__})
+        terms = Terms(**inputs.terms())
         recent = inputs.recent
         rows = zip(recent.kind.tolist(), recent.at.astype("datetime64[us]").view(np.int64).tolist(),
                    recent.offer_id.tolist(), recent.channel.tolist(), recent.purpose.tolist(),

@@ -85,25 +85,14 @@ class Recent:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """n customers at one moment, m offers in the catalogue's order.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What all customers of a request or a batch are decided under.
 
-    `facts` are arrays of n rows: numbers and flags float64 with NaN, codes and sets object with None, dates
-    datetime64[D]. `p` is the response probability at the reference channel, `p_channel` at the requested one, both
-    (n, m) or None without a model (NaN: no score for this pair). `uplift_share` is the incremental share of p, (m,),
-    and `uplift_is_assumed` says that no arm measured it. `channel` is the requested channel, empty for any. `now` is
-    a UTC instant, `zone` the bank's. `asked` are offers the customer asked for, `moment` those that a moment of truth
-    of this session speaks for. `shadow_price` is Σ λ·use per offer, (m,), None for none.
+    `channel` is the requested channel, empty for any. `now` is a UTC instant, `zone` the bank's. `asked` are offers the
+    customer asked for, `moment` those that a moment of truth of this session speaks for.
     """
 
-    customer_ids: tuple[str, ...]
-    facts: Mapping[str, NDArray[Any]]
-    recent: Recent
-    p: Floats | None
-    p_channel: Floats | None
-    uplift_share: Floats
-    uplift_is_assumed: NDArray[np.bool_]
     channel: str
     limit: int
     now: datetime
@@ -114,7 +103,6 @@ class Inputs:
     prices_version: str
     asked: tuple[str, ...] = ()
     moment: tuple[str, ...] = ()
-    shadow_price: Floats | None = None
     degraded: bool = False
     stale: bool = False
 
@@ -123,6 +111,30 @@ class Inputs:
             raise BadRequest("the moment of a decision has no time zone", value=self.now, todo="give it in UTC")
         if self.limit < 1:
             raise BadRequest("limit of a decision", value=self.limit, allowed="1 or more")
+
+    def terms(self) -> dict[str, Any]:
+        """The terms alone, by name."""
+        return {name: getattr(self, name) for name in Terms.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs(Terms):
+    """n customers at one moment, m offers in the catalogue's order.
+
+    `facts` are arrays of n rows: numbers and flags float64 with NaN, codes and sets object with None, dates
+    datetime64[D]. `p` is the response probability at the reference channel, `p_channel` at the requested one, both
+    (n, m) or None without a model (NaN: no score for this pair). `uplift_share` is the incremental share of p, (m,),
+    and `uplift_is_assumed` says that no arm measured it. `shadow_price` is Σ λ·use per offer, (m,), None for none.
+    """
+
+    customer_ids: tuple[str, ...]
+    facts: Mapping[str, NDArray[Any]]
+    recent: Recent
+    p: Floats | None
+    p_channel: Floats | None
+    uplift_share: Floats
+    uplift_is_assumed: NDArray[np.bool_]
+    shadow_price: Floats | None = None
 
     @property
     def n(self) -> int:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from decisioning.case import Case, Terms
+from decisioning.case import Case
 from decisioning.decide import decide
 from decisioning.decision import Decision
-from decisioning.inputs import Inputs
+from decisioning.inputs import Inputs, Terms
 from features.online_rows import microseconds
 from serving.api.documents import DecisionRequest
 from serving.batches import Batch, BatchTerms, batches
@@ -84,17 +84,10 @@ class Maker:
             p_channel=scores.p_channel,
             uplift_share=rules.uplift_share,
             uplift_is_assumed=rules.uplift_is_assumed,
-            terms=Terms(
-                channel=asked.channel,
-                limit=asked.limit,
-                now=now,
-                zone=ground.zone.key,
-                consent_basis=ground.consent_basis,
-                release_id=ground.id,
+            terms=_terms(
+                asked,
+                pinned,
                 epoch=self._epoch(moment.first, ground),
-                prices_version=NO_PRICES,
-                asked=asked.context.asked,
-                moment=asked.context.moment,
                 degraded=scores.p is None,
                 stale=row.is_stale,
             ),
@@ -138,9 +131,29 @@ class Maker:
         return facts
 
 
+def _terms(asked: DecisionRequest, pinned: Pinned, *, epoch: str, degraded: bool, stale: bool) -> Terms:
+    ground = pinned.ground
+    return Terms(
+        channel=asked.channel,
+        limit=asked.limit,
+        now=pinned.now,
+        zone=ground.zone.key,
+        consent_basis=ground.consent_basis,
+        release_id=ground.id,
+        epoch=epoch,
+        prices_version=NO_PRICES,
+        asked=asked.context.asked,
+        moment=asked.context.moment,
+        degraded=degraded,
+        stale=stale,
+    )
+
+
 def _inputs(ids: tuple[str, ...], batch: Batch, asked: DecisionRequest, pinned: Pinned) -> Inputs:
-    ground, scorer = pinned.ground, pinned.rules.scorer
+    scorer = pinned.rules.scorer
     scores = scorer.score(batch.facts, len(ids), asked.channel)
+    shared = batch.terms
+    terms = _terms(asked, pinned, epoch=shared.epoch, degraded=scores is None, stale=shared.is_stale)
     return Inputs(
         customer_ids=ids,
         facts=batch.facts,
@@ -149,18 +162,7 @@ def _inputs(ids: tuple[str, ...], batch: Batch, asked: DecisionRequest, pinned: 
         p_channel=None if scores is None else scores.p_channel,
         uplift_share=scorer.uplift_share,
         uplift_is_assumed=scorer.uplift_is_assumed,
-        channel=asked.channel,
-        limit=asked.limit,
-        now=pinned.now,
-        zone=ground.zone.key,
-        consent_basis=ground.consent_basis,
-        release_id=ground.id,
-        epoch=batch.terms.epoch,
-        prices_version=NO_PRICES,
-        asked=asked.context.asked,
-        moment=asked.context.moment,
-        degraded=scores is None,
-        stale=batch.terms.is_stale,
+        **terms.terms(),
     )
 
 

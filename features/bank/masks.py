@@ -10,6 +10,6 @@ def bit_count(mask: int) -> int:  # type: ignore[empty-body]  # the engine's own
     """Number of set bits of an integer mask."""
 
 
-@ibis.udf.agg.builtin(name="bit_or")  # type: ignore[untyped-decorator]
-def bit_or(mask: int) -> int:  # type: ignore[empty-body]
+@ibis.udf.agg.builtin(name="bit_or")  # type: ignore[untyped-decorator]  # as above
+def bit_or(mask: int) -> int:  # type: ignore[empty-body]  # the engine's own function
     """Union of the masks of a group, of the rows where `where` holds if it is given; null where there are none."""

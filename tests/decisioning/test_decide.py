@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -182,8 +183,6 @@ def test_nobody_is_decided_in_an_empty_batch() -> None:
     policy = small_policy()
     catalogue = Catalogue.of(policy)
     empty = inputs({}, catalogue=catalogue)
-    nobody = Inputs(
-        **{name: getattr(empty, name) for name in Inputs.__slots__}
-        | {"customer_ids": (), "facts": {k: v[:0] for k, v in empty.facts.items()}, "p": np.empty((0, catalogue.m))}
-    )
+    no_facts = {name: values[:0] for name, values in empty.facts.items()}
+    nobody = replace(empty, customer_ids=(), facts=no_facts, p=np.empty((0, catalogue.m)))
     assert decide(nobody, catalogue, policy) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,16 +71,13 @@ def recent_of(stored: Inputs, rows: Sequence[int]) -> Recent:
 def part_of(stored: Inputs, rows: Sequence[int]) -> Inputs:
     """The same inputs for some of the customers, in this order."""
     picked = list(rows)
-    given_fields = {name: getattr(stored, name) for name in Inputs.__slots__}
-    return Inputs(
-        **given_fields
-        | {
-            "customer_ids": tuple(stored.customer_ids[row] for row in picked),
-            "facts": {name: values[picked] for name, values in stored.facts.items()},
-            "recent": recent_of(stored, picked),
-            "p": None if stored.p is None else stored.p[picked],
-            "p_channel": None if stored.p_channel is None else stored.p_channel[picked],
-        }
+    return replace(
+        stored,
+        customer_ids=tuple(stored.customer_ids[row] for row in picked),
+        facts={name: values[picked] for name, values in stored.facts.items()},
+        recent=recent_of(stored, picked),
+        p=None if stored.p is None else stored.p[picked],
+        p_channel=None if stored.p_channel is None else stored.p_channel[picked],
     )
 
 

@@ -26,7 +26,7 @@ class Reason(NamedTuple):  # hashed at each slot, which a tuple does in a tenth 
         """The sentence in both languages.
 
         >>> Reason("OVERLAY_MATURITY", zh=(("days", "7"),), en=(("days", "7"),)).words().en
-        'A holding matures in 7 days.'
+        'Days until a holding matures: 7.'
         """
         sentence = sentence_of(self.code)
         return Words(sentence.zh.format_map(_Given(self.zh)), sentence.en.format_map(_Given(self.en)))
@@ -72,10 +72,10 @@ _PAIRS_FOR: dict[str, tuple[str, str]] = {
     "SERVICE_DUE": ("客户现在需要这项服务。", "The customer needs this service now."),
     "MOMENT": ("与客户此刻正在办理的事项相关。", "It belongs to what the customer is doing right now."),
     "OVERLAY_COMPLAINT_OR_CHURN": ("客户有投诉或流失迹象,先关怀。", "A complaint or signs of leaving: care first."),
-    "OVERLAY_MATURITY": ("有产品{days}天后到期。", "A holding matures in {days} days."),
-    "OVERLAY_LOAN_END": ("贷款{days}天后到期。", "A loan ends in {days} days."),
+    "OVERLAY_MATURITY": ("有产品{days}天后到期。", "Days until a holding matures: {days}."),
+    "OVERLAY_LOAN_END": ("贷款{days}天后到期。", "Days until a loan ends: {days}."),
     "OVERLAY_NEAR_TIER": ("接近更高分层,或处于保级期。", "Close to the next tier, or about to lose the present one."),
-    "OVERLAY_PAYDAY": ("{days}天前发薪。", "Salary came in {days} days ago."),
+    "OVERLAY_PAYDAY": ("{days}天前发薪。", "Days since the salary came in: {days}."),
     "OVERLAY_TOPIC": ("有面向该分层的活动。", "There is an event for this tier."),
     "OVERLAY_PRIVATE": ("合格投资者专属。", "Reserved to qualified investors."),
     "HIGH_P": ("响应可能性在其候选中居前。", "Among the likeliest of the customer's candidates to be taken up."),

@@ -36,7 +36,7 @@ _log = logging.getLogger("tiercel.serving")
 _SWITCH_SECONDS = 0.0005  # Python's 5 ms would let the ledger's thread wait as long at each of its dozen calls
 _ROUTERS = (
     decisions.router, responses.router, customers.router, tags.router, cells.router, offers.router, health.router,
-    statics.router, doors.router, matrix.router, cell_pages.router, customer_pages.router,
+    statics.router, doors.router, matrix.router, cell_pages.router, customer_pages.router, doors.nowhere,
 )  # fmt: skip
 
 

@@ -7,7 +7,6 @@ has a book is told of the people in it alone. A home whose profiles are kept els
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -63,7 +62,7 @@ class FigureBook:
         self._home = home
         self._clock = clock
         self._counting = asyncio.Lock()
-        self._kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._kept: dict[tuple[Any, ...], Any] = {}  # asked longest ago first
 
     def months(self, release: Release, as_of: date | None = None) -> tuple[Build, ...]:
         """The months of the release's lineage up to its own, or to `as_of`; none where its own is not in this home."""
@@ -114,12 +113,14 @@ class FigureBook:
 
     async def _once(self, key: tuple[Any, ...], count: Callable[[], Any]) -> Any:
         async with self._counting:
-            if key not in self._kept:
-                self._kept[key] = await asyncio.to_thread(count)
-            self._kept.move_to_end(key)
+            found = self._kept.pop(key, None)
+            if found is None:
+                found = await asyncio.to_thread(count)
+            if found is not None:  # profiles that are not here yet may still come
+                self._kept[key] = found
             while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-            return self._kept[key]
+                del self._kept[next(iter(self._kept))]
+            return found
 
     def _held(self, release: Release, as_of: date | None) -> tuple[Build, ...]:
         if months := self.months(release, as_of):

@@ -29,6 +29,11 @@ class Table:
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
 
+    @property
+    def first_date(self) -> str | None:
+        """The date that places a row of reference data in time, such as registered_on; None where it has none."""
+        return next((c.name for c in self.columns if c.kind is Kind.DATE and not c.is_nullable), None)
+
 
 def id_of(name: str, meaning: str, null: str | None = None) -> Column:
     """A code that is open: an id, or a list that the bank keeps."""

@@ -257,7 +257,7 @@ def _source_complaints(table: Table, source: Source, mapping: Mapping) -> list[s
     known = {column.name for column in table.columns}
     found = [f"table {table.name} has no column {name!r}; allowed: {', '.join(sorted(known))}"
              for name in source.columns if name not in known]  # fmt: skip
-    lacking = [c.name for c in table.columns if _is_lacking(c, table, source)]
+    lacking = [c.name for c in table.columns if _is_lacking(c, table, source, mapping)]
     if lacking:
         found.append(f"table {table.name} needs {', '.join(lacking)}: map each to a column, or say {{constant: …}}")
     if source.snapshots and "to_on" in source.columns:
@@ -269,11 +269,11 @@ def _source_complaints(table: Table, source: Source, mapping: Mapping) -> list[s
     return found
 
 
-def _is_lacking(column: Column, table: Table, source: Source) -> bool:
+def _is_lacking(column: Column, table: Table, source: Source, mapping: Mapping) -> bool:
     if column.is_nullable or column.name in source.columns:
         return False
-    if column.name == "known_at":
-        return False
+    if column.name == "known_at":  # follows from a date of the row, or is the instant of all files
+        return not (table.happened or table.first_date or mapping.instant)
     instants = [c.name for c in table.columns if c.kind is Kind.INSTANT and c.name != "known_at" and not c.is_nullable]
     has_day = "business_on" in source.columns
     if column.name == "business_on":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from features.bank.rules import OVERLAPS, TWICE, key_of, overlaps, rules, told
 from features.bank.tables import TABLES
 from features.errors import BadBank
 from features.policy import segments
+
+_UNTOLD = "personal, see the file in quarantine"  # instead of a value of a table that is kept apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,8 @@ class _Sift:
             found += [
                 Aside(name, r["_rule"], r["n"], r["key"], r["value"] or "") for r in grouped.to_pyarrow().to_pylist()
             ]
+        if self._table.is_apart:  # what is told here is printed and logged
+            found = [replace(aside, value=_UNTOLD) for aside in found]
         return sorted(found, key=lambda aside: (-aside.n, aside.rule))
 
     def set_aside(self, made: Path) -> None:

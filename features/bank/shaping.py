@@ -215,17 +215,21 @@ class Shaper:
             if column.name not in source.columns:
                 made[column.name] = f"timezone({zone}, business_on::TIMESTAMP)"
         names = {c.name for c in table.columns}
-        day = "business_on" if "business_on" in names else table.happened or _first_date(table)
+        day = "business_on" if "business_on" in names else table.happened or table.first_date
         if day == "business_on" and day not in source.columns and instants:
             made[day] = f"CAST(timezone({zone}, {instants[0].name}) AS DATE)"
         if "known_at" in names and "known_at" not in source.columns:
-            lag = self._mapping.known_at
-            base = made.get(day, quoted(day))
-            made["known_at"] = (
-                f"timezone({zone}, CAST({base} AS TIMESTAMP) + INTERVAL {lag.days} DAY + INTERVAL {lag.hour} HOUR)"
-            )
+            made["known_at"] = self._known_at(None if day is None else made.get(day, quoted(day)))
         made = made or {table.columns[0].name: quoted(table.columns[0].name)}
         return ", ".join(f"{sql} AS {quoted(name)}" for name, sql in made.items())
+
+    def _known_at(self, day: str | None) -> str:
+        """When a row of a day was known; one that no date places in time, at the instant of the files."""
+        if day is None:
+            return f"{literal(str(self._mapping.instant))}::TIMESTAMPTZ"
+        lag = self._mapping.known_at
+        after = f"INTERVAL {lag.days} DAY + INTERVAL {lag.hour} HOUR"
+        return f"timezone({literal(self._zone)}, CAST({day} AS TIMESTAMP) + {after})"
 
     def _merge(self, table: Table, name: str) -> None:
         """Rows of one person under several numbers: the row of the person's own number stands for all."""
@@ -289,9 +293,3 @@ def _kept(keep: Keep, prefix: str = "") -> str:
                 f"{text} {sign} {literal(str(bound))}" if is_text else f"TRY_CAST({text} AS DOUBLE) {sign} {bound}"
             )
     return "(" + (" AND ".join(parts) or "true") + ")"
-
-
-def _first_date(table: Table) -> str:
-    """The date that places reference data in time: registered_on, from_on."""
-    dates = [c.name for c in table.columns if c.kind is Kind.DATE and not c.is_nullable]
-    return dates[0]

@@ -6,11 +6,12 @@ from fastapi import APIRouter, Request, Response
 
 from serving.console.pages import HOME, PageRoute, form, html, to
 from serving.console.sessions import COOKIE, LASTS, Sessions
-from serving.errors import NoKey
+from serving.errors import NoKey, NoRoute
 from serving.security import KeyRing, Role
 
 INVITED: Role = "marketing"  # whom the one-time link lets in
 router = APIRouter(prefix="/console", include_in_schema=False, route_class=PageRoute)
+nowhere = APIRouter(prefix="/console", include_in_schema=False, route_class=PageRoute)  # after all other pages
 
 
 @router.get("")
@@ -66,6 +67,12 @@ async def go_out(request: Request) -> Response:
     response = to("/console/login")
     response.delete_cookie(COOKIE, path="/console")
     return response
+
+
+@nowhere.get("/{path:path}")
+async def say_nowhere(path: str) -> Response:
+    """What a mistyped or an old address leads to."""
+    raise NoRoute("no page at this address", value=f"/console/{path}", todo="begin at the matrix")
 
 
 def _in(request: Request, ticket: str, path: str) -> Response:

@@ -207,6 +207,15 @@ def test_what_a_bank_wrote_is_text_and_never_markup(client: TestClient, home: Pa
     assert "&lt;script&gt;alert" in answer.text
 
 
+def test_an_address_that_leads_nowhere_is_told_on_a_page_and_to_programs_as_a_problem(client: TestClient) -> None:
+    page = client.get("/console/matrlx", headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "/console/matrlx" in page.text
+    assert 'href="/console/matrix"' in page.text
+    told = client.get("/console/matrlx?format=json")
+    assert (told.status_code, told.json()["type"]) == (404, "/problems/no-route")
+
+
 def test_a_page_of_data_answers_problems_as_problems(client: TestClient, home: Path) -> None:
     sign_in(client, home)
     paths = {"matrix?measure=x": 422, "matrix?month=1999-01": 422, "customers/C-NOBODY?": 404}

@@ -79,7 +79,7 @@ def test_a_banks_own_codes_have_a_sentence_too() -> None:
 
 
 def test_a_missing_fact_leaves_a_dash() -> None:
-    assert Reason("OVERLAY_MATURITY").words().en == "A holding matures in — days."
+    assert Reason("OVERLAY_MATURITY").words().en == "Days until a holding matures: —."
 
 
 def test_a_chosen_offer_has_at_least_two_reasons() -> None:

@@ -342,3 +342,16 @@ def test_balances_folded_in_many_shares_are_those_of_a_plain_loop(tmp_path: Path
 
 def _day(at: Any) -> date | None:
     return at.date() if isinstance(at, datetime) else at
+
+
+def test_rows_that_no_date_places_in_time_are_known_at_the_instant_of_the_files(tmp_path: Path) -> None:
+    folder = smallest(tmp_path / "files")
+    write(folder / "names.csv", [("id", "name"), ("C001", "夜莺")])
+    tables = deepcopy(SMALLEST) | {
+        "personal": {"files": ["names.csv"], "columns": {"customer_id": "id", "full_name": "name"}}
+    }
+    imported(tables, folder, tmp_path / "home")
+    (row,) = pq.read_table(tmp_path / "home" / "bank" / "personal").to_pylist()
+    assert (row["full_name"], row["known_at"].isoformat()) == ("夜莺", "2024-03-05T02:00:00+00:00")
+    with pytest.raises(BadMapping, match="table personal needs known_at"):
+        imported(tables, folder, tmp_path / "other", instant=None)

@@ -99,6 +99,20 @@ def test_a_line_that_does_not_fit_costs_no_other_line(tmp_path: Path, line: str,
     assert found["_value"].replace("\n", "") == line
 
 
+def test_what_stood_in_a_bad_line_of_names_is_kept_aside_and_not_told(tmp_path: Path) -> None:
+    folder = smallest(tmp_path / "files")
+    write(
+        folder / "names.csv", [("id", "name"), *((f"C{i:03d}", f"Person {i}") for i in range(N)), ("C001", "夜莺", "7")]
+    )
+    tables = deepcopy(SMALLEST)
+    tables["personal"] = {"files": ["names.csv"], "columns": {"customer_id": "id", "full_name": "name"}}
+    done = imported(tables, folder, tmp_path / "home")
+    (told,) = [found for found in done.received.aside if found.table == "personal"]
+    assert (told.rule, told.n) == ("line does not fit the header", 1)
+    assert "夜莺" not in str(told)
+    assert "夜莺" in aside(tmp_path / "home", "personal")[0]["_value"]
+
+
 def test_bytes_that_are_no_text_set_their_row_aside(tmp_path: Path) -> None:
     folder = smallest(tmp_path / "files")
     data = (folder / "balance.csv").read_bytes().replace(b"A042", b"A\xff42")

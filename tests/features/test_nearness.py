@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 import struct
 from collections.abc import Callable
@@ -18,19 +17,12 @@ from features import profiles, views
 from features.bank.engines import open_bank
 from features.nearness import NEAR, OF_PROFILE, SO_FAR, near, near_alone
 from features.plans import PROFILE
-from features.policy import PolicyBook, SegmentsPolicy, segments
+from features.policy import PolicyBook, SegmentsPolicy
 from features.today import TODAY
+from tests.features.tier_policy import BOOK, changed
 from training.encoding import arrays_of
 
-BOOK = segments()
 MARCH, APRIL = date(2024, 3, 31), date(2024, 4, 30)
-
-
-def changed(**figures: Any) -> PolicyBook[SegmentsPolicy]:
-    sections = copy.deepcopy(dict(BOOK.sections))
-    for name, value in figures.items():
-        sections["tiers"][name] = {"unit": "under test", "source": "R15", "since": {date(1990, 1, 1): value}}
-    return PolicyBook(SegmentsPolicy, sections)
 
 
 def span(customer: str, amount: float, first: date, last: date | None, asset_class: str = "DEMAND") -> dict[str, Any]:

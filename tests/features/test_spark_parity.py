@@ -33,6 +33,7 @@ from features.profiles import PROFILE
 from simulation import simulate
 from tests.features.conftest import tables_of
 from tests.features.drawn_banks import drawn_bank
+from tests.features.tier_policy import ALL_AT_ONCE
 from tests.simulation.banks import shelf
 
 ROOT = Path(__file__).parents[2]
@@ -163,15 +164,15 @@ def test_a_bank_of_every_code_and_every_null_has_one_profile_on_both_engines(dra
 
 
 @needs_spark
-def test_spark_goes_on_where_duckdb_stopped(drawn: Path, tmp_path: Path) -> None:
+def test_spark_goes_on_where_duckdb_stopped_under_every_setting_of_tiers(drawn: Path, tmp_path: Path) -> None:
     instant = datetime(2024, 4, 4, tzinfo=UTC)
     homes = copies(drawn, tmp_path)
     for home in homes.values():
         for name in ("txn", "channel_event", "contact", "response", "loan", "holding"):
             shutil.rmtree(home / "bank" / name)
-        profiles.build(home, segments(), instant=instant, as_of=date(2024, 2, 29))
+        profiles.build(home, ALL_AT_ONCE, instant=instant, as_of=date(2024, 2, 29))
     for engine, home in homes.items():
-        profiles.build(home, segments(), instant=instant, engine=engine)
+        profiles.build(home, ALL_AT_ONCE, instant=instant, engine=engine)
     same = assert_same(*homes.values())
     assert all(
         table["n_txn_1m"].null_count == table["n_services_3m"].null_count == len(table) for table in same.values()

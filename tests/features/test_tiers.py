@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-import copy
 import itertools
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,10 +21,10 @@ from features import profiles
 from features.bank.engines import arrow_schema
 from features.bank.quarantine import receive
 from features.bank.tables import TABLES
-from features.policy import PolicyBook, SegmentsPolicy, Tiers, segments
+from features.policy import PolicyBook, SegmentsPolicy, Tiers
 from features.vocabulary import Kind
+from tests.features.tier_policy import ALL_AT_ONCE, BOOK, changed
 
-BOOK = segments()
 FLOORS = {
     "V0": 0,
     "V1": 10_000,
@@ -60,14 +59,6 @@ def built(home: Path, months: int, book: PolicyBook[SegmentsPolicy] = BOOK) -> p
     instant = datetime.combine(month_ends(months)[-1] + timedelta(days=2), datetime.min.time(), UTC)
     builds = profiles.build(home, book, instant=instant)
     return pd.concat([pd.read_parquet(build.path) for build in builds]).set_index(["customer_id", "as_of"]).sort_index()
-
-
-def changed(**figures: Any) -> PolicyBook[SegmentsPolicy]:
-    """The shipped book with these figures of the tiers in force throughout."""
-    sections = copy.deepcopy(dict(BOOK.sections))
-    for name, value in figures.items():
-        sections["tiers"][name] = {"unit": "under test", "source": "R10", "since": {date(1990, 1, 1): value}}
-    return PolicyBook(SegmentsPolicy, sections)
 
 
 def in_a_loop(path: list[dict[str, int]], ends: list[date], tiers: Tiers) -> list[tuple[str, str, int]]:
@@ -187,19 +178,6 @@ def test_one_day_a_fen_below_is_below_for_the_month(bank_of: Callable[..., Path]
     frame = built(bank_of(customer=[{"customer_id": "c"}], balance=rows), 1)
     assert frame.tier.tolist() == ["V3"]
     assert frame.aum_day_minor.tolist() == [50_000_000 * 31 - 1]
-
-
-ALL_AT_ONCE = changed(
-    basis="quarter",
-    asset_weights={"FUND": 0.5, "TIME": 1.2},
-    assessment_months=[3, 6, 9, 12],
-    grace={
-        "default": {"watch_after_months": 1, "demote_after_months": 2},
-        "V4": {"watch_after_months": 2, "demote_after_months": 4},
-        "VIP": {"watch_after_months": 3, "demote_after_months": 6},
-        "VVIP": {"watch_after_months": 3, "demote_after_months": 6},
-    },
-)
 
 
 @pytest.mark.parametrize(("book", "seed"), [(BOOK, 7), (ALL_AT_ONCE, 8)], ids=["as shipped", "all at once"])

@@ -1,0 +1,43 @@
+"""`tiercel release`: what serving stands on."""
+
+from __future__ import annotations
+
+import typer
+
+from serving.commands.options import HOME, Home, Json, clock
+from serving.telling import say, told
+
+app = typer.Typer(no_args_is_help=True, help="What serving stands on: list, cut, roll back.")
+
+
+@app.command("list", epilog="example: tiercel release list")
+@told
+def release_list(home: Home = HOME, as_json: Json = False) -> None:
+    """Every release, the current one marked."""
+    from serving import releases
+
+    found = releases.releases(home)
+    now = releases.current(home).id if found else None
+    lines = [f"{'→' if r.id == now else ' '} {r.id}  month {r.as_of}  models {r.manifest['champions']}" for r in found]
+    say("\n".join(lines) or "nothing has been released", [dict(r.manifest) for r in found], as_json=as_json)
+
+
+@app.command("cut", epilog="example: tiercel release cut")
+@told
+def release_cut(home: Home = HOME, as_json: Json = False) -> None:
+    """Cut a release of the newest build, the champions and the policy, and switch to it."""
+    from serving import jobs
+
+    release, is_new = jobs.cut_release(home.resolve(), clock(home))
+    text = f"{release.id} is current{'' if is_new else ' (unchanged)'}; models {release.manifest['champions']}"
+    say(text, dict(release.manifest), as_json=as_json)
+
+
+@app.command("rollback", epilog="example: tiercel release rollback")
+@told
+def release_rollback(home: Home = HOME, as_json: Json = False) -> None:
+    """Switch back to the release before the current one."""
+    from serving import releases
+
+    release = releases.rollback(home)
+    say(f"{release.id} is current", dict(release.manifest), as_json=as_json)

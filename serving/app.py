@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from features.errors import TiercelError
-from serving.api import cells, customers, decisions, health, offers, responses, tags
+from serving.api import cells, customers, decision_log, decisions, health, offers, responses, tags
 from serving.api.documents import DecisionRequest, Response
 from serving.api.openapi import describe
 from serving.cell_figures import FigureBook
@@ -35,8 +35,9 @@ from serving.settings import Settings, clock_of, read_settings
 _log = logging.getLogger("tiercel.serving")
 _SWITCH_SECONDS = 0.0005  # Python's 5 ms would let the ledger's thread wait as long at each of its dozen calls
 _ROUTERS = (
-    decisions.router, responses.router, customers.router, tags.router, cells.router, offers.router, health.router,
-    statics.router, doors.router, matrix.router, cell_pages.router, customer_pages.router, doors.nowhere,
+    decisions.router, decision_log.router, responses.router, customers.router, tags.router, cells.router,
+    offers.router, health.router, statics.router, doors.router, matrix.router, cell_pages.router,
+    customer_pages.router, doors.nowhere,
 )  # fmt: skip
 
 

@@ -35,6 +35,37 @@ class OfferPage(Page):
     offers: list[OfferEntry]
 
 
+class LoggedPlacement(Document):
+    """One slot of a decision; `propensity` is its probability given the slots above, null where nothing was drawn."""
+
+    placement_id: str
+    rank: int
+    offer_id: str
+    treatment_id: str
+    channel: str
+    purpose: str
+    propensity: float | None
+
+
+class LoggedDecision(Document):
+    decision_id: str
+    decided_at: datetime
+    customer_id: str
+    channel: str
+    arm: str
+    repeat_of: str | None
+    release_id: str
+    prices_version: str
+    degraded: bool
+    fallback: bool
+    stale: bool
+    placements: list[LoggedPlacement]
+
+
+class LoggedDecisions(Page):
+    decisions: list[LoggedDecision]
+
+
 class CellPoint(Document):
     """A cell at one month end; money is null where nobody has any, or where the caller may not see it."""
 

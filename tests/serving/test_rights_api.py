@@ -20,6 +20,7 @@ ALL = set(ROLES)
 # Said from what each role does, not read from the table under test.
 EXPECTED: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/decisions"): DECIDERS,
+    ("GET", "/v1/decisions"): ALL,
     ("GET", "/v1/decisions/{decision_id}"): ALL,
     ("GET", "/v1/decisions/{decision_id}/explanation"): ALL,
     ("POST", "/v1/decisions/{decision_id}/replay"): REPLAYERS,
@@ -32,6 +33,7 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/offers"): ALL,
     ("GET", "/v1/health/data"): OPERATORS,
 }
+DAY = {"from": "2026-01-02T00:00:00Z", "to": "2026-01-03T00:00:00Z"}  # what the list of decisions must be told
 FILLED = {"customer_id": "C-USUAL", "customer_class": "MASS", "stage": "GROWTH", "tag": "effective"}
 
 
@@ -41,9 +43,13 @@ def routes(bank: Bank) -> Iterator[tuple[str, str]]:
             yield method.upper(), path
 
 
-def body_of(path: str, placement_id: str) -> Any:
+def body_of(method: str, path: str, placement_id: str) -> Any:
+    if method == "GET":
+        return None
     if path == "/v1/decisions":
         return {"customer_id": "C-USUAL", "channel": "APP", "dry_run": True}
+    if path != "/v1/responses":
+        return None
     at = INSTANT.isoformat()
     return [{"event_id": "E-rights", "placement_id": placement_id, "outcome": "presented", "occurred_at": at}]
 
@@ -57,8 +63,8 @@ def test_the_table_of_expectations_names_every_route_that_needs_an_actor(bank: B
 def test_a_route_answers_the_roles_whose_work_it_is_and_no_other(bank: Bank, method: str, path: str) -> None:
     decision = bank.decide()
     filled = path.format(decision_id=decision["decision_id"], **FILLED)
-    body = body_of(path, decision["offers"][0]["placement_id"]) if path in ("/v1/decisions", "/v1/responses") else None
-    statuses = {role: bank.ask(method, filled, role=role, json=body).status_code for role in ROLES}
+    body, params = body_of(method, path, decision["offers"][0]["placement_id"]), DAY if method == "GET" else None
+    statuses = {role: bank.ask(method, filled, role=role, json=body, params=params).status_code for role in ROLES}
     assert statuses == {role: 200 if role in EXPECTED[method, path] else 403 for role in ROLES}
 
 

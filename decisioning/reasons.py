@@ -190,6 +190,10 @@ _PAIRS_AGAINST: dict[str, tuple[str, str, str, str]] = {
         "该渠道不适用于此客户。", "The channel is not for this customer.",
         "改由客户经理、网点或电话。", "Manager, branch or phone.",
     ),
+    "WITHHELD": (
+        "涉及客户的资产、身份或测评,此处不显示。", "It rests on what may not be shown here.",
+        "由有权限的同事在行内网络查看。", "A cleared colleague inside the bank's network can look it up.",
+    ),
     "QUIET_HOURS": (
         "免打扰时段。", "Quiet hours.",
         "次日时段开始后。", "The end of the quiet hours.",

@@ -2,12 +2,18 @@
 
 `OPEN` is what the bank made of a customer and what it did: labels, stages, use of channels, contacts, consents. Who he
 is, what he owns, owes and trades is C2: for cleared roles inside the bank's network alone. C3 never enters the engine.
-A fact that is new in the engine is open to nobody until it is put on the list.
+A fact that is new in the engine is open to nobody until it is put on the list. So it is with reasons, which tell the
+fact they rest on ("already has it", "a holding matures"), and with tags, whose policy says how sensitive they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from decisioning.reasons import Reason, what_would_allow
 from features.facts import FACTS
+from features.policy import SegmentsPolicy
 from features.vocabulary import Sensitivity
 from serving.security import Actor
 
@@ -27,6 +33,16 @@ OPEN = frozenset(
     }
 )  # fmt: skip
 _PERSONAL = frozenset({"full_name", "phone_token"})  # of the table that stands apart
+OPEN_REASONS = frozenset(
+    {
+        "ASKED", "CELL_LISTED", "CELL_SECONDARY", "SERVICE_DUE", "MOMENT", "OVERLAY_COMPLAINT_OR_CHURN",
+        "OVERLAY_TOPIC", "HIGH_P", "HIGH_GAIN", "NO_RISK", "NO_MODEL", "GENERIC_ORDER",
+        "NOT_IN_CHANNEL", "TOOL_ALONE", "HOLDOUT", "STAFF", "OPEN_COMPLAINT", "DO_NOT_CALL", "NO_CONSENT",
+        "DATA_MISSING", "CELL_BARRED", "NOT_READY", "REFUSED", "CONVERTED", "SALES_CAP", "MESSAGE_CAP", "CHANNEL_CAP",
+        "CHANNEL_NOT_FOR_CUSTOMER", "QUIET_HOURS",
+    }
+)  # fmt: skip
+_WITHHELD = "WITHHELD"
 CLEARED = OPEN | _PERSONAL | {name for name, fact in FACTS.items() if fact.sensitivity != Sensitivity.C3}
 
 
@@ -39,3 +55,37 @@ def shown_to(actor: Actor) -> frozenset[str]:
     False
     """
     return CLEARED if actor.may_see(Sensitivity.C2) else OPEN
+
+
+def seen_tags(tags: Sequence[str], segments: SegmentsPolicy, actor: Actor) -> list[str]:
+    """Tags that `actor` may see; one that the policy no longer defines counts as C2 (A09)."""
+    cleared, defined = actor.may_see(Sensitivity.C2), segments.tags
+    return [tag for tag in tags if cleared or (tag in defined and defined[tag].sensitivity == Sensitivity.C1)]
+
+
+def disclosed(record: dict[str, Any], actor: Actor) -> dict[str, Any]:
+    """A decision's record as `actor` may read it: of a reason that tells more than he may see, that there is one."""
+    if actor.may_see(Sensitivity.C2):
+        return record
+    shown = record | {"offers": [_slot(slot) for slot in record["offers"]]}
+    if "suppressed" in record:
+        shown["suppressed"] = [_suppressed(out) for out in record["suppressed"]]
+    return shown
+
+
+def _slot(slot: dict[str, Any]) -> dict[str, Any]:
+    reasons = [reason if reason["code"] in OPEN_REASONS else Reason(_WITHHELD).to_json() for reason in slot["reasons"]]
+    told = {reason["code"]: reason for reason in reasons}  # one that is withheld is told once
+    playbook = slot["playbook"]
+    if playbook is not None:
+        texts = [reason["text"] for reason in reasons]
+        playbook = playbook | {"why": texts[: len(playbook["why"])]}
+    return slot | {"reasons": list(told.values()), "playbook": playbook}
+
+
+def _suppressed(out: dict[str, Any]) -> dict[str, Any]:
+    """Neither the filter nor the day may tell what the code would."""
+    if out["code"] in OPEN_REASONS:
+        return out
+    return {"offer_id": out["offer_id"], "filter": None, "code": _WITHHELD, "until": None,
+            "what_would_allow_it": what_would_allow(_WITHHELD).to_json()}  # fmt: skip

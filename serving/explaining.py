@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from serving.disclosure import shown_to
+from features.policy import SegmentsPolicy
+from serving.disclosure import disclosed, seen_tags, shown_to
 from serving.ledger import DecisionRow
 from serving.records import suppressed_in_words
 from serving.security import Actor
 
 
-def explanation(row: DecisionRow, actor: Actor) -> dict[str, Any]:
+def explanation(row: DecisionRow, segments: SegmentsPolicy, actor: Actor) -> dict[str, Any]:
     """What was offered and why, what was not and what would allow it, and the facts, as far as `actor` may see."""
     record = json.loads(row.answer)
+    record = disclosed(record | {"suppressed": suppressed_in_words(record["suppressed"])}, actor)
     return {
         "decision_id": row.decision_id,
         "customer_id": row.customer_id,
@@ -25,13 +27,16 @@ def explanation(row: DecisionRow, actor: Actor) -> dict[str, Any]:
         "no_action_reason": record["no_action_reason"],
         "marks": record["marks"],
         "offers": record["offers"],
-        "suppressed": suppressed_in_words(record["suppressed"]),
-        "facts": _facts(json.loads(row.inputs), actor),
+        "suppressed": record["suppressed"],
+        "facts": _facts(json.loads(row.inputs), segments, actor),
     }
 
 
-def _facts(inputs: dict[str, Any], actor: Actor) -> dict[str, Any]:
-    """Facts that were known, by name; those that are not on the actor's list are left out."""
+def _facts(inputs: dict[str, Any], segments: SegmentsPolicy, actor: Actor) -> dict[str, Any]:
+    """Facts that were known, by name; those that are not on the actor's list are left out, and so are such tags."""
     shown = shown_to(actor)
     every = {**inputs["numbers"], **inputs["codes"], **inputs["dates"]}
+    if every.get("tags") is not None:
+        tags = seen_tags([tag for tag in every["tags"].split("|") if tag], segments, actor)
+        every["tags"] = f"|{'|'.join(tags)}|" if tags else "|"
     return {name: value for name, value in sorted(every.items()) if value is not None and name in shown}

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from features.facts import FACTS
 from features.policy import SegmentsPolicy
 from features.segments.grades import POINTS
-from features.vocabulary import Kind, Sensitivity
-from serving.disclosure import shown_to
+from features.vocabulary import Kind
+from serving.disclosure import seen_tags, shown_to
 from serving.ground import Ground, Rulebook
 from serving.security import Actor
 
@@ -95,15 +95,10 @@ def portrait(known: Known, around: Around, ground: Ground, rules: Rulebook, acto
         "scores": {**view.group(("p_churn",)), "p_best": known.p_best,
                    "has_models": rules.scorer.champions.response is not None},
         "value": view.group(_VALUE) or None,
-        "timeline": list(around.timeline),
+        "timeline": [event for event in around.timeline
+                     if event["kind"] != "tag_deleted" or seen_tags([event["tag"]], segments, actor)],
     }  # fmt: skip
     return sections | {"masked": sorted(view.masked)}
-
-
-def seen_tags(tags: Sequence[str], segments: SegmentsPolicy, actor: Actor) -> list[str]:
-    """Tags that `actor` may see; one that the policy no longer defines counts as C2 (A09)."""
-    cleared, defined = actor.may_see(Sensitivity.C2), segments.tags
-    return [tag for tag in tags if cleared or (tag in defined and defined[tag].sensitivity == Sensitivity.C1)]
 
 
 class View:

@@ -8,10 +8,11 @@ from typing import Any
 
 from serving.customer_rows import rows_of
 from serving.deciding import Desk, unknown_customer
+from serving.disclosure import seen_tags
 from serving.errors import UnknownTag
 from serving.months import Shelf
 from serving.personal import personal
-from serving.portraits import Around, plain, portrait, seen_tags
+from serving.portraits import Around, plain, portrait
 from serving.security import Actor, require
 from serving.timelines import timeline
 

@@ -21,8 +21,10 @@ import orjson
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.decision import Decision
 from decisioning.reasons import what_would_allow
-from features.vocabulary import Purpose
+from features.vocabulary import Purpose, Sensitivity
+from serving.disclosure import disclosed
 from serving.ledger import PlacementRow
+from serving.security import Actor
 
 Plain = dict[str, Any]
 _PRIVATE = ("suppressed", "shadow")
@@ -112,12 +114,15 @@ def public_of(stored_text: str) -> Plain:
     return {name: value for name, value in json.loads(stored_text).items() if name not in _PRIVATE}
 
 
-def told(kept: Kept, explain: str) -> str:
-    """What a caller who asked for `explain` (none, reasons, full) is told, as JSON text."""
-    if explain == "reasons":
+def told(kept: Kept, explain: str, actor: Actor) -> str:
+    """What `actor`, who asked for `explain` (none, reasons, full), is told, as JSON text."""
+    if explain == "reasons" and actor.may_see(Sensitivity.C2):
         return kept.public_text
+    if explain == "reasons":
+        return written(disclosed(kept.public, actor))
     if explain == "full":
-        return written(kept.public | {"suppressed": suppressed_in_words(kept.private["suppressed"])})
+        full = kept.public | {"suppressed": suppressed_in_words(kept.private["suppressed"])}
+        return written(disclosed(full, actor))
     offers = [slot | {"reasons": [], "playbook": None} for slot in kept.public["offers"]]
     return written(kept.public | {"offers": offers})
 

@@ -24,11 +24,12 @@ from serving.api.documents import (
 )
 from serving.api.openapi import READING, WRITING, body_of, header, problems
 from serving.deciding import MOST_ALONE, Desk, unknown_customer
+from serving.disclosure import disclosed
 from serving.errors import InvalidFields, TooManyCustomers, UnknownDecision, invalid_fields, problem
 from serving.explaining import explanation
 from serving.ledger import Claim, Finish, StoredAnswer, StoredDecision
 from serving.making import Decided
-from serving.records import Kept, public_of, told
+from serving.records import public_of, told
 from serving.replay import replay
 from serving.security import Actor, asker, asking, can, require
 
@@ -73,13 +74,14 @@ async def make_decisions(request: Request) -> Response:
 async def show_decision(request: Request, actor: Reader, decision_id: str) -> Response:
     """A decision as it was told, without the time it took."""
     stored = await _stored(request, actor, decision_id)
-    return answer(public_of(stored.row.answer))
+    return answer(disclosed(public_of(stored.row.answer), actor))
 
 
 @router.get("/{decision_id}/explanation", response_model=None, responses={200: {"model": Explanation}, **_FOUND})
 async def explain_decision(request: Request, actor: Reader, decision_id: str) -> Response:
     """Every offer with its reason for or against, what would allow it, and the facts it rests on, as cleared for."""
-    return answer(explanation((await _stored(request, actor, decision_id)).row, actor))
+    stored, desk = await _stored(request, actor, decision_id), request.app.state.desk
+    return answer(explanation(stored.row, desk.ground().segments, actor))
 
 
 @router.post("/{decision_id}/replay", response_model=None, responses={200: {"model": Replay}, **_FOUND})
@@ -120,11 +122,11 @@ async def _decided(
     else:
         ids = [customer for customer in asked.customer_ids if can(actor, "decide", customer)]
     if asked.dry_run:
-        return _told(asked, await _decide(desk, asked, ids), started)
+        return _told(asked, actor, await _decide(desk, asked, ids), started)
     await desk.keeper.begin(ids)
     try:
         decided = await _decide(desk, asked, ids)
-        text = _told(asked, decided, started)
+        text = _told(asked, actor, decided, started)
         await desk.keeper.keep(decided.rows, None if claim is None else Finish(claim, 200, text))
     finally:
         desk.keeper.end(ids)
@@ -138,20 +140,22 @@ async def _decide(desk: Desk, asked: DecisionRequest, customer_ids: Sequence[str
     return await asyncio.to_thread(desk.decide, asked, customer_ids)
 
 
-def _told(asked: DecisionRequest, decided: Decided, started: float) -> str:
+def _told(asked: DecisionRequest, actor: Actor, decided: Decided, started: float) -> str:
     if asked.customer_ids is None:
         if decided.unknown:
             raise unknown_customer(decided.unknown[0])
-        return _timed(decided.kept[str(asked.customer_id)], asked.explain, started)
-    found = [_timed(decided.kept[c], asked.explain, started) for c in asked.customer_ids if c in decided.kept]
+        return _timed(told(decided.kept[str(asked.customer_id)], asked.explain, actor), started)
+    found = [
+        _timed(told(decided.kept[c], asked.explain, actor), started) for c in asked.customer_ids if c in decided.kept
+    ]
     errors = [_refusal(c, decided) for c in asked.customer_ids if c not in decided.kept]
     return f'{{"decisions":[{",".join(found)}],"errors":{text_of(errors)}}}'
 
 
-def _timed(kept: Kept, explain: str, started: float) -> str:
+def _timed(text: str, started: float) -> str:
     """The answer's text with the milliseconds up to here; spliced, so that the rest is written once."""
     took_ms = (time.perf_counter() - started) * 1_000
-    return f'{told(kept, explain)[:-1]},"took_ms":{took_ms:.3f}}}'
+    return f'{text[:-1]},"took_ms":{took_ms:.3f}}}'
 
 
 def _refusal(customer_id: str, decided: Decided) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class Suppressed(Document):
     """An offer that a filter took out, and what would allow it."""
 
     offer_id: str
-    filter: str
+    filter: str | None
     code: str
     until: datetime | None = None
     what_would_allow_it: Any | None = None

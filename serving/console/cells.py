@@ -14,9 +14,8 @@ from serving.console import drawing
 from serving.console.heads import day_of, head_of, opened
 from serving.console.pages import PageRoute, page, visitor
 from serving.deciding import Desk
-from serving.disclosure import shown_to
+from serving.disclosure import seen_tags, shown_to
 from serving.personal import personal
-from serving.portraits import seen_tags
 from serving.security import Actor
 
 PEOPLE_A_PAGE = 50

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from decisioning.reasons import SENTENCES, sentence_of
 from features.facts import FACTS
 from features.vocabulary import Sensitivity
-from serving.disclosure import CLEARED, OPEN, shown_to
+from serving.disclosure import CLEARED, OPEN, OPEN_REASONS, shown_to
 from serving.portraits import View
 from serving.security import ROLES, Actor
 from tests.serving.conftest import Bank
@@ -69,3 +70,64 @@ def leaves(node: Any) -> Iterator[Any]:
             yield from leaves(child)
     else:
         yield node
+
+
+# Said from the sentences: each tells what somebody owns, owes, is assessed at, or how old he is.
+TELLING = {"HELD", "BELOW_MINIMUM", "RISK_TOO_HIGH", "RISK_FITS", "ASSESSMENT_EXPIRED", "NOT_QUALIFIED", "AGE_CAP",
+           "UNDER_AGE", "OVERDUE", "RESTRICTED", "GATE", "OVERLAY_MATURITY", "OVERLAY_LOAN_END", "OVERLAY_NEAR_TIER",
+           "OVERLAY_PAYDAY", "OVERLAY_PRIVATE"}  # fmt: skip
+
+
+def test_reasons_that_tell_what_a_customer_owns_are_withheld_on_every_way_out(own_bank: Bank) -> None:
+    asked = {"customer_id": "C-WEALTHY", "channel": "RM", "explain": "full"}
+    inside = own_bank.ask("POST", "/v1/decisions", json=asked | {"dry_run": True}).json()
+    assert codes_of(inside) & TELLING, "the test can fail: inside they are there"
+    change_key(own_bank.home, "rm", network="external")
+    own_bank.client.app.state.keys.refresh()  # type: ignore[attr-defined]  # the client types its app as plain ASGI
+    outside = own_bank.ask("POST", "/v1/decisions", role="rm", json=asked)
+    path = f"/v1/decisions/{outside.json()['decision_id']}"
+    answers = [outside, *(own_bank.ask("GET", place, role=role) for place in (path, f"{path}/explanation")
+                          for role in ("rm", "scientist"))]  # fmt: skip
+    told = {sentence_of(code).en for code in codes_of(inside) & TELLING}
+    for answer in answers:
+        assert answer.status_code == 200
+        assert codes_of(answer.json()) & TELLING == set()
+        assert not any(sentence in answer.text for sentence in told)
+    withheld = [out for out in answers[-1].json()["suppressed"] if out["code"] == "WITHHELD"]
+    assert len(withheld) == sum(out["code"] in TELLING for out in inside["suppressed"])
+    assert {(out["filter"], out["until"]) for out in withheld} == {(None, None)}
+
+
+def test_every_reason_is_either_open_or_tells_something_that_is_not() -> None:
+    of_offers = {code for code in SENTENCES if code not in OPEN_REASONS} - {"WITHHELD"}
+    about_the_list = {
+        "NO_CANDIDATE",
+        "BELOW_FLOOR",
+        "CLASS_ASSUMED",
+        "STAGE_ASSUMED",
+        "CONSENT_NOT_KEPT",
+        "CONSENT_ATTESTED",
+    }
+    of_the_playbook = {code for code in of_offers if code.startswith(("OBJECTION_", "NEXT_"))}
+    assert of_offers - about_the_list - of_the_playbook == TELLING
+
+
+def codes_of(answer: Any) -> set[str]:
+    return {reason["code"] for slot in answer["offers"] for reason in slot["reasons"]} | {
+        out["code"] for out in answer.get("suppressed", ())
+    }
+
+
+def test_a_tag_that_may_not_be_seen_is_in_no_explanation_and_no_timeline(own_bank: Bank) -> None:
+    hidden = {name for name, tag in own_bank.desk.ground().segments.tags.items() if tag.sensitivity == Sensitivity.C2}
+    decision = own_bank.decide("C-WEALTHY")["decision_id"]
+    kept = own_bank.ask("GET", f"/v1/decisions/{decision}/explanation", role="rm").json()["facts"]["tags"]
+    (tag, *_) = sorted(hidden & set(kept.split("|")))
+    seen = own_bank.ask("GET", f"/v1/decisions/{decision}/explanation", role="scientist").json()["facts"]["tags"]
+    assert hidden.isdisjoint(seen.split("|"))
+    deleted = own_bank.ask("DELETE", f"/v1/customers/C-WEALTHY/tags/{tag}", role="rm")
+    assert deleted.status_code == 200
+    events = {role: own_bank.ask("GET", "/v1/customers/C-WEALTHY", role=role).json()["timeline"]
+              for role in ("rm", "scientist")}  # fmt: skip
+    assert [event["tag"] for event in events["rm"] if event["kind"] == "tag_deleted"] == [tag]
+    assert [event for event in events["scientist"] if event["kind"] == "tag_deleted"] == []

@@ -27,7 +27,7 @@ from fastapi import FastAPI
 from benchmarks import homes
 from benchmarks.chain import free_port, median_ms, running
 from benchmarks.table import Line, show
-from serving.security import make_keys
+from serving.key_file import make_keys
 
 CONNECTIONS = (1, 8)
 CHANNELS = ("APP", "RM", "SMS", "BRANCH")

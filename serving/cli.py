@@ -6,12 +6,13 @@ import os
 
 import typer
 
-from serving.commands import bank, decisions, house, ledger, models, policy, release
+from serving.commands import bank, decisions, house, keys, ledger, models, policy, release
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Know the customer, learn who responds, decide, serve, listen.")  # fmt: skip
 for plain in (bank, models, decisions, house):
     app.add_typer(plain.app)
+app.add_typer(keys.app, name="keys")
 app.add_typer(release.app, name="release")
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.ledger_app, name="ledger")

@@ -16,7 +16,7 @@ from rich.console import Console
 from features.errors import NotReady
 from insight.mix import mix
 from serving import jobs, summary
-from serving.security import make_keys
+from serving.key_file import make_keys
 from serving.settings import clock_of, home_facts, read_settings
 from serving.summary import Tally
 from serving.telling import progress

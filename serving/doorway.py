@@ -18,6 +18,8 @@ _WITH_BODY = {"POST", "PUT", "PATCH"}
 _FORMS = "/console/"  # pages of ours send forms; everything else speaks JSON
 _FORM = "application/x-www-form-urlencoded"
 _ALWAYS_ANSWERED = {"/healthz", "/readyz"}
+_DATA = "/v1/"
+_NO_STORE = (b"cache-control", b"no-store")  # answers name customers: no proxy or browser keeps them
 
 
 class Doorway:
@@ -38,7 +40,7 @@ class Doorway:
             return
         self._in_flight += 1
         try:
-            await self._admit(scope, receive, send)
+            await self._admit(scope, receive, _unstored(send) if scope["path"].startswith(_DATA) else send)
         finally:
             self._in_flight -= 1
 
@@ -101,6 +103,17 @@ def _given(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return once
+
+
+def _unstored(send: Send) -> Send:
+    """Sends on, with the word that nobody keeps the answer."""
+
+    async def marked(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], _NO_STORE]
+        await send(message)
+
+    return marked
 
 
 async def _refuse(error: TiercelError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -50,7 +50,7 @@ def delete_tag(desk: Desk, actor: Actor, customer_id: str, tag: str) -> datetime
     seen = seen_tags(sorted(had), desk.ground().segments, actor)
     if tag not in seen:
         raise UnknownTag("the customer has no such tag", value=tag, allowed=seen)
-    return desk.ledger.delete_tag(customer_id, tag, actor.role)
+    return desk.ledger.delete_tag(customer_id, tag, actor.name)
 
 
 def _surveys(home: Path, customer_id: str, now: datetime) -> list[dict[str, Any]]:

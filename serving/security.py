@@ -2,33 +2,27 @@
 
 A key is 32 random bytes, shown once; the home keeps its SHA-256. A slow hash such as scrypt protects passwords that
 people choose and others guess; 256 random bits cannot be guessed however fast one hashes, and a slow hash would cost
-every request. Beside the hashes the demo keeps a copy for the local user in `keys/<role>.key`, mode 0600.
+every request. `key_file` hands keys out and takes them back.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import json
-import os
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from fastapi import Request
 
 from features.errors import NotAllowed
 from features.vocabulary import Sensitivity
 from serving.errors import NoKey
+from serving.key_file import ROLES, Network, Role, digest_of, records_of
 
-Role = Literal["marketing", "compliance", "rm", "leader", "scientist", "auditor", "service"]
 Action = Literal["decide", "read_decision", "replay", "respond", "read_customer", "delete_tag", "read_catalogue",
                  "read_health"]  # fmt: skip
-Network = Literal["internal", "external"]
-ROLES: tuple[Role, ...] = get_args(Role)
 
 _EVERYBODY = frozenset(ROLES)
 _TICKET_DIGITS = 32  # of a key's hash: enough to name it, too few to compare a guess with
@@ -44,19 +38,25 @@ RIGHTS: Mapping[Action, frozenset[Role]] = MappingProxyType(
         "read_health": frozenset({"marketing", "compliance", "scientist", "auditor", "service"}),
     }
 )
-_CLEARANCE: Mapping[Role, Sensitivity] = MappingProxyType(
-    {role: Sensitivity.C1 if role == "scientist" else Sensitivity.C2 for role in ROLES}
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: his role, the customers in his book (None: all), what he is cleared for, from which network."""
+    """Who asks: his role, the customers in his book (None: all), what he is cleared for, from which network.
+
+    `holder` is whose key it is, empty for one that a whole role shares.
+    """
 
     role: Role
     book: frozenset[str] | None = None
     clearance: Sensitivity = Sensitivity.C1
     network: Network = "internal"
+    holder: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the ledger writes beside what he does."""
+        return self.holder or self.role
 
     def may_see(self, sensitivity: Sensitivity) -> bool:
         """Whether data of this sensitivity may be shown to him; from outside the bank's network C1 alone (R33)."""
@@ -86,6 +86,7 @@ class KeyRing:
     """The keys of a home, by hash; a changed file is read anew by `refresh`."""
 
     def __init__(self, home: Path) -> None:
+        self._home = home
         self._path = home / "keys" / "keys.json"
         self._changed: int | None = None
         self._actors: list[tuple[bytes, Actor]] = []
@@ -96,8 +97,7 @@ class KeyRing:
         changed = self._path.stat().st_mtime_ns if self._path.exists() else None
         if changed == self._changed:
             return
-        records = json.loads(self._path.read_text("utf-8"))["keys"] if changed is not None else []
-        self._actors = [(bytes.fromhex(record["sha256"]), _actor(record)) for record in records]
+        self._actors = [(bytes.fromhex(record["sha256"]), _actor(record)) for record in records_of(self._home)]
         self._changed = changed
 
     def actor(self, authorization: str | None) -> Actor:
@@ -120,7 +120,7 @@ class KeyRing:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise NoKey("the request carries no API key", todo="send Authorization: Bearer <key>")
-        digest = _digest(token.strip())
+        digest = digest_of(token.strip())
         holder: tuple[bytes, Actor] | None = None
         for kept, actor in self._actors:
             if hmac.compare_digest(kept, digest):
@@ -147,42 +147,6 @@ def asker(request: Request, action: Action) -> Actor:
     return found
 
 
-def make_keys(home: Path) -> dict[Role, str]:
-    """One key for each role, made where the home has none; the tokens by role, for the caller to show once.
-
-    Idempotent: a role that has its key keeps it, and one whose hash was taken out of keys.json stays without.
-    """
-    folder = home / "keys"
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    kept = _kept_records(folder / "keys.json")
-    tokens: dict[Role, str] = {}
-    for role in ROLES:
-        path = folder / f"{role}.key"
-        if path.exists():
-            token = path.read_text("ascii").strip()
-            if _digest(token).hex() in kept:
-                tokens[role] = token
-            continue
-        tokens[role] = token = secrets.token_urlsafe(32)
-        digest = _digest(token).hex()
-        kept[digest] = {"role": role, "sha256": digest, "book": None, "clearance": _CLEARANCE[role],
-                        "network": "internal"}  # fmt: skip
-        _write_private(folder / "keys.json", json.dumps({"keys": list(kept.values())}, indent=2) + "\n")
-        _write_private(path, token + "\n")
-    return tokens
-
-
-def roles_with_keys(home: Path) -> set[str]:
-    """Roles that had a key made for them, whether it still opens or not."""
-    return {path.stem for path in (home / "keys").glob("*.key")} & set(ROLES)
-
-
-def _kept_records(path: Path) -> dict[str, dict[str, Any]]:
-    records = json.loads(path.read_text("utf-8"))["keys"] if path.exists() else []
-    return {record["sha256"]: record for record in records}
-
-
 def _actor(record: Mapping[str, Any]) -> Actor:
     book = record.get("book")
     return Actor(
@@ -190,18 +154,5 @@ def _actor(record: Mapping[str, Any]) -> Actor:
         book=None if book is None else frozenset(book),
         clearance=Sensitivity(record["clearance"]),
         network=record["network"],
+        holder=record.get("name", ""),
     )
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
-
-
-def _write_private(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

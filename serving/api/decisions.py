@@ -60,7 +60,7 @@ async def make_decisions(request: Request) -> Response:
     if idempotency_key is None or asked.dry_run:
         return _as_json(await _decided(request, actor, asked, started))
     digest = hashlib.sha256(body).hexdigest()
-    claim = await asyncio.to_thread(desk.ledger.begin, actor.role, "POST /v1/decisions", idempotency_key, digest)
+    claim = await asyncio.to_thread(desk.ledger.begin, actor.name, "POST /v1/decisions", idempotency_key, digest)
     if isinstance(claim, StoredAnswer):
         return _as_json(claim.answer, claim.status)
     try:

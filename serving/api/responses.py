@@ -80,7 +80,7 @@ def _row(row: Response) -> ResponseRow:
 
 
 def _name(actor: Actor, rows: list[Response]) -> str:
-    """Who says so: the key's role, and the person it names if all rows of the batch name one."""
+    """Who says so: the key's holder, and the person it names if all rows of the batch name one."""
     people = {row.actor for row in rows}
     person = people.pop() if len(people) == 1 else None
-    return f"{actor.role}:{person}" if person else actor.role
+    return f"{actor.name}:{person}" if person else actor.name

@@ -1,4 +1,4 @@
-"""`tiercel keys`, `serve`, `doctor`, `demo`: the house itself, opened, examined and shown."""
+"""`tiercel serve`, `doctor`, `demo`: the house itself, opened, examined and shown."""
 
 from __future__ import annotations
 
@@ -11,18 +11,6 @@ from serving.commands.options import HOME, Home, Instant, Json
 from serving.telling import say, told
 
 app = typer.Typer()
-
-
-@app.command(epilog="example: tiercel keys")
-@told
-def keys(home: Home = HOME, as_json: Json = False) -> None:
-    """Make an API key for each role that has none, and show the new ones once."""
-    from serving.security import make_keys, roles_with_keys
-
-    standing = roles_with_keys(home)
-    made = {role: token for role, token in make_keys(home).items() if role not in standing}
-    lines = [f"{role:<11} {token}" for role, token in made.items()]
-    say("\n".join(lines) or f"every role has its key in {home / 'keys'}", made, as_json=as_json)
 
 
 @app.command(epilog="example: tiercel serve --port 8000")

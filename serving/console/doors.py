@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request, Response
 from serving.console.pages import HOME, PageRoute, form, html, to
 from serving.console.sessions import COOKIE, LASTS, Sessions
 from serving.errors import NoKey, NoRoute
-from serving.security import KeyRing, Role
+from serving.key_file import Role
+from serving.security import KeyRing
 
 INVITED: Role = "marketing"  # whom the one-time link lets in
 router = APIRouter(prefix="/console", include_in_schema=False, route_class=PageRoute)
@@ -62,8 +63,10 @@ async def go_in(request: Request, word: str) -> Response:
 
 @router.post("/logout")
 async def go_out(request: Request) -> Response:
-    """The session is forgotten by this browser."""
+    """The session ends, for this browser and for any copy of its cookie."""
     await form(request)
+    sessions: Sessions = request.app.state.sessions
+    sessions.leave(request.cookies.get(COOKIE))
     response = to("/console/login")
     response.delete_cookie(COOKIE, path="/console")
     return response

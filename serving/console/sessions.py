@@ -1,14 +1,15 @@
 """Who is in the console: signed session cookies, forms that only our own pages may send, the demo's one-time link.
 
 A session names a key of the home and when it ends, signed with a secret of the home, so that any worker can read it
-and none has to remember it; taking the key out of the home ends its sessions. A form carries a word derived from the
-session and is taken from our own origin alone.
+and none has to remember it; taking the key out of the home ends its sessions. One that is left before its end stands in
+a file of the home until then. A form carries a word derived from the session and is taken from our own origin alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
 import secrets
 from datetime import timedelta
@@ -17,11 +18,13 @@ from pathlib import Path
 from starlette.requests import Request
 
 from features.errors import NotAllowed
+from serving.key_file import write_private
 from serving.settings import Clock
 
 COOKIE = "tiercel_session"
 LASTS = timedelta(hours=8)
 _SECRET_BYTES = 32
+_PARTS = 4  # of a cookie: ticket, end, name, signature
 
 
 class ForeignForm(NotAllowed):
@@ -35,22 +38,44 @@ class Sessions:
 
     def __init__(self, home: Path, clock: Clock | None = None) -> None:
         self._path = home / "keys" / "console.secret"
+        self._left = home / "keys" / "console.left"
         self._clock = clock or Clock()
         self._invitation: str | None = None
 
     def begin(self, ticket: str) -> str:
         """The cookie of a session of the key with this ticket, from now on."""
-        ends = int((self._clock.now() + LASTS).timestamp())
-        return f"{ticket}.{ends}.{self._mac('session', ticket, str(ends))}"
+        ends, name = str(int((self._clock.now() + LASTS).timestamp())), secrets.token_hex(8)
+        return f"{ticket}.{ends}.{name}.{self._mac('session', ticket, ends, name)}"
 
     def ticket(self, cookie: str | None) -> str | None:
         """The ticket of a session that has not ended; None for any other text."""
-        ticket, _, rest = (cookie or "").partition(".")
-        ends, _, mac = rest.partition(".")
+        parts = (cookie or "").split(".")
+        if len(parts) != _PARTS:
+            return None
+        ticket, ends, name, mac = parts
         if not (ends.isascii() and ends.isdigit() and len(ends) < 16):
             return None
-        is_ours = hmac.compare_digest(mac.encode(), self._mac("session", ticket, ends).encode())
-        return ticket if is_ours and int(ends) > self._clock.now().timestamp() else None
+        is_ours = hmac.compare_digest(mac.encode(), self._mac("session", ticket, ends, name).encode())
+        stands = is_ours and int(ends) > self._now() and name not in self._sessions_left()
+        return ticket if stands else None
+
+    def leave(self, cookie: str | None) -> None:
+        """End a session before its time, in every worker of the home."""
+        if cookie is None or self.ticket(cookie) is None:
+            return
+        _, ends, name, _ = cookie.split(".")
+        left = {name: ends for name, ends in self._sessions_left().items() if int(ends) > self._now()}
+        write_private(self._left, json.dumps(left | {name: ends}))
+
+    def _sessions_left(self) -> dict[str, str]:
+        """Sessions that somebody left, with when they would have ended."""
+        try:
+            return dict(json.loads(self._left.read_text("ascii")))
+        except FileNotFoundError:
+            return {}
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
 
     def form_word(self, cookie: str) -> str:
         """The word that forms of this session carry."""

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from features.policy import segments
 from features.vocabulary import Sensitivity
 from serving.app import create_app
-from serving.security import ROLES, make_keys
+from serving.key_file import ROLES, make_keys
 from serving.settings import Settings
 from tests.serving.homes import CUSTOMERS, write_home
 from tests.serving.test_rights_api import change_key

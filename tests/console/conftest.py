@@ -24,7 +24,7 @@ from features.profiles import Build
 from features.publishing import ViewRows, publish
 from serving import jobs
 from serving.app import create_app
-from serving.security import make_keys
+from serving.key_file import make_keys
 from serving.settings import Settings, clock_of
 
 INSTALL = "apt-get install -y --no-install-recommends chromium"

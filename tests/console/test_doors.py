@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from serving.app import create_app
 from serving.console.sessions import COOKIE, LASTS, Sessions
 from serving.console.words import LANGUAGES
-from serving.security import make_keys
+from serving.key_file import make_keys
 from serving.settings import Clock, Settings
 from tests.console.conftest import Served, Visit
 
@@ -100,9 +100,11 @@ def test_a_cookie_that_was_edited_forged_or_outlived_is_no_session(home: Path) -
     sessions = Sessions(home, Moved())
     cookie = sessions.begin("a" * 32)
     assert sessions.ticket(cookie) == "a" * 32
-    ticket, ends, mac = cookie.split(".")
-    edited = [f"{'b' * 32}.{ends}.{mac}", f"{ticket}.{int(ends) + 1}.{mac}", f"{ticket}.{ends}.{'0' * 64}",
-              f"{ticket}.{ends}.", f"{ticket}.٣.{mac}", "", "..", f"{ticket}.{ends}.{mac}x"]  # fmt: skip
+    ticket, ends, name, mac = cookie.split(".")
+    edited = [f"{'b' * 32}.{ends}.{name}.{mac}", f"{ticket}.{int(ends) + 1}.{name}.{mac}",
+              f"{ticket}.{ends}.{name}.{'0' * 64}", f"{ticket}.{ends}.{'0' * 16}.{mac}", f"{ticket}.{ends}.{mac}",
+              f"{ticket}.{ends}.{name}.", f"{ticket}.٣.{name}.{mac}", "", "..", "...",
+              f"{ticket}.{ends}.{name}.{mac}x"]  # fmt: skip
     assert [sessions.ticket(text) for text in edited] == [None] * len(edited)
     assert Sessions(home, Moved()).ticket(cookie) == ticket  # another worker of the same home knows it
     now[0] += LASTS - timedelta(seconds=1)
@@ -205,6 +207,19 @@ def test_what_a_bank_wrote_is_text_and_never_markup(client: TestClient, home: Pa
     assert answer.status_code == 404
     assert "<script>alert" not in answer.text
     assert "&lt;script&gt;alert" in answer.text
+
+
+def test_a_session_that_was_left_is_over_for_every_copy_of_its_cookie(client: TestClient, home: Path) -> None:
+    sign_in(client, home)
+    copy, other = client.cookies[COOKIE], Sessions(home).begin("0" * 32)
+    word = Sessions(home).form_word(copy)
+    assert Sessions(home).ticket(copy) is not None
+    client.post("/console/logout", data={"word": word}, headers=OURS)
+    assert Sessions(home).ticket(copy) is None, "another worker knows it too"
+    assert Sessions(home).ticket(other) == "0" * 32, "nobody else's has ended"
+    client.cookies.set(COOKIE, copy, path="/console")
+    answer = client.get("/console/matrix", headers={"Accept": "text/html"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"][:14]) == (303, "/console/login")
 
 
 def test_an_address_that_leads_nowhere_is_told_on_a_page_and_to_programs_as_a_problem(client: TestClient) -> None:

@@ -16,7 +16,7 @@ from features.policy import segments
 from features.vocabulary import Outcome, Purpose, Stage, TierState
 from serving.console import drawing, formats
 from serving.console.words import words
-from serving.security import ROLES
+from serving.key_file import ROLES
 from tests.serving.homes import AS_OF
 
 CONSOLE = Path(__file__).parents[2] / "serving" / "console"

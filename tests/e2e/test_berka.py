@@ -20,7 +20,7 @@ from serving.app import create_app
 from serving.doctor import examine_bank
 from serving.importing import Told
 from serving.importing import bring_in as import_by_name
-from serving.security import make_keys
+from serving.key_file import make_keys
 from serving.settings import clock_of, read_settings
 from training.retrain import retrain
 

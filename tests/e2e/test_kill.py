@@ -19,9 +19,9 @@ import pytest
 
 from decisioning.policy import decisions
 from features.policy import segments
+from serving.key_file import make_keys
 from serving.ledger import Ledger
 from serving.releases import current, cut, switch
-from serving.security import make_keys
 from tests.serving.homes import INSTANT, build, publish_rows, write_home
 
 ROOT = Path(__file__).parents[2]

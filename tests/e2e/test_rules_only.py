@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from serving import jobs
 from serving.app import create_app
 from serving.cli import app
-from serving.security import make_keys
+from serving.key_file import make_keys
 from serving.settings import clock_of, read_settings
 from tests.features.bank_files import SMALLEST, smallest
 

@@ -21,8 +21,8 @@ from features.errors import BadBank, MissingBuild
 from serving import jobs, releases
 from serving.app import create_app
 from serving.ground import Ground
+from serving.key_file import make_keys
 from serving.moment import moment_facts
-from serving.security import make_keys
 from serving.settings import Clock, clock_of, read_settings
 from training import registry
 from training.examples import response_examples

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from serving.app import create_app
 from serving.deciding import Desk
-from serving.security import make_keys
+from serving.key_file import make_keys
 from serving.settings import Settings
 from tests.serving.homes import write_home
 

@@ -11,8 +11,9 @@ from decisioning.reasons import SENTENCES, sentence_of
 from features.facts import FACTS
 from features.vocabulary import Sensitivity
 from serving.disclosure import CLEARED, OPEN, OPEN_REASONS, shown_to
+from serving.key_file import ROLES
 from serving.portraits import View
-from serving.security import ROLES, Actor
+from serving.security import Actor
 from tests.serving.conftest import Bank
 from tests.serving.homes import facts_of
 from tests.serving.test_rights_api import change_key

@@ -16,9 +16,9 @@ from sqlalchemy import text
 
 from features.errors import UserMistake
 from serving.app import create_app
+from serving.key_file import make_keys
 from serving.ledger import DecisionRow, PlacementRow, Unreachable
 from serving.ledger.engine import open_engines
-from serving.security import make_keys
 from serving.settings import Settings
 from tests.serving.clusters import PASSWORD, Cluster
 from tests.serving.ledgers import NOON, change, opened, rows_of

@@ -18,7 +18,7 @@ from serving import errors
 from serving.app import create_app
 from serving.doorway import Doorway
 from serving.errors import PROBLEM_JSON, STATUSES, Overload, problem, status_of
-from serving.security import make_keys
+from serving.key_file import make_keys
 from serving.settings import Settings
 from tests.serving.conftest import Bank
 from tests.serving.homes import INSTANT

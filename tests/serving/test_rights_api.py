@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from serving.security import ROLES
+from serving.key_file import ROLES
 from tests.serving.conftest import Bank
 from tests.serving.homes import INSTANT
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from features.errors import NotAllowed
+from features.errors import NotAllowed, UserMistake
 from features.vocabulary import Sensitivity
 from serving.errors import NoKey
-from serving.security import RIGHTS, ROLES, Actor, KeyRing, can, make_keys, require
+from serving.key_file import ROLES, UnknownKey, add_key, book_in, listed, make_keys, revoke_key
+from serving.security import RIGHTS, Actor, KeyRing, can, require
 
 # Said once more, role by role, from what each person does in the bank; not derived from the table under test.
 EXPECTED = {
@@ -100,3 +101,52 @@ def test_a_role_whose_hash_was_taken_out_stays_without_a_key(tmp_path: Path) -> 
     with pytest.raises(NoKey):
         KeyRing(tmp_path).actor(f"Bearer {first['rm']}")
     assert KeyRing(tmp_path).actor(f"Bearer {first['leader']}").role == "leader"
+
+
+def test_a_key_of_a_person_opens_what_was_said_of_him_and_nothing_once_it_is_revoked(tmp_path: Path) -> None:
+    make_keys(tmp_path)
+    token = add_key(tmp_path, "chen.yu", "rm", book=["C2", "C1", "C2"], is_external=True)
+    ring = KeyRing(tmp_path)
+    actor = ring.actor(f"Bearer {token}")
+    assert (actor.role, actor.name, actor.book) == ("rm", "chen.yu", frozenset({"C1", "C2"}))
+    assert not actor.may_see(Sensitivity.C2)
+    assert token not in (tmp_path / "keys" / "keys.json").read_text()
+    assert not (tmp_path / "keys" / "chen.yu.key").exists()
+    row = next(row for row in listed(tmp_path) if row["name"] == "chen.yu")
+    assert row == {"name": "chen.yu", "role": "rm", "clearance": "C2", "network": "external", "customers": 2}
+    revoke_key(tmp_path, "chen.yu")
+    ring.refresh()
+    with pytest.raises(NoKey):
+        ring.actor(f"Bearer {token}")
+    assert {row["name"] for row in listed(tmp_path)} == set(ROLES), "the others stand"
+    with pytest.raises(UnknownKey, match=r"chen\.yu"):
+        revoke_key(tmp_path, "chen.yu")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"name": "rm", "role": "rm"}, "a name of its own"),
+        ({"name": " ", "role": "rm"}, "a name of its own"),
+        ({"name": "x", "role": "boss"}, "no such role"),
+        ({"name": "x", "role": "rm", "clearance": "C3"}, "no such clearance"),
+    ],
+)
+def test_a_key_that_makes_no_sense_is_refused_and_none_is_made(
+    tmp_path: Path, given: dict[str, str], said: str
+) -> None:
+    make_keys(tmp_path)
+    before = (tmp_path / "keys" / "keys.json").read_bytes()
+    with pytest.raises(UserMistake, match=said):
+        add_key(tmp_path, **given)  # type: ignore[arg-type]  # keywords from a table
+    assert (tmp_path / "keys" / "keys.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("text", [None, "", "\n \n"])
+def test_a_book_that_names_nobody_is_refused(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "book.txt").write_text(text)
+    with pytest.raises(UserMistake, match="book"):
+        book_in(tmp_path / "book.txt")
+    (tmp_path / "book.txt").write_text("\ufeffC1\r\n\nC2 \n", "utf-8")
+    assert book_in(tmp_path / "book.txt") == ["C1", "C2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from decisioning.policy import decisions
 from features.policy import segments
 from features.predicates import Predicate
 from serving.api import listings
+from serving.key_file import add_key
 from serving.releases import cut, switch
 from tests.serving.conftest import Bank
 from tests.serving.homes import INSTANT, build, publish_rows
@@ -108,3 +110,13 @@ def test_who_had_it_deleted_and_when_is_exported(own_bank: Bank, tmp_path: Path)
     (row,) = pq.read_table(tmp_path / "tag_deletion" / "ledger.parquet").to_pylist()
     assert (row["customer_id"], row["tag"], row["actor"]) == ("C-USUAL", "near_up", "leader")
     assert INSTANT <= row["deleted_at"] < datetime(2026, 1, 3, tzinfo=UTC)
+
+
+def test_what_a_person_deletes_is_written_under_his_own_name(own_bank: Bank) -> None:
+    own_bank.keys["chen.yu"] = add_key(own_bank.home, "chen.yu", "rm")
+    own_bank.client.app.state.keys.refresh()  # type: ignore[attr-defined]  # the client types its app as plain ASGI
+    tag = own_bank.ask("GET", "/v1/customers/C-WEALTHY").json()["tags"][0]
+    answer = own_bank.ask("DELETE", f"/v1/customers/C-WEALTHY/tags/{tag}", role="chen.yu")
+    assert answer.headers["cache-control"] == "no-store"
+    with sqlite3.connect(own_bank.home / "ledger.db") as db:
+        assert db.execute("SELECT tag, actor FROM tag_deletion").fetchall() == [(tag, "chen.yu")]

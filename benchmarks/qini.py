@@ -33,7 +33,7 @@ Codes = NDArray[np.int64]
 
 
 def experiment(size: int) -> tuple[Vector, Codes, Vector]:
-    """Outcomes, treatment and score of `size` customers, half of them treated; the score knows a little of the effect."""
+    """Outcomes, treatment and score of `size` customers, half of them treated; the score knows a bit of the effect."""
     chance = np.random.default_rng(7)
     score, treated = chance.normal(size=size), chance.integers(0, 2, size)
     p = 0.08 + 0.02 * treated * (score > 0)

@@ -10,7 +10,15 @@ from sklearn import metrics as peer
 from sklearn.linear_model import LogisticRegression
 
 from features.errors import UserMistake
-from training.judging.metrics import METRICS, Interval, Judged, paired_difference, resamples, with_intervals
+from training.judging.metrics import (
+    METRICS,
+    Interval,
+    Judged,
+    mean_difference,
+    paired_difference,
+    resamples,
+    with_intervals,
+)
 from training.judging.resampling import codes_of, resampled
 
 SCORED = st.lists(st.tuples(st.booleans(), st.integers(1, 9)), min_size=2, max_size=40).filter(
@@ -208,6 +216,17 @@ def test_a_paired_difference_is_narrower_than_its_parts_and_finds_the_better_sco
     same = paired_difference(good, good, rows, seed=2, n_resamples=50)
     assert same == Interval(0.0, 0.0, 0.0)
     assert difference.high - difference.low < 2 * (alone.high - alone.low)
+
+
+def test_a_mean_over_seeds_is_resampled_as_one() -> None:
+    truth = judged(n=1500)
+    seeds = [Judged(truth.outcomes, judged(n=1500, noise=noise).scores) for noise in (0.1, 0.2, 0.3)]
+    rows = np.arange(1500)
+    found = mean_difference(seeds[:2], seeds[2:], rows, seed=3, n_resamples=100)
+    weights = list(resamples(codes_of(rows, seeds[0].order), 100, seed=3))
+    draws = [(seeds[0].auc(w) + seeds[1].auc(w)) / 2 - seeds[2].auc(w) for w in weights]
+    assert found.value == pytest.approx((seeds[0].auc() + seeds[1].auc()) / 2 - seeds[2].auc(), abs=1e-12)
+    assert [found.low, found.high] == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=1e-12)
 
 
 def test_gains_and_reliability_describe_the_same_rows() -> None:

@@ -11,16 +11,20 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from features.errors import UserMistake
+from features.vocabulary import Outcome
+from training.examples import instants
 
 Instants = NDArray[np.datetime64]
 
 DAYS = 30
 LEAST_SHARE = 0.05
 STEPS = ("opened", "acted", "converted")
+LEFT_LYING = frozenset({Outcome.PRESENTED, Outcome.SNOOZED, Outcome.ADVICE_WRONG})  # answers that follow no advice
 
 
 class Use(StrEnum):
@@ -89,6 +93,26 @@ def idle(advised_at: Instants, reached_at: Mapping[str, Instants], as_of: dateti
     low, high = (float(interval.low), float(interval.high)) if interval else (float("nan"), float("nan"))
     return Followed(_use(advised_at, since, until, n, share), n, counts["opened"], n_acted, counts["converted"],
                     share, low, high)  # fmt: skip
+
+
+def advice(contacts: pd.DataFrame, responses: pd.DataFrame) -> tuple[Instants, dict[str, Instants]]:
+    """When each piece of a model's advice was given, and when it reached each of STEPS: what `idle` asks for.
+
+    `contacts` are rows of bank table `contact` that carried a placement of the model, `responses` those of `response`.
+    An answer belongs to the contact it cites or, where it cites none, to the contact of its placement; the first
+    counts. Opened is `opened_at`. Acted on is any answer but those LEFT_LYING: a refusal and a call that nobody took
+    were tried. Converted is the answer of that name.
+    """
+    rows = contacts[contacts["placement_id"].notna()]
+    answers = responses.assign(at=instants(responses["occurred_at"]))
+    by_placement = rows.set_index("placement_id")["contact_id"]
+    answers = answers.assign(cited=answers["contact_id"].fillna(answers["placement_id"].map(by_placement)))
+    acted = answers[~answers["outcome"].isin(LEFT_LYING)]
+    firsts = {"acted": acted, "converted": answers[answers["outcome"] == Outcome.CONVERTED]}
+    reached = {
+        step: instants(rows["contact_id"].map(found.groupby("cited")["at"].min())) for step, found in firsts.items()
+    }
+    return instants(rows["sent_at"]), {"opened": instants(rows["opened_at"]), **reached}
 
 
 def _use(advised_at: Instants, since: np.datetime64, until: np.datetime64, n: int, share: float) -> Use:

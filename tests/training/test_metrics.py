@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from sklearn import metrics as peer
 from sklearn.linear_model import LogisticRegression
 
-from training.judging.metrics import METRICS, Interval, Judged, paired_difference, resamples, with_intervals
+from features.errors import UserMistake
+from training.judging.metrics import (
+    METRICS,
+    Interval,
+    Judged,
+    mean_difference,
+    paired_difference,
+    resamples,
+    with_intervals,
+)
+from training.judging.resampling import codes_of, resampled
 
 SCORED = st.lists(st.tuples(st.booleans(), st.integers(1, 9)), min_size=2, max_size=40).filter(
     lambda rows: 0 < sum(y for y, _ in rows) < len(rows)
@@ -63,7 +73,7 @@ def test_weights_mean_repeated_rows(rows: list[tuple[bool, int]], seed: int) -> 
     weights = np.random.default_rng(seed).integers(1, 4, len(y))
     repeated = Judged(np.repeat(y, weights), np.repeat(p, weights))
     for name, metric in METRICS.items():
-        if name != "ece":  # its bins are those of the whole sample
+        if name not in ("ece", "slope"):  # its bins are those of the whole sample; few rows may have no finite slope
             assert metric(Judged(y, p), weights.astype(float)) == pytest.approx(metric(repeated, None), abs=1e-12)
 
 
@@ -110,6 +120,41 @@ def test_slope_of_true_probabilities_is_one_and_of_doubled_logits_a_half() -> No
     assert doubled.value == pytest.approx(ours.slope().value / 2, abs=1e-9)
 
 
+@pytest.mark.parametrize("name", METRICS)
+def test_an_interval_is_that_of_the_metric_computed_anew_on_every_resample(name: str) -> None:
+    """Levels of equal scores, several rows a customer, and both scores of a pair on the same resamples."""
+    chance = np.random.default_rng(4)
+    ours, other = judged(n=900), judged(n=900, noise=0.2)
+    other = Judged(ours.outcomes, other.scores)
+    customers = chance.integers(0, 300, 900)
+    weights = list(resamples(codes_of(customers, ours.order), 200, seed=8))
+    found = with_intervals({"ours": ours, "other": other}, customers, seed=8, n_resamples=200)
+    difference = paired_difference(ours, other, customers, seed=8, n_resamples=200, metric=METRICS[name])
+    drawn = {key: np.array([METRICS[name](one, w) for w in weights]) for key, one in (("ours", ours), ("other", other))}
+    # a step of the slope is off by about 1 ÷ rows; everything else is exact
+    exact = {"abs": 0.02} if name == "slope" else {"abs": 1e-12}
+    for key, draws in drawn.items():
+        assert found[key][name].value == METRICS[name]({"ours": ours, "other": other}[key], None)
+        assert [found[key][name].low, found[key][name].high] == pytest.approx(
+            np.quantile(draws, [0.025, 0.975]), **exact
+        )
+    expected = np.quantile(drawn["ours"] - drawn["other"], [0.025, 0.975])
+    assert [difference.low, difference.high] == pytest.approx(expected, **exact)
+
+
+def test_the_interval_of_the_slope_is_that_of_its_information_where_rows_are_independent() -> None:
+    ours = judged(n=3000, noise=0.1)
+    found = with_intervals({"x": ours}, np.arange(3000), seed=1, n_resamples=600)["x"]["slope"]
+    wald = ours.slope()
+    assert found.value == wald.value
+    assert found.high - found.low == pytest.approx(wald.high - wald.low, rel=0.12)
+
+
+def test_a_metric_that_is_not_resampled_is_refused() -> None:
+    with pytest.raises(UserMistake, match="no such metric"):
+        paired_difference(judged(), judged(), np.arange(4000), seed=0, metric=lambda one, _: one.auc())
+
+
 def test_what_one_class_alone_cannot_tell_is_nan() -> None:
     alone = Judged(np.zeros(4), np.array([0.1, 0.2, 0.3, 0.4]))
     assert all(np.isnan([alone.auc(), alone.recall_at_top(), alone.slope().value]))
@@ -122,6 +167,23 @@ def test_resamples_draw_customers_whole_and_come_out_the_same_for_a_seed() -> No
         assert weights[1] == weights[4]
         assert weights[0] + weights[1] + weights[3] == 3
         assert weights.tolist() == again.tolist()
+
+
+def test_resamples_are_the_same_on_one_thread_and_on_many() -> None:
+    codes = np.random.default_rng(0).permutation(500).astype(np.int32)
+    alone, many = (resampled(codes, 37, 5, lambda counts: counts[:3] + 0.0, n_threads=k) for k in (1, 4))
+    assert alone.tolist() == many.tolist()
+    again = np.array([weights[np.argsort(codes)][:3] for weights in resamples(codes, 37, 5)])
+    assert alone.tolist() == again.tolist()
+
+
+def test_every_customer_is_drawn_as_often_as_chance_would() -> None:
+    """Counts are a multinomial of one draw a customer: mean 1, variance 1 − 1/n, and they sum to n."""
+    counts = np.array(list(resamples(np.arange(50), 20_000, seed=2)))
+    assert (counts.sum(axis=1) == 50).all()
+    assert counts.mean(axis=0) == pytest.approx(np.ones(50), abs=0.05)
+    assert counts.var() == pytest.approx(1 - 1 / 50, abs=0.01)
+    assert np.corrcoef(counts[:, 0], counts[:, 1])[0, 1] == pytest.approx(-1 / 49, abs=0.03)
 
 
 def test_the_interval_of_the_auc_has_the_width_of_its_known_standard_error() -> None:
@@ -154,6 +216,17 @@ def test_a_paired_difference_is_narrower_than_its_parts_and_finds_the_better_sco
     same = paired_difference(good, good, rows, seed=2, n_resamples=50)
     assert same == Interval(0.0, 0.0, 0.0)
     assert difference.high - difference.low < 2 * (alone.high - alone.low)
+
+
+def test_a_mean_over_seeds_is_resampled_as_one() -> None:
+    truth = judged(n=1500)
+    seeds = [Judged(truth.outcomes, judged(n=1500, noise=noise).scores) for noise in (0.1, 0.2, 0.3)]
+    rows = np.arange(1500)
+    found = mean_difference(seeds[:2], seeds[2:], rows, seed=3, n_resamples=100)
+    weights = list(resamples(codes_of(rows, seeds[0].order), 100, seed=3))
+    draws = [(seeds[0].auc(w) + seeds[1].auc(w)) / 2 - seeds[2].auc(w) for w in weights]
+    assert found.value == pytest.approx((seeds[0].auc() + seeds[1].auc()) / 2 - seeds[2].auc(), abs=1e-12)
+    assert [found.low, found.high] == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=1e-12)
 
 
 def test_gains_and_reliability_describe_the_same_rows() -> None:

@@ -80,10 +80,9 @@ def judge(
             judged[OURS], judged[rival], customers, seed=seed, n_resamples=n_resamples, metric=metric
         )
 
-    slopes = {name: {"slope": one.slope()} for name, one in judged.items()}
     return Judgement(
         judged,
-        {name: {**metrics, **slopes[name]} for name, metrics in figures.items()},
+        figures,
         less(PLAIN, Judged.auc),
         less(PLAIN, Judged.log_loss),
         less(CONSTANT, Judged.log_loss),

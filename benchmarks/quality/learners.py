@@ -1,0 +1,89 @@
+"""The learners of the contests on a flat table: the product's own training, and LightGBM as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import lightgbm
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.vocabulary import Column, Kind
+from training.boosting import Parameters, Trees, grow
+from training.encoding import Recipe, arrays_of
+from training.examples import Examples, Split, customer_folds
+from training.fitting import fit
+from training.judging.metrics import Judged
+
+Vector = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Learner = Callable[[Mask, Mask], Vector]  # learnt rows, asked rows -> probabilities of the asked
+
+PLAIN_TREES = 200
+N_FOLDS, N_INNER = 5, 4
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Rows of a public set: `features` alone, and `outcomes` (n,), 0 or 1."""
+
+    features: pd.DataFrame
+    outcomes: Vector
+
+    @property
+    def columns(self) -> list[Column]:
+        """The features as the product's training names them: texts are codes, all else numbers."""
+        frame = self.features
+        return [Column(n, Kind.CODE if frame[n].dtype == object else Kind.NUMBER, n, "not known") for n in frame]
+
+    def plain(self, learnt: Mask, asked: Mask, *, seed: int) -> Vector:
+        """LightGBM as it comes: 200 trees at .05, texts as categories, no calibration."""
+        frame = self.features.copy()
+        for name in frame.select_dtypes("object"):
+            frame[name] = frame[name].astype("category")
+        model = lightgbm.LGBMClassifier(
+            n_estimators=PLAIN_TREES, learning_rate=0.05, random_state=seed, subsample=0.8, subsample_freq=1,
+            colsample_bytree=0.8, n_jobs=1, verbosity=-1,
+        )  # fmt: skip
+        model.fit(frame[learnt], self.outcomes[learnt])
+        return np.asarray(model.predict_proba(frame[asked])[:, 1])
+
+    def own(self, learnt: Mask, asked: Mask, parameters: Parameters) -> Vector:
+        """The product's training: encoded, grown and calibrated on `learnt` alone."""
+        rows = self.features.assign(customer_id=np.arange(len(self.outcomes)), outcome=self.outcomes)
+        split = Split(learnt, asked, np.datetime64("1970-01-01", "us"))
+        model = fit("contest", Examples(rows, {}), split, self.columns, parameters=parameters)
+        return np.asarray(model.predict(rows[asked]))
+
+    def trees(self, learnt: Mask, asked: Mask, parameters: Parameters) -> Vector:
+        """What the product's trees alone say, without calibration."""
+        arrays = arrays_of(self.features, self.columns)
+        recipe = Recipe.learn(self.columns, (), {name: values[learnt] for name, values in arrays.items()})
+        matrix = recipe.encode(arrays)
+        return Trees(grow(matrix[learnt], self.outcomes[learnt], recipe, parameters)).score(matrix[asked])
+
+    def folds(self, n_folds: int, seed: int) -> NDArray[np.int64]:
+        """A fold for every row."""
+        return customer_folds(np.arange(len(self.outcomes)), n_folds, seed)
+
+
+def cross_fitted(flat: Flat, learner: Learner, seed: int) -> Judged:
+    """The learner judged on every row by a fit that had not seen it."""
+    folds, scores = flat.folds(N_FOLDS, seed), np.empty(len(flat.outcomes))
+    for fold in range(N_FOLDS):
+        asked = folds == fold
+        scores[asked] = learner(~asked, asked)
+    return Judged(flat.outcomes, scores)
+
+
+def chosen(flat: Flat, learnt: Mask, panel: Mapping[str, Parameters], seed: int) -> str:
+    """The name in `panel` that ranks best on a quarter of the `learnt` rows, grown on the other three."""
+    held = flat.folds(N_INNER, seed + 1) == 0
+    inner, outer = learnt & ~held, learnt & held
+    reached = {
+        name: Judged(flat.outcomes[outer], flat.trees(inner, outer, parameters)).auc()
+        for name, parameters in panel.items()
+    }
+    return max(reached, key=lambda name: reached[name])

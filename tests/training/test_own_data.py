@@ -22,7 +22,8 @@ def shop(n: int = 8_000, seed: int = 2) -> pd.DataFrame:
     p = 0.2 + 0.08 * visits.clip(0, 4) / 2 + (sent == "coupon") * pd.Series(town).map({"A": 0.25, "B": 0.0, "C": -0.2})
     return pd.DataFrame({
         "Shopper No.": [f"s{place:05d}" for place in range(n)], "sent": sent,
-        "odds": np.where(sent == "coupon", 2, 1) / 3, "town": town, "visits so far": visits, "is member": chance.random(n) < 0.4,
+        "odds": np.where(sent == "coupon", 2, 1) / 3, "town": town, "visits so far": visits,
+        "is member": chance.random(n) < 0.4,
         "joined": pd.Timestamp("2024-01-01") + pd.to_timedelta(chance.integers(0, 99, n), "D"),
         "when": pd.Timestamp("2025-03-01") + pd.to_timedelta(chance.integers(0, 60, n), "D"),
         "bought": (chance.random(n) < p).astype(int),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from features.errors import MissingModel
-from training.judging.effects import HeldArms, effect, judge_effects, sleeping_dogs, targeted, top
+from training.judging.effects import HeldArms, effect, in_the_same_channels, judge_effects, sleeping_dogs, targeted, top
 
 Array = NDArray[np.float64]
 
@@ -48,10 +48,19 @@ def test_a_share_from_the_top_is_that_share_and_no_higher_score_is_left_out(scor
     assert all(len(set(member[values == level])) == 1 for level in set(scores))
 
 
-def test_within_strata_each_gives_its_share() -> None:
-    scores, strata = np.arange(100.0), np.array(["rm"] * 30 + ["app"] * 70)
-    member = top(scores, 0.2, strata)
-    assert (member[:30].sum(), member[30:].sum()) == (pytest.approx(6), pytest.approx(14))
+def test_both_plans_reach_customers_by_the_same_channels() -> None:
+    """Of those ranked first three in four are reached by app, of all one in two."""
+    told = np.tile([True, False], 400)
+    arms = HeldArms(np.zeros(800), told, np.full(800, 0.5), np.arange(800))
+    channels = np.where(told, np.where(np.arange(800) < 400, "app", "call"), None)
+    member = np.zeros(800)
+    member[:300] = 1
+    member[400:500] = 1
+    alike = in_the_same_channels(arms, member, channels)
+    shares = {name: alike[told & (channels == name)].sum() / alike[told].sum() for name in ("app", "call")}
+    assert shares == {"app": pytest.approx(0.5), "call": pytest.approx(0.5)}
+    assert alike[told].sum() == pytest.approx(member[told].sum())
+    assert np.array_equal(alike[~told], member[~told])
 
 
 def test_targeting_beats_none_at_equal_budget_by_points_and_by_ratio() -> None:

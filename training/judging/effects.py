@@ -85,21 +85,30 @@ def effect(held: HeldArms, group: Vector | None = None) -> Effect:
     return sides[0].less(sides[1])
 
 
-def top(scores: Vector, share: float, strata: NDArray[Any] | None = None) -> Vector:
+def top(scores: Vector, share: float) -> Vector:
     """Membership (n,) of the `share` with the highest scores; a level cut by the line belongs in proportion.
-
-    With `strata` (n,) the share is taken within each, so that both plans of a comparison use as much of every channel.
 
     >>> top(np.array([3.0, 1.0, 1.0, 0.0]), 0.5).tolist()
     [1.0, 0.5, 0.5, 0.0]
     """
-    if strata is None:
-        return _top(scores, share)
-    member = np.empty(len(scores))
-    for stratum in np.unique(strata):
-        inside = strata == stratum
-        member[inside] = _top(scores[inside], share)
-    return member
+    _, level, counts = np.unique(-scores, return_inverse=True, return_counts=True)
+    before = np.cumsum(counts) - counts
+    return np.asarray(np.clip((share * len(scores) - before) / counts, 0, 1)[level])
+
+
+def in_the_same_channels(held: HeldArms, member: Vector, channels: NDArray[Any]) -> Vector:
+    """`member` (n,) with its told weighted so that they were reached by the channels by which all the told were.
+
+    `channels` (n,) is read for the told alone: the untold were reached by none. A channel that no member was reached
+    by is left out.
+    """
+    g = member.copy()
+    for channel in set(channels[held.told]):
+        by = held.told & (channels == channel)
+        reached = float((member * by).sum() / (member * held.told).sum())
+        if reached > 0:
+            g[by] *= float(by.sum() / held.told.sum()) / reached
+    return g
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +146,15 @@ class Targeted:
         )
 
 
-def targeted(held: HeldArms, scores: Vector, share: float, strata: NDArray[Any] | None = None) -> Targeted:
+def targeted(held: HeldArms, scores: Vector, share: float, channels: NDArray[Any] | None = None) -> Targeted:
     """Telling the `share` that `scores` (n,) rank first, against telling as many at random, at equal budget.
 
-    With `strata` (n,), what decides a customer's channel, the budget is equal within each of them as well.
+    With `channels` (n,), how each of the told was reached, both plans use the same ones: see `in_the_same_channels`.
     """
-    first, everybody = effect(held, top(scores, share, strata)), effect(held)
+    member = top(scores, share)
+    if channels is not None:
+        member = in_the_same_channels(held, member, channels)
+    first, everybody = effect(held, member), effect(held)
     spoken = everybody.interval(held.customers)
     ratio = Effect(float("nan"), np.zeros(held.n))
     if spoken.low > 0:
@@ -243,12 +255,6 @@ def judge_effects(held: HeldArms, scores: Mapping[str, Vector]) -> EffectJudgeme
         held.n, effect(held).interval(held.customers), figures, less, everybody.interval(held.customers),
         sleeping_dogs(held, ours),
     )  # fmt: skip
-
-
-def _top(scores: Vector, share: float) -> Vector:
-    _, level, counts = np.unique(-scores, return_inverse=True, return_counts=True)
-    before = np.cumsum(counts) - counts
-    return np.asarray(np.clip((share * len(scores) - before) / counts, 0, 1)[level])
 
 
 def _transformed(held: HeldArms) -> Vector:

@@ -60,6 +60,12 @@ def decide(inputs: Inputs, catalogue: Catalogue, policy: DecisionsPolicy) -> lis
     return [_decision(ranked, i, without_end) for i in range(inputs.n)]
 
 
+def standing(inputs: Inputs, catalogue: Catalogue, policy: DecisionsPolicy) -> tuple[Floats, Bools, Floats]:
+    """Score, permission and p of every offer, each (n, m), as `decide` has them before chance draws the lists."""
+    ranked = _rank(Situation.of(inputs, catalogue), catalogue, policy)
+    return ranked.score, ranked.permitted, ranked.parts.p
+
+
 def _rank(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy) -> _Ranked:
     found = candidates(situation, catalogue, policy)
     weights = context(situation, catalogue, policy)

@@ -6,11 +6,11 @@ import os
 
 import typer
 
-from serving.commands import bank, decisions, house, keys, ledger, models, policy, release
+from serving.commands import bank, decisions, evaluation, house, keys, ledger, models, policy, release
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Know the customer, learn who responds, decide, serve, listen.")  # fmt: skip
-for plain in (bank, models, decisions, house):
+for plain in (bank, models, decisions, evaluation, house):
     app.add_typer(plain.app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(release.app, name="release")

@@ -43,10 +43,22 @@ class Parameters:
         return {**asdict(self), "monotone": dict(self.monotone)}
 
 
-def grow(matrix: Matrix, outcomes: NDArray[np.float64], recipe: Recipe, parameters: Parameters) -> str:
-    """The text of a model of `outcomes` (n,), 0 or 1, on `matrix` (n, f) as `recipe` lays it out."""
+def grow(
+    matrix: Matrix,
+    outcomes: NDArray[np.float64],
+    recipe: Recipe,
+    parameters: Parameters,
+    *,
+    objective: str = "binary",
+    weights: NDArray[np.float64] | None = None,
+) -> str:
+    """The text of a model of `outcomes` (n,) on `matrix` (n, f) as `recipe` lays it out.
+
+    `objective` is LightGBM's word: `binary` for outcomes of 0 or 1, `regression` for the mean of any figure. `weights`
+    (n,) say how much a row counts, all alike without them.
+    """
     settings = {
-        "objective": "binary",
+        "objective": objective,
         "learning_rate": parameters.learning_rate,
         "num_leaves": parameters.n_leaves,
         "min_data_in_leaf": parameters.min_leaf_rows,
@@ -66,6 +78,7 @@ def grow(matrix: Matrix, outcomes: NDArray[np.float64], recipe: Recipe, paramete
     data = lightgbm.Dataset(
         matrix,
         outcomes,
+        weight=weights,
         feature_name=list(recipe.names),
         categorical_feature=recipe.code_places,
         params={"max_bin": parameters.max_bins, "verbosity": -1},

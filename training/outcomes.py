@@ -29,7 +29,8 @@ from training.encoding import offer_features
 Tables = Mapping[str, ir.Table]
 
 GLOBAL = "GLOBAL"  # experiments of the yearly holdout begin with it: GLOBAL-2025
-HOLDOUT = "HOLDOUT"
+HOLDOUT, TREAT = "HOLDOUT", "TREAT"
+_CHANCE = (0.001, 0.999)  # an arm rarer than that is an accident, and one row of it would outweigh a thousand
 # where a customer's taking of a product is booked: table -> column of the product, column of the day
 _TAKINGS = {
     "holding": ("product_id", "opened_on"),
@@ -40,6 +41,7 @@ _OFFER_COLUMNS = tuple(c for c in TABLES["offer"].columns if c.name not in ("fro
 OFFER_FEATURES: tuple[Column, ...] = (*offer_features(_OFFER_COLUMNS), TABLES["contact"].column("channel"))
 _OFFER_NAMES = {flat.name: stored.name for flat, stored in zip(OFFER_FEATURES, _OFFER_COLUMNS, strict=False)}
 _OFFER_NAMES["channel"] = "channel"
+ARM_FEATURES = tuple(column for column in OFFER_FEATURES if column.name != "channel")  # the untold have none
 _GONE = (Stage.PROSPECT, Stage.DORMANT, Stage.LOST)
 
 
@@ -71,29 +73,51 @@ def response_labels(tables: Tables, horizon: datetime) -> ir.Table:
     return joined.select(*labelled.columns, is_converted=joined._is_proven.fill_null(False))
 
 
-def arm_outcomes(tables: Tables, horizon: datetime) -> ir.Table | None:
-    """Who took the offer in each arm, contacted or not: one row a category and arm.
+def arm_labels(tables: Tables, horizon: datetime) -> ir.Table | None:
+    """Who took the offer under test, contacted or not: one row a customer and experiment, holdouts left out.
 
-    Columns: category, arm (TREAT or CONTROL), n, n_effective, conversion_share. Every assigned customer counts in his
-    arm (intention to treat), weighted by 1 ÷ the propensity of his arm; a conversion is the product taken, or an answer
-    `converted` for that offer, within outcome_days of the assignment. Open windows are left out. None where the bank
-    has no assignments.
+    Columns: experiment_id, customer_id, business_on, sent_at (when chance assigned the arm), closes_at, arm,
+    propensity (of that arm), is_treated, ARM_FEATURES, is_converted, excluded. Every assigned customer counts in his
+    arm (intention to treat); a conversion is the product taken, or an answer `converted` for that offer, within
+    outcome_days of the assignment. Excluded: NO_OFFER (a test of price or service, or an offer that the catalogue of
+    its day does not hold), NOT_RANKED, NOT_SALES (a service action: of no category), NOT_RANDOM (an arm that was
+    certain), IMMATURE. None where the bank has no assignments.
     """
     if not {"assignment", "offer"} <= set(tables):
         return None
-    arms = tables["assignment"].filter(
-        lambda t: ~t.experiment_id.startswith(GLOBAL) & (t.arm != HOLDOUT) & (t.propensity > 0)
-    )
+    arms = tables["assignment"].filter(lambda t: ~t.experiment_id.startswith(GLOBAL) & (t.arm != HOLDOUT))
     arms = arms.select("experiment_id", "customer_id", "arm", "offer_id", "propensity", "assigned_at", "business_on")
     arms = _in_force(arms, tables["offer"], key=["experiment_id", "customer_id"])
-    arms = arms.filter(arms.category.notnull() & arms.is_ranked)
     arms = arms.mutate(closes_at=arms.assigned_at + (arms.outcome_days * 24).as_interval("h"))
-    arms = arms.filter(arms.closes_at <= ibis.literal(horizon))
     proofs = _arm_proofs(tables, arms)
-    proven = ibis.union(*proofs).distinct() if len(proofs) > 1 else proofs[0].distinct()
-    proven = proven.mutate(_is_proven=True)
+    proven = (ibis.union(*proofs) if len(proofs) > 1 else proofs[0]).distinct().mutate(_is_proven=True)
     joined = arms.left_join(proven, ["experiment_id", "customer_id"])
-    rows = joined.select("category", "arm", weight=1 / joined.propensity, hit=joined._is_proven.fill_null(False))
+    excluded = ibis.cases(
+        (joined.is_ranked.isnull(), "NO_OFFER"),
+        (~joined.is_ranked, "NOT_RANKED"),
+        (joined.category.isnull(), "NOT_SALES"),
+        (~joined.propensity.between(*_CHANCE), "NOT_RANDOM"),
+        (joined.closes_at > ibis.literal(horizon), "IMMATURE"),
+        else_=ibis.null("string"),
+    )
+    return joined.select(
+        "experiment_id", "customer_id", "business_on", "closes_at", "arm", "propensity", sent_at=joined.assigned_at,
+        is_treated=joined.arm == TREAT, is_converted=joined._is_proven.fill_null(False), excluded=excluded,
+        **{column.name: joined[_OFFER_NAMES[column.name]] for column in ARM_FEATURES},
+    )  # fmt: skip
+
+
+def arm_outcomes(tables: Tables, horizon: datetime) -> ir.Table | None:
+    """The arms of each category added up: one row a category and arm, from `arm_labels`.
+
+    Columns: category, arm (TREAT or CONTROL), n, n_effective, conversion_share; every customer is weighted by 1 ÷ the
+    propensity of his arm. None where the bank has no assignments.
+    """
+    labels = arm_labels(tables, horizon)
+    if labels is None:
+        return None
+    kept = labels.filter(labels.excluded.isnull())
+    rows = kept.select("arm", category=kept.offer_category, weight=1 / kept.propensity, hit=kept.is_converted)
     return rows.group_by("category", "arm").aggregate(
         n=rows.count(),
         n_effective=rows.weight.sum() * rows.weight.sum() / (rows.weight * rows.weight).sum(),

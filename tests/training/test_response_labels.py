@@ -13,7 +13,7 @@ import pytest
 from features.bank.engines import arrow_schema, connect
 from features.bank.tables import TABLES
 from features.vocabulary import Kind
-from training.outcomes import arm_outcomes, response_labels
+from training.outcomes import arm_labels, arm_outcomes, response_labels
 
 SENT = datetime(2025, 3, 10, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -213,6 +213,27 @@ def test_arms_are_compared_as_assigned_with_weights_of_their_propensity(bench: B
     assert found.loc["TREAT", "conversion_share"] == pytest.approx(3 / 4)
     assert found.loc["TREAT", "n_effective"] == pytest.approx(8**2 / (4 + 4 + 16))
     assert found.loc["CONTROL", ["n", "conversion_share"]].tolist() == [2, 0.5]  # f is still open
+
+
+def test_every_assignment_stays_with_the_rule_that_forbids_it(bench: Bench) -> None:
+    """Treated and control are told by one rule; holdouts are no arm."""
+    arms = [{"customer_id": "a"}, {"customer_id": "b", "arm": "CONTROL"}, {"customer_id": "c", "offer_id": None},
+            {"customer_id": "d", "propensity": 1.0}, {"customer_id": "e", "assigned_at": LATE},
+            {"customer_id": "f", "offer_id": "S"}, {"customer_id": "g", "offer_id": "I"},
+            {"customer_id": "h", "arm": "HOLDOUT"}, {"customer_id": "i", "experiment_id": "GLOBAL-2025"}]  # fmt: skip
+    offers = [{}, {"offer_id": "S", "category": None}, {"offer_id": "I", "is_ranked": False}]
+    tables = bench.tables({"offer": offers, "assignment": arms, "response": [answer(DAY, None, customer_id="b")]})
+    found = arm_labels(tables, LATE).to_pandas().set_index("customer_id")
+    assert found["excluded"].dropna().to_dict() == {
+        "c": "NO_OFFER", "d": "NOT_RANDOM", "e": "IMMATURE", "f": "NOT_SALES", "g": "NOT_RANKED",
+    }  # fmt: skip
+    assert found.loc[["a", "b"], ["is_treated", "is_converted", "propensity"]].to_numpy().tolist() == [
+        [True, False, 0.5], [False, True, 0.5],
+    ]  # fmt: skip
+    assert (found.loc["a", "closes_at"] - found.loc["a", "sent_at"], found.loc["a", "offer_category"]) == (
+        10 * DAY, "fund",
+    )  # fmt: skip
+    assert set(found.index) == set("abcdefg")
 
 
 def test_a_bank_without_assignments_has_no_arms(bench: Bench) -> None:

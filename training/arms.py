@@ -1,0 +1,48 @@
+"""Rows of randomised arms to learn effects from: who was drawn to be told, who was not, and what came of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from features.bank.engines import Bank
+from features.errors import MissingModel
+from features.policy import SegmentsPolicy
+from features.views import write_spine
+from training.examples import Examples, with_standing
+from training.outcomes import arm_labels
+
+NEEDS = ("assignment", "offer")  # bank tables without which chance has decided nothing
+_SERVICE, _SPINE = "response_v1", "arms_v1"
+
+
+def arm_examples(bank: Bank, lineage: str, horizon: datetime, policy: SegmentsPolicy) -> Examples:
+    """One row a customer and experiment whose window has closed by `horizon`, with the facts known when it was drawn.
+
+    Beside the facts the frame holds experiment_id, is_treated (0 or 1), propensity (of TREAT), the offer's columns,
+    sent_at, closes_at, business_on and outcome. The facts are those of the instant of the draw, which lies before any
+    contact of the test, so that nothing in them tells who was told. Two arms are taken for granted: what is not
+    TREAT's probability is CONTROL's. Raises MissingModel without arms.
+    """
+    from features import feast_views  # Feast takes seconds to import, and only this needs it
+
+    found = arm_labels(bank.known_by(horizon), horizon)
+    if found is None:
+        raise MissingModel(
+            "no arms: the bank lacks a table", value=[name for name in NEEDS if not bank.has(name)],
+            todo="go on with assumed shares, and import the assignments of a randomised test",
+        )  # fmt: skip
+    labels = found.to_pandas()
+    kept = labels[labels["excluded"].isna()].drop(columns=["excluded", "arm"])
+    excluded = {str(rule): int(n) for rule, n in labels["excluded"].dropna().value_counts().items()}
+    if kept.empty:
+        raise MissingModel("no arm has a closed outcome window", value=excluded, todo="go on with assumed shares")
+    told = kept["is_treated"].astype("float64")
+    spine = kept.rename(columns={"is_converted": "outcome"}).assign(
+        event_timestamp=kept["sent_at"],
+        is_treated=told,
+        propensity=kept["propensity"].where(told == 1, 1 - kept["propensity"]),
+    )
+    spine = spine.sort_values(["experiment_id", "customer_id"], ignore_index=True)
+    write_spine(bank, lineage, spine, policy, name=_SPINE)
+    feast_views.apply(bank.home, lineage, feast_views.view_specs(lineage, policy.lifetimes))
+    return Examples(with_standing(feast_views.historical(bank.home, lineage, spine, _SERVICE)), excluded)

@@ -1,0 +1,277 @@
+"""What arms that a model never saw say of its effects: whom it ranks first, at what gain, and whom it had better leave.
+
+Symbols: y outcome of n customers (n,); t told; e propensity of being told, known; g membership of a group, 0 to 1. An
+effect is the difference of two weighted means, Σ g t y ÷ e ÷ Σ g t ÷ e less the same of the untold. No model enters,
+so that nothing here can be believed because a model believes it. Intervals are normal, over customers, from how far
+each row pulls the figure. They are too narrow below some thirty conversions an arm and group.
+
+Hájek (1971); Radcliffe (2007), Direct Marketing Analytics Journal 1 (curves of effects).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import MissingModel
+from training.judging.metrics import Interval
+
+TOP_SHARES = (0.1, 0.3)
+DOG_SHARES = (0.05, 0.1, 0.2)
+_Z = 1.959964
+_Z_DOGS = 2.393980  # one-sided 5 % over the four groups looked at, by Bonferroni: upper limits hold together
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeldArms:
+    """Rows of randomised arms that judge, each array (n,); rows of one of `customers` go together."""
+
+    outcomes: Vector
+    told: NDArray[np.bool_]
+    propensity: Vector
+    customers: NDArray[Any]
+
+    @classmethod
+    def of(cls, frame: Any) -> HeldArms:
+        """The columns outcome, is_treated, propensity and customer_id of a pandas `frame`."""
+        return cls(
+            frame["outcome"].to_numpy(dtype=np.float64), frame["is_treated"].to_numpy(dtype=np.float64) == 1,
+            frame["propensity"].to_numpy(dtype=np.float64), frame["customer_id"].to_numpy(),
+        )  # fmt: skip
+
+    @property
+    def n(self) -> int:
+        return len(self.outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A figure and how far each row pulls it from its mean (n,)."""
+
+    value: float
+    pulls: Vector
+
+    def less(self, other: Effect) -> Effect:
+        """The difference on the same rows, whose error is far below that of either."""
+        return Effect(self.value - other.value, self.pulls - other.pulls)
+
+    def times(self, factor: float) -> Effect:
+        return Effect(self.value * factor, self.pulls * factor)
+
+    def interval(self, customers: NDArray[Any], z: float = _Z) -> Interval:
+        _, codes = np.unique(customers, return_inverse=True)
+        half = z * float(np.sqrt((np.bincount(codes, weights=self.pulls) ** 2).sum()))
+        return Interval(self.value, self.value - half, self.value + half)
+
+
+def effect(held: HeldArms, group: Vector | None = None) -> Effect:
+    """The effect in a group, everybody without one; raises MissingModel where an arm of it is empty."""
+    g = np.ones(held.n) if group is None else group
+    sides = []
+    for told, chance in ((held.told, held.propensity), (~held.told, 1 - held.propensity)):
+        w = g * told / chance
+        mass = float(w.sum())
+        if mass == 0:
+            raise MissingModel("an arm of the group is empty", value=f"{int((g > 0).sum())} customers",
+                               todo="judge on more customers")  # fmt: skip
+        mean = float((w * held.outcomes).sum() / mass)
+        sides.append(Effect(mean, w * (held.outcomes - mean) / mass))
+    return sides[0].less(sides[1])
+
+
+def top(scores: Vector, share: float) -> Vector:
+    """Membership (n,) of the `share` with the highest scores; a level cut by the line belongs in proportion.
+
+    >>> top(np.array([3.0, 1.0, 1.0, 0.0]), 0.5).tolist()
+    [1.0, 0.5, 0.5, 0.0]
+    """
+    _, level, counts = np.unique(-scores, return_inverse=True, return_counts=True)
+    before = np.cumsum(counts) - counts
+    return np.asarray(np.clip((share * len(scores) - before) / counts, 0, 1)[level])
+
+
+def in_the_same_channels(held: HeldArms, member: Vector, channels: NDArray[Any]) -> Vector:
+    """`member` (n,) with its told weighted so that they were reached by the channels by which all the told were.
+
+    `channels` (n,) is read for the told alone: the untold were reached by none. A channel that no member was reached
+    by is left out.
+    """
+    g = member.copy()
+    for channel in set(channels[held.told]):
+        by = held.told & (channels == channel)
+        reached = float((member * by).sum() / (member * held.told).sum())
+        if reached > 0:
+            g[by] *= float(by.sum() / held.told.sum()) / reached
+    return g
+
+
+@dataclass(frozen=True, slots=True)
+class Targeted:
+    """Two plans of equal budget in conversions gained a contact: the `share` ranked first, and as many drawn blindly.
+
+    `points` is their difference, `relative` the ratio less 1: both because points alone hide how small a base was, and
+    a ratio alone how small the gain. `relative` is NaN where the untargeted effect cannot be told from none.
+    """
+
+    share: float
+    n_contacts: float
+    targeted: Interval
+    untargeted: Interval
+    points: Interval
+    relative: Interval
+
+    @property
+    def is_better(self) -> bool:
+        return self.points.low > 0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def sentence(self) -> str:
+        """The comparison in one sentence, in percentage points and relative."""
+        ratio = "no ratio: the untargeted effect cannot be told from none"
+        if np.isfinite(self.relative.value):
+            ratio = "relative {:+.0%} [{:+.0%}, {:+.0%}]".format(*asdict(self.relative).values())
+        points = "{:+.2f} [{:+.2f}, {:+.2f}] points".format(*(100 * end for end in asdict(self.points).values()))
+        word = "better than" if self.is_better else "not distinguishable from" if self.points.high > 0 else "worse than"
+        return (
+            f"{self.n_contacts:,.0f} contacts: targeted {self.targeted.value:.2%} gained a contact, untargeted "
+            f"{self.untargeted.value:.2%}; {points}, {ratio}; {word} no targeting"
+        )
+
+
+def targeted(held: HeldArms, scores: Vector, share: float, channels: NDArray[Any] | None = None) -> Targeted:
+    """Telling the `share` that `scores` (n,) rank first, against telling as many at random, at equal budget.
+
+    With `channels` (n,), how each of the told was reached, both plans use the same ones: see `in_the_same_channels`.
+    """
+    member = top(scores, share)
+    if channels is not None:
+        member = in_the_same_channels(held, member, channels)
+    first, everybody = effect(held, member), effect(held)
+    spoken = everybody.interval(held.customers)
+    ratio = Effect(float("nan"), np.zeros(held.n))
+    if spoken.low > 0:
+        quotient = first.value / everybody.value
+        ratio = Effect(quotient - 1, first.less(everybody.times(quotient)).pulls / everybody.value)
+    return Targeted(
+        share, share * held.n, first.interval(held.customers), spoken,
+        first.less(everybody).interval(held.customers), ratio.interval(held.customers),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group ranked last: how many customers, the model's mean effect, and the effect that the arms measured.
+
+    `measured` is one-sided: its upper limit holds for all groups looked at together, at 95 %.
+    """
+
+    name: str
+    n: float
+    said: float
+    measured: Interval
+
+    @property
+    def is_asleep(self) -> bool:
+        """Telling them loses conversions: the upper limit lies below 0."""
+        return self.measured.high < 0
+
+
+def sleeping_dogs(held: HeldArms, effects: Vector) -> tuple[Group, ...]:
+    """The customers whom `effects` (n,) rank last, and those it puts below 0: does telling them lose conversions?
+
+    Groups with an empty arm are left out. None found means that this model and these arms show none, not that there
+    are none.
+    """
+    groups = {f"last {share:.0%}": top(-effects, share) for share in DOG_SHARES}
+    groups["effect below 0"] = (effects < 0).astype(np.float64)
+    found = []
+    for name, member in groups.items():
+        if (member[held.told].sum() == 0) or (member[~held.told].sum() == 0):
+            continue
+        measured = effect(held, member).interval(held.customers, _Z_DOGS)
+        found.append(Group(name, float(member.sum()), float(np.average(effects, weights=member)), measured))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class EffectJudgement:
+    """What held-out arms say of effect scores: `figures` score -> metric -> Interval.
+
+    Metrics: `area` between the curve of effects and the straight line of chance, in conversions a row; `at_10`, `at_30`
+    the effect among those ranked first. `less` holds ours − rival in area. `less_everybody` is telling those with an
+    effect above 0 less telling everybody, the best single plan.
+    """
+
+    n: int
+    average: Interval
+    figures: Mapping[str, Mapping[str, Interval]]
+    less: Mapping[str, Interval]
+    less_everybody: Interval
+    dogs: tuple[Group, ...]
+
+    def flat(self) -> dict[str, float]:
+        """Every figure under one name, for a run's metrics."""
+        told = {f"{score}_{metric}": one for score, metrics in self.figures.items() for metric, one in metrics.items()}
+        told |= {f"ours_less_{rival}_area": one for rival, one in self.less.items()}
+        told |= {"average_effect": self.average, "ours_less_everybody": self.less_everybody}
+        return {
+            f"{name}{end}": getattr(one, part)
+            for name, one in told.items()
+            for end, part in (("", "value"), ("_low", "low"), ("_high", "high"))
+        }
+
+    def sentences(self) -> list[str]:
+        """What came out, for people: against each rival, against telling everybody, and who is left alone."""
+        words = [f"{_compared(one)} {rival}: {one} conversions a row" for rival, one in self.less.items()]
+        words.append(f"{_compared(self.less_everybody)} telling everybody: {self.less_everybody} a row")
+        asleep = [f"{group.name} ({group.n:,.0f}: {group.measured})" for group in self.dogs if group.is_asleep]
+        return [*words, "left alone: " + ("; ".join(asleep) or "no group whom telling is shown to lose")]
+
+
+def judge_effects(held: HeldArms, scores: Mapping[str, Vector]) -> EffectJudgement:
+    """The judgement of `scores`, of which `ours` are effects and the others may be any ranking (each (n,))."""
+    ours, base = scores["ours"], _transformed(held)
+    areas = {name: _area(base, values) for name, values in scores.items()}
+    figures = {
+        name: {"area": areas[name].interval(held.customers)}
+        | {f"at_{share:.0%}".rstrip("%"): effect(held, top(values, share)).interval(held.customers)
+           for share in TOP_SHARES}
+        for name, values in scores.items()
+    }  # fmt: skip
+    less = {n: areas["ours"].less(one).interval(held.customers) for n, one in areas.items() if n != "ours"}
+    spared = (ours < 0).astype(np.float64)
+    everybody = Effect(0.0, np.zeros(held.n))
+    if spared[held.told].any() and spared[~held.told].any():
+        everybody = effect(held, spared).times(-float(spared.mean()))
+    return EffectJudgement(
+        held.n, effect(held).interval(held.customers), figures, less, everybody.interval(held.customers),
+        sleeping_dogs(held, ours),
+    )  # fmt: skip
+
+
+def _transformed(held: HeldArms) -> Vector:
+    """n figures whose mean over any group is near its effect: the arms' means taken off, then weighted."""
+    whole = effect(held)
+    return whole.value + held.n * whole.pulls
+
+
+def _area(base: Vector, scores: Vector) -> Effect:
+    """mean base · (place − ½), places from 0 (last) to 1, equal scores sharing theirs."""
+    _, level, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    places = ((np.cumsum(counts) - counts / 2)[level]) / len(scores)
+    parts = base * (places - 0.5)
+    return Effect(float(parts.mean()), (parts - parts.mean()) / len(parts))
+
+
+def _compared(difference: Interval) -> str:
+    if difference.low > 0:
+        return "better than"
+    return "worse than" if difference.high < 0 else "not distinguishable from"

@@ -84,6 +84,7 @@ def build(
 ) -> None:
     """Build every closed month that is not built yet, and tell what the newest came to."""
     from serving import insight_tables, insights, jobs
+    from serving.reconciling import reconciled
 
     standing = {b.path for b in jobs.standing_builds(home)}
     with progress("build", as_json=as_json) as moved:
@@ -97,9 +98,13 @@ def build(
         f"{len(fresh)} months built, {len(builds) - len(fresh)} unchanged; the newest is {last.as_of} with "
         f"{last.n_customers:,} customers (lineage {last.lineage})"
     )
-    say(text, {"builds": insights.listed(builds)} | came.to_json(), as_json=as_json)
+    settled = builds[-2:][0]  # rows of the newest month are still on their way
+    books = reconciled(home, settled.as_of, clock(home).now())
+    told_of = {"reconciliation": None if books is None else books.to_json()}
+    say(text, {"builds": insights.listed(builds)} | came.to_json() | told_of, as_json=as_json)
     if not as_json:
         show(*insight_tables.month_end(came))
+        say("" if books is None else f"Books of {books.on:%Y-%m}: {books.says}", None, as_json=False)
 
 
 @app.command(epilog="example: tiercel insight --as-of 2025-12-31")

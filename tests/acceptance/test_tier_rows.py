@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from features import profiles
 from features.bank.engines import month_end, open_bank
@@ -18,6 +21,8 @@ from features.lineages import Build
 from features.policy import segments
 from features.reconciliation import TOLERANCE_SHARE, reconcile, sentence, unallocated_share
 from features.segments.grades import POINTS
+from serving import jobs
+from serving.cli import app
 from serving.releases import cut, switch
 from tests.features.conftest import bank_of
 from tests.serving.conftest import open_bank as opened
@@ -188,3 +193,22 @@ def test_A07_a_product_that_the_policy_forgets_is_seen(year: tuple[Simulated, li
     assert set(outside.product_id) == {"P06"}
     assert (outside.gap / outside.booked).tolist() == pytest.approx([1 / 90] * 2, rel=0.05)
     assert "P06 in 2025-01" in sentence(table)
+
+
+def test_A07_a_build_ends_with_the_books_and_the_share_that_is_allocated_to_nobody(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    jobs.simulate(home, customers=800, months=3, seed=5, last_on=jobs.LAST_SIMULATED, progress=lambda what, share: None)
+    answer = CliRunner().invoke(app, ["build", "--home", str(home), "--json"])
+    assert answer.exit_code == 0, answer.output
+    told = json.loads(answer.stdout)["reconciliation"]
+    with open_bank(home) as bank:
+        now = datetime.fromisoformat(json.loads((home / "home.json").read_text())["instant"])
+        table = reconcile(bank, jobs.segments_book(home), [date(2025, 11, 30)], known_at=now)
+    assert (told["on"], told["disagreeing"]) == ("2025-11-30", [])
+    assert told["unallocated_share"] == pytest.approx(unallocated_share(table))
+    assert told["says"] == sentence(table)
+    printed = CliRunner().invoke(app, ["build", "--home", str(home)]).stdout
+    assert f"allocated to nobody {told['unallocated_share']:.2%}" in printed
+    shutil.rmtree(home / "bank" / "product_ledger")
+    without = CliRunner().invoke(app, ["build", "--home", str(home), "--json"])
+    assert json.loads(without.stdout)["reconciliation"] is None

@@ -166,7 +166,9 @@ def _moved(seen: Evidence, names: Sequence[str], vouched: Collection[str]) -> It
         for change, newer, older, group in _changes(seen, names)[:_MOST_GROUPS]
     ]
     suspect: set[str] = set()
-    for rest, change, newer, older, group in sorted(asked, key=lambda one: (one[0].value, -len(one[-1]))):
+    for rest, change, newer, older, group in sorted(
+        asked, key=lambda one: (one[0].value, -len(one[-1]), sorted(one[-1]))
+    ):
         if suspect & {newer, older} or not seen.lower(change.less(rest)) > 0:
             continue
         suspect |= group
@@ -191,7 +193,7 @@ def _changes(seen: Evidence, names: Sequence[str]) -> list[tuple[Area, str, str,
                 if group not in best or reached.value > best[group][0].value:
                     best[group] = reached, newer, older
     found = [(*change, group) for group, change in best.items()]
-    return sorted(found, key=lambda one: (-one[0].value, -len(one[3]), one[1]))
+    return sorted(found, key=lambda one: (-one[0].value, -len(one[3]), one[1], sorted(one[3])))
 
 
 def _twins(seen: Evidence, names: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -139,14 +139,14 @@ def _alone(seen: Evidence, names: Sequence[str], vouched: Collection[str]) -> It
     """The strongest column against the rest without its copies, and again without it, until one is no longer ahead."""
     left = list(names)
     for name in sorted(names, key=lambda one: -seen.alone[one].value):
-        if seen.alone[name].value < LEAST_AUC:
+        if not seen.alone[name].value >= LEAST_AUC:
             return
         if name in vouched or name not in left:
             continue
         copies = seen.copies(name)
         rest = [one for one in left if one not in copies]
         lead = seen.alone[name].less(seen.together(rest))
-        if seen.lower(lead) <= LEAD:
+        if not seen.lower(lead) > LEAD:
             return
         for copy in sorted(copies & set(left) - set(vouched), key=names.index):
             said = (f"{copy} alone ranks with AUC {seen.alone[copy].value:.3f}, all other columns together with "

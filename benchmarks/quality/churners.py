@@ -14,6 +14,7 @@ from benchmarks.quality.learners import Flat, Mask, Vector, chosen, cross_fitted
 from benchmarks.table import note
 from training.boosting import Parameters
 
+PLAIN_RATE = 0.05
 SHIPPED = Parameters()
 # a strong signal asks for more trees, a weak one for smaller ones; the learnt rows of each fold say which
 PANEL = {
@@ -46,7 +47,7 @@ def _contest(name: str, flat: Flat, n_seeds: int, *, line: float) -> Contest:
     for seed in range(n_seeds):
         note(f"{name}: seed {seed}")
         ours.append(cross_fitted(flat, partial(_ours, flat, seed, taken), seed))
-        theirs.append(cross_fitted(flat, partial(flat.plain, seed=seed), seed))
+        theirs.append(cross_fitted(flat, partial(flat.plain, seed=seed, learning_rate=PLAIN_RATE), seed))
     figures = [
         beside("AUC", "auc", ours, theirs, line),
         beside("lift, top tenth", "lift_at_10", ours, theirs, None),

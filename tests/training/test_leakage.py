@@ -151,6 +151,21 @@ def test_a_clock_is_no_signal_though_it_ranks_well_over_the_year() -> None:
     assert found(guard(frame, outcomes, hours(N))) == {ALL: Rule.NO_SIGNAL}
 
 
+def test_of_one_class_alone_nothing_is_learnt_and_no_column_blamed() -> None:
+    frame, _ = strong(n=600)
+    assert found(guard(frame, np.zeros(600), hours(600))) == {ALL: Rule.NO_SIGNAL}
+
+
+def test_every_kind_of_column_is_read_missing_values_and_all() -> None:
+    frame, outcomes = strong(n=3000)
+    frame["nothing"], frame["unknown"], frame["same"] = None, np.nan, 1.0
+    frame["is_new"] = frame["age"] > 0
+    frame["channel"] = pd.Categorical(np.where(outcomes > 0, "APP", "SMS"))
+    frame["n_days"] = pd.array([None if age > 1 else 3 for age in frame["age"]], dtype="Int64")
+    frame["since"] = pd.Series(pd.Timestamp("2025-01-01", tz="UTC")).repeat(3000).to_numpy()
+    assert found(guard(frame, outcomes, hours(3000))) == {"channel": Rule.ANSWER}
+
+
 def test_the_same_rows_and_seed_give_the_same_answer() -> None:
     frame, outcomes = readings(share_begun=0.85, n=3000)
     assert guard(frame, outcomes, hours(3000), seed=4) == guard(frame, outcomes, hours(3000), seed=4)

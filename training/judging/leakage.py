@@ -139,14 +139,14 @@ def _alone(seen: Evidence, names: Sequence[str], vouched: Collection[str]) -> It
     """The strongest column against the rest without its copies, and again without it, until one is no longer ahead."""
     left = list(names)
     for name in sorted(names, key=lambda one: -seen.alone[one].value):
-        if seen.alone[name].value < LEAST_AUC:
+        if not seen.alone[name].value >= LEAST_AUC:
             return
         if name in vouched or name not in left:
             continue
         copies = seen.copies(name)
         rest = [one for one in left if one not in copies]
         lead = seen.alone[name].less(seen.together(rest))
-        if seen.lower(lead) <= LEAD:
+        if not seen.lower(lead) > LEAD:
             return
         for copy in sorted(copies & set(left) - set(vouched), key=names.index):
             said = (f"{copy} alone ranks with AUC {seen.alone[copy].value:.3f}, all other columns together with "
@@ -166,7 +166,9 @@ def _moved(seen: Evidence, names: Sequence[str], vouched: Collection[str]) -> It
         for change, newer, older, group in _changes(seen, names)[:_MOST_GROUPS]
     ]
     suspect: set[str] = set()
-    for rest, change, newer, older, group in sorted(asked, key=lambda one: (one[0].value, -len(one[-1]))):
+    for rest, change, newer, older, group in sorted(
+        asked, key=lambda one: (one[0].value, -len(one[-1]), sorted(one[-1]))
+    ):
         if suspect & {newer, older} or not seen.lower(change.less(rest)) > 0:
             continue
         suspect |= group
@@ -191,7 +193,7 @@ def _changes(seen: Evidence, names: Sequence[str]) -> list[tuple[Area, str, str,
                 if group not in best or reached.value > best[group][0].value:
                     best[group] = reached, newer, older
     found = [(*change, group) for group, change in best.items()]
-    return sorted(found, key=lambda one: (-one[0].value, -len(one[3]), one[1]))
+    return sorted(found, key=lambda one: (-one[0].value, -len(one[3]), one[1], sorted(one[3])))
 
 
 def _twins(seen: Evidence, names: Sequence[str]) -> Iterator[tuple[str, str]]:

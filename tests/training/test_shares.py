@@ -55,3 +55,28 @@ def test_a_category_without_both_arms_or_without_conversions_is_assumed(rows: li
     (found,) = incremental_shares(rows, ["c"], default_share=0.25)
     assert (found.share, found.is_assumed) == (0.25, True)
     assert found.n_treat + found.n_control == sum(row.n for row in rows)
+
+
+def test_a_category_without_arms_takes_what_the_others_say_together() -> None:
+    """Two large categories say .7 and .5, the policy .3: with even weights the mean is .5, and it is assumed."""
+    rows = [
+        ArmRow(name, arm, 10**7, 1e7, share)
+        for name, control in (("a", 0.03), ("b", 0.05))
+        for arm, share in (("TREAT", 0.10), ("CONTROL", control))
+    ]
+    found = {row.category: row for row in incremental_shares(rows, ["a", "b", "none"], default_share=0.3)}
+    assert found["none"].share == pytest.approx(0.5, abs=0.001)
+    assert [found[name].is_assumed for name in ("a", "b", "none")] == [False, False, True]
+    assert found["a"].share == pytest.approx(0.7, abs=0.001)
+
+
+@given(st.lists(st.tuples(RATES, RATES), max_size=5), RATES)
+def test_what_is_assumed_is_a_share_whatever_the_arms_say(pairs: list[tuple[float, float]], default: float) -> None:
+    rows = [
+        ArmRow(f"c{place}", arm, 500, 500.0, share)
+        for place, pair in enumerate(pairs)
+        for arm, share in zip(("TREAT", "CONTROL"), pair, strict=True)
+    ]
+    (found,) = incremental_shares(rows, ["none"], default_share=default)
+    assert found.is_assumed
+    assert 0 <= found.share <= 1

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decisioning.arbitration import Components
 from features.errors import MissingModel, UserMistake
 from tests.training.made_up import FACTS
 from training.boosting import Parameters
@@ -192,3 +193,18 @@ def test_what_cannot_be_learnt_from_is_refused_with_its_figure() -> None:
         trained(frame.assign(is_treated=(np.arange(2000) < 30).astype(float)))
     with pytest.raises(MissingModel, match="too few conversions"):
         trained(frame.assign(outcome=(np.arange(2000) % 20 == 0).astype(float)))
+
+
+def test_a_sleeping_dog_is_left_alone_by_the_one_scoring_function(
+    known: tuple[pd.DataFrame, Split, TrainedUplift],
+) -> None:
+    """An effect below 0 makes the score lower than NO_ACTION's floor however much the offer earns."""
+    frame, split, found = known
+    effects = found.ours.predict(frame[split.test])[:, None]
+    ones = np.ones_like(effects)
+    parts = Components(
+        p=0.4 * ones, uplift=effects, uplift_is_assumed=ones < 0, is_prior=ones < 0, value=500 * ones, reward=0 * ones,
+        cost=0 * ones, context=ones, lever=ones, shadow_price=0 * ones,
+    )  # fmt: skip
+    assert (effects < 0).sum() > 100
+    assert np.array_equal(parts.score > 0, effects > 0)

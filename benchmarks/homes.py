@@ -2,13 +2,14 @@
 
 The customers are not a bank's: their figures follow no story, and only their shape counts (how many columns, how many
 offers pass, how many contacts the ledger holds). So a million of them are ready in minutes, without the whole pipeline.
+Of the shipped catalogue every second offer is ranked, by id: thirty, products alone and under a hook and services.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from decisioning.policy import decisions
+from decisioning.catalogue.catalogue import Catalogue
+from decisioning.policy import DecisionsPolicy, decisions
 from features.bank.tables import TABLES
 from features.facts import PROFILE, RECENT, STANDING, TODAY
 from features.packing import ARROW_TYPES
 from features.policy import segments
+from features.policy_book import PolicyBook
 from features.profiles import Build
 from features.publishing import ViewRows, publish
 from features.vocabulary import AS_OF_AT, AVAILABLE_AT, CUSTOMER_ID, Column, Kind
@@ -81,12 +84,39 @@ def write(home: Path, n: int) -> Release:
         as_of=AS_OF, lineage=LINEAGE, path=home / "profiles" / LINEAGE / f"{AS_OF}.parquet", n_customers=n,
         digest=hashlib.sha256(str(n).encode()).hexdigest(), segments_digest=known.digest, available_at=INSTANT,
     )  # fmt: skip
-    release = cut(home, segments=segments(), decisions=decisions(), champions=champions, now=INSTANT, build=build)
+    release = cut(home, segments=segments(), decisions=thirty(), champions=champions, now=INSTANT, build=build)
     switch(home, release)
     zone = ZoneInfo(known.bank.zone)
     with Ledger.open(f"sqlite:///{home / 'ledger.db'}", home, zone=zone, clock=lambda: INSTANT) as ledger:
         ledger.seed_history(contacts=contacts(2 * n, n, chance))
     return release
+
+
+def thirty() -> PolicyBook[DecisionsPolicy]:
+    """The shipped policy with every second offer alone, wherever the others are named."""
+    sections = decisions().sections
+    kept = frozenset(sorted(sections["offers"])[1::2])
+    offers = {name: offer for name, offer in sections["offers"].items() if name in kept}
+    return PolicyBook(
+        DecisionsPolicy, {name: _only(part, kept) for name, part in sections.items()} | {"offers": offers}
+    )
+
+
+def shelf() -> Catalogue:
+    """The catalogue of those offers."""
+    return catalogue_of(thirty().view(AS_OF), segments().view(AS_OF))
+
+
+def _only(node: Any, kept: Collection[str]) -> Any:
+    """A part of the policy whose lists of offers hold only those that are kept."""
+    if isinstance(node, list):
+        return [_only(child, kept) for child in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: [name for name in child if name in kept] if key == "offers" else _only(child, kept)
+        for key, child in node.items()
+    }
 
 
 def customer(place: int) -> str:
@@ -165,17 +195,16 @@ def _values(column: Column, n: int, chance: np.random.Generator) -> pa.Array:
 
 
 def _examples(columns: tuple[Column, ...], n: int, chance: np.random.Generator) -> pd.DataFrame:
-    policy = decisions().view(AS_OF)
-    cards = catalogue_of(policy, segments().view(AS_OF)).cards
-    shelf = pd.DataFrame([card.row() for card in cards]).add_prefix("offer_")
-    offers = shelf.iloc[chance.integers(len(shelf), size=n)].reset_index(drop=True)
+    catalogue = shelf()
+    cards = pd.DataFrame([card.row() for card in catalogue.cards]).add_prefix("offer_")
+    offers = cards.iloc[chance.integers(len(cards), size=n)].reset_index(drop=True)
     found: dict[str, Any] = {}
     for column in columns:
         if column.name in offers:
             values = offers[column.name]
             found[column.name] = values.astype(float) if column.kind is not Kind.CODE else values
         elif column.name == "channel":
-            found["channel"] = chance.choice(np.array(sorted(policy.channels), dtype=object), n)
+            found["channel"] = chance.choice(np.array(sorted(catalogue.channels), dtype=object), n)
         else:
             found[column.name] = _values(column, n, chance).to_pandas()
     return pd.DataFrame(found)

@@ -1,116 +1,112 @@
-"""The response model laid out for a catalogue: the customer's side of its matrix, the offers', and its trees."""
+"""What the champions look up of a customer, and one champion laid out for the rows of offers that it is asked about."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from decisioning.catalogue.cards import OfferCard
+from features.packing import Plain
 from features.vocabulary import Kind
-from serving.forest import Forest
-from serving.tree_text import Tree, Unlike, trees_of
+from serving.forest import Forest, pairs
+from serving.leaves import Floats
+from serving.tree_text import Unlike, trees_of
 from training.encoding import Feature, Matrix, Recipe
 from training.fitted import FittedModel
 
-Floats = NDArray[np.float64]
 Facts = Mapping[str, NDArray[Any]]
 _CHANNEL = "channel"
+_MISSING = float("nan")
 
 
 class Columns:
-    """The customer's side of a recipe, encoded as `Recipe.encode` does, all numbers in one step.
+    """A customer's row: each feature once that some champion learnt from, encoded as `Recipe.encode` does.
 
-    A column that the rows lack is missing for everybody.
+    A column that the facts lack is missing.
     """
 
-    def __init__(self, features: Iterable[Feature]) -> None:
-        chosen = [(place, feature) for place, feature in enumerate(features) if not feature.of_offer]
-        codes = [(place, feature) for place, feature in chosen if feature.kind is Kind.CODE]
-        self._numbers = [feature.name for _, feature in chosen if feature.kind is not Kind.CODE]
-        self._codes = [(feature.name, {code: at for at, code in enumerate(feature.codes)}) for _, feature in codes]
-        self.places = [place for place, feature in chosen if feature.kind is not Kind.CODE]
-        self.places += [place for place, _ in codes]
+    def __init__(self, models: Iterable[FittedModel]) -> None:
+        every = dict.fromkeys(feature for model in models for feature in model.recipe.features if not feature.of_offer)
+        numbers = [feature for feature in every if feature.kind is not Kind.CODE]
+        codes = [feature for feature in every if feature.kind is Kind.CODE]
+        self.place = {feature: place for place, feature in enumerate([*numbers, *codes])}
+        self._numbers = [feature.name for feature in numbers]
+        self._codes: list[tuple[str, Mapping[Any, float]]] = [
+            (feature.name, {code: float(at) for at, code in enumerate(feature.codes)}) for feature in codes
+        ]
+        self._pick = itemgetter(*self._numbers) if len(numbers) > 1 else None
 
-    def side_by_side(self, facts: Facts, n: int) -> Matrix:
-        """Numbers, then codes, of n customers: (columns, n), rows in the order of `places`."""
-        missing = np.full(n, np.nan)
-        columns = np.empty((len(self.places), n))
-        end = len(self._numbers)
-        if end:
-            np.concatenate([facts.get(name, missing) for name in self._numbers], out=columns[:end].reshape(-1))
-        for at, (name, known) in enumerate(self._codes, end):
-            given = facts.get(name)
-            columns[at] = missing if given is None else [known.get(code, np.nan) for code in given.tolist()]
-        return columns
-
-    def matrix(self, facts: Facts, n: int) -> Matrix:
-        """The same as rows of the recipe's own matrix, (n, columns), for a recipe without an offer's side."""
-        rows = np.empty((n, len(self.places)))
-        rows[:, self.places] = self.side_by_side(facts, n).T
+    def rows(self, facts: Facts, n: int) -> Matrix:
+        """n customers, (n, columns)."""
+        rows = np.full((n, len(self.place)), _MISSING)
+        for place, name in enumerate(self._numbers):
+            if name in facts:
+                rows[:, place] = facts[name]
+        for place, (name, known) in enumerate(self._codes, len(self._numbers)):
+            if name in facts:
+                rows[:, place] = [known.get(code, _MISSING) for code in facts[name].tolist()]
         return rows
+
+    def row(self, facts: Mapping[str, Plain]) -> Matrix:
+        """One customer whose facts are plain values, (1, columns)."""
+        codes = [known.get(facts.get(name), _MISSING) for name, known in self._codes]
+        return np.array([[*self._values(facts), *codes]])
+
+    def _values(self, facts: Mapping[str, Any]) -> Sequence[float]:
+        try:
+            return self._pick(facts) if self._pick is not None else [facts[name] for name in self._numbers]
+        except KeyError:
+            return [facts.get(name, _MISSING) for name in self._numbers]
 
 
 class Layout:
-    """The response model, laid out once a channel for all offers; what it looks up of a customer is encoded alone."""
+    """One champion laid out for rows of offers (r, its columns of offers)."""
+
+    def __init__(self, model: FittedModel, columns: Columns, offers: Matrix) -> None:
+        self._model, self._offers = model, offers
+        features = model.recipe.features
+        self._of_customer = {at: columns.place[feature] for at, feature in enumerate(features) if not feature.of_offer}
+        self._of_offer = {at: place for place, at in enumerate(_of_offer(features))}
+        self._x, self._y = np.array(model.calibration.x), np.array(model.calibration.y)
+        self.forest = self._agreeing()  # None: the library is asked, which may be of another mind
+
+    def score(self, rows: Matrix) -> Floats:
+        """Probabilities (n, r) of customers' rows (n, columns) with every row of offers."""
+        scores = self._by_library(rows) if self.forest is None else self.forest.score(rows)
+        found: Floats = np.interp(scores, self._x, self._y)
+        return found
+
+    def _by_library(self, rows: Matrix) -> Floats:
+        matrix = pairs(rows, self._of_customer, self._offers, self._of_offer)
+        return self._model.trees.score(matrix).reshape(len(rows), -1)
+
+    def _agreeing(self) -> Forest | None:
+        """The model's trees, unless its text cannot be laid out or the library scores probes otherwise."""
+        try:
+            forest = Forest(trees_of(self._model.text), self._of_customer, self._of_offer, self._offers)
+        except Unlike:
+            return None
+        probes = forest.probes(max(self._of_customer.values(), default=-1) + 1)
+        return forest if (self._by_library(probes) == forest.score(probes)).all() else None
+
+
+class Offers:
+    """The offers of a catalogue as one model's rows."""
 
     def __init__(self, model: FittedModel, cards: Sequence[OfferCard]) -> None:
-        self._model = model
         features = model.recipe.features
-        self._customers = Columns(features)
-        self._of_offer = [place for place, feature in enumerate(features) if feature.of_offer]
-        self._offer = Recipe(tuple(features[place] for place in self._of_offer))
-        self._offers = offer_arrays(cards, self._offer)
-        self._n_offers = len(cards)
-        self.trees = readable(model.text)
-        self._by_channels: dict[tuple[str, ...], tuple[Matrix, Forest | None]] = {}
+        self._recipe = Recipe(tuple(features[place] for place in _of_offer(features)))
+        self._arrays, self._m = offer_arrays(cards, self._recipe), len(cards)
 
-    def score(self, facts: Facts, n: int, channels: tuple[str, ...]) -> Floats:
-        """Probabilities customer by customer, then channel by channel, then offer by offer, (n, k·m)."""
-        right, forest = self._laid_out(channels)
-        left = self._customers.side_by_side(facts, n)
-        scores = forest.score(left) if forest is not None else self._by_library(left, right)
-        return self._model.calibration.apply(scores)
-
-    def plainly(self, facts: Facts, channels: tuple[str, ...]) -> Floats:
-        """What the library gives of one customer, (k·m,)."""
-        scores = self._by_library(self._customers.side_by_side(facts, 1), self.offers(channels))
-        found: Floats = self._model.calibration.apply(scores)[0]
-        return found
-
-    def _by_library(self, left: Matrix, right: Matrix) -> Floats:
-        """What the library gives, which a model that cannot be laid out is asked through."""
-        n = left.shape[1]
-        matrix = np.empty((n, len(right), len(left) + right.shape[1]))
-        matrix[:, :, self._customers.places] = left.T[:, np.newaxis, :]
-        matrix[:, :, self._of_offer] = right
-        return self._model.trees.score(matrix.reshape(n * len(right), -1)).reshape(n, -1)
-
-    def offers(self, channels: tuple[str, ...]) -> Matrix:
-        """The offers' side, channel by channel, (k·m, columns)."""
-        m = self._n_offers
-        return np.concatenate(
-            [self._offer.encode(self._offers | {_CHANNEL: np.full(m, name, dtype=object)}) for name in channels]
-        )
-
-    def _laid_out(self, channels: tuple[str, ...]) -> tuple[Matrix, Forest | None]:
-        found = self._by_channels.get(channels)
-        if found is None:
-            right, forest = self.offers(channels), None
-            if self.trees is not None:
-                forest = Forest.of(self.trees, self._model.trees, self._customers.places, self._of_offer, right)
-            found = right, forest
-            self._by_channels[channels] = found
-        return found
-
-
-def readable(text: str) -> list[Tree] | None:
-    try:
-        return trees_of(text)
-    except Unlike:
-        return None
+    def rows(self, channels: Iterable[str]) -> Matrix:
+        """Channel by channel, (k·m, columns)."""
+        named = [self._arrays | {_CHANNEL: np.full(self._m, name, dtype=object)} for name in channels]
+        shape = self._m, len(self._recipe.features)  # of a model that asks nothing of offers as of any other
+        return np.concatenate([np.broadcast_to(self._recipe.encode(arrays), shape) for arrays in named])
 
 
 def offer_arrays(cards: Sequence[OfferCard], recipe: Recipe) -> dict[str, NDArray[Any]]:
@@ -122,3 +118,7 @@ def offer_arrays(cards: Sequence[OfferCard], recipe: Recipe) -> dict[str, NDArra
             kind = object if feature.kind is Kind.CODE else np.float64
             arrays[feature.name] = np.array([row[feature.offer_column] for row in rows], dtype=kind)
     return arrays
+
+
+def _of_offer(features: Sequence[Feature]) -> list[int]:
+    return [place for place, feature in enumerate(features) if feature.of_offer]

@@ -17,12 +17,11 @@ from decisioning.catalogue.cards import OfferCard
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.policy import DecisionsPolicy
 from features.packing import Plain
-from serving.grove import Grove, Planted, Stand
-from serving.layout import Columns, Facts, Floats, Layout, readable
+from serving.layout import Columns, Facts, Layout, Offers
+from serving.leaves import Floats
 from serving.releases import Release
+from training.encoding import Matrix
 from training.fitted import FILES, FittedModel
-
-_N_PROBES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,98 +75,55 @@ class Scorer:
 
     def score(self, facts: Facts, n: int, channel: str) -> Scores | None:
         """Response probabilities of n customers with every offer; None without a champion."""
-        layout = self._layout
-        if layout is None:
-            return None
-        channels = self._channels(channel)
-        p = layout.score(facts, n, channels).reshape(n, len(channels), self.catalogue.m)
-        return Scores(p[:, 0], p[:, -1])
+        return self._split(self._columns.rows(facts, n), channel)
 
     def churn(self, facts: Facts, n: int) -> Floats:
         """Probability of leaving, (n,), NaN throughout without a champion."""
-        model = self.champions.churn
-        return np.full(n, np.nan) if model is None else model.score(self._leavers.matrix(facts, n))
+        return self._churned(self._columns.rows(facts, n))
 
     def score_one(self, facts: Mapping[str, Plain], channel: str) -> ScoresOfOne:
-        """What `score` and `churn` give of one customer, whose facts are plain values; to the bit."""
-        channels = self._channels(channel)
-        if channels not in self._stands:
-            self._stands[channels] = self._agreeing(channels)
-        stand = self._stands[channels]
-        if stand is None:
-            return self._score_row(facts, channel)
-        return self._answered(stand.score(facts))
-
-    def lay_out(self, channel: str) -> None:
-        """Do now what the first request of a channel would wait for."""
-        channels = self._channels(channel)
-        self._stands[channels] = self._agreeing(channels)
-
-    def _answered(self, found: list[list[float]]) -> ScoresOfOne:
-        """The scores of a grove's models: of response and of churn, as far as there are champions."""
-        p_churn = found.pop()[0] if self.champions.churn else np.nan
-        m = self.catalogue.m
-        return ScoresOfOne(found[0][:m], found[0][-m:], p_churn) if found else ScoresOfOne(None, None, p_churn)
-
-    def _score_row(self, facts: Mapping[str, Plain], channel: str) -> ScoresOfOne:
-        """The same by way of arrays."""
-        row = _row_of(facts)
-        scores, p_churn = self.score(row, 1, channel), float(self.churn(row, 1)[0])
+        """What `score` and `churn` give of one customer, whose facts are plain values."""
+        row = self._columns.row(facts)
+        scores, p_churn = self._split(row, channel), self._churned(row).item()
         if scores is None:
             return ScoresOfOne(None, None, p_churn)
         return ScoresOfOne(scores.p[0].tolist(), scores.p_channel[0].tolist(), p_churn)
 
-    def _agreeing(self, channels: tuple[str, ...]) -> Stand | None:
-        """The champions asked in one pass; None where there are none, or where the library scores probes otherwise."""
-        grove, response = self._grove, self._layout
-        if grove is None:
-            return None
-        rows = [np.empty((1, 0))] * len(grove.models)
-        if response is not None:
-            rows[0] = response.offers(channels)
-        stand = Stand(grove, rows)
-        for probe in grove.probes(_N_PROBES):
-            row = _row_of(probe)
-            told = [] if response is None else [response.plainly(row, channels).tolist()]
-            told += [self.churn(row, 1).tolist()] if self.champions.churn else []
-            if stand.score(probe) != told:
-                return None
-        return stand
+    def lay_out(self, channel: str) -> Layout | None:
+        """The response model for a channel, laid out now or before: a release opens with every channel laid out."""
+        channels = tuple(dict.fromkeys((self.reference_channel, channel or self.reference_channel)))
+        if self._offers is not None and channels not in self._by_channels:
+            model, offers = self._offers
+            self._by_channels[channels] = Layout(model, self._columns, offers.rows(channels))
+        return self._by_channels.get(channels)
 
-    def _channels(self, channel: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((self.reference_channel, channel or self.reference_channel)))
+    def _split(self, rows: Matrix, channel: str) -> Scores | None:
+        layout = self.lay_out(channel)
+        if layout is None:
+            return None
+        p, m = layout.score(rows), self.catalogue.m
+        return Scores(p[:, :m], p[:, -m:])
+
+    def _churned(self, rows: Matrix) -> Floats:
+        return np.full(len(rows), np.nan) if self._leaving is None else self._leaving.score(rows)[:, 0]
 
     @cached_property
-    def _stands(self) -> dict[tuple[str, ...], Stand | None]:
+    def _columns(self) -> Columns:
+        return Columns(model for model in (self.champions.response, self.champions.churn) if model is not None)
+
+    @cached_property
+    def _by_channels(self) -> dict[tuple[str, ...], Layout]:
         return {}
 
     @cached_property
-    def _grove(self) -> Grove | None:
-        """Response and churn, as far as there are champions; None where the text of one cannot be laid out."""
-        found = []
-        for model in filter(None, (self.champions.response, self.champions.churn)):
-            response = self._layout
-            trees = response.trees if response and model is self.champions.response else readable(model.text)
-            if trees is None:
-                return None
-            x, y = (np.array(knots) for knots in (model.calibration.x, model.calibration.y))
-            found.append(Planted(trees, model.recipe.features, x, y))
-        return Grove(found) if found else None
-
-    @cached_property
-    def _leavers(self) -> Columns:
-        return Columns(self.champions.churn.recipe.features if self.champions.churn else ())
-
-    @cached_property
-    def _layout(self) -> Layout | None:
+    def _offers(self) -> tuple[FittedModel, Offers] | None:
         model = self.champions.response
-        return None if model is None else Layout(model, self.catalogue.cards)
+        return None if model is None else (model, Offers(model, self.catalogue.cards))
 
-
-def _row_of(facts: Mapping[str, Plain]) -> Facts:
-    """Plain values as arrays of one row."""
-    kinds = {name: object if isinstance(value, str | None) else np.float64 for name, value in facts.items()}
-    return {name: np.array([value], dtype=kinds[name]) for name, value in facts.items()}
+    @cached_property
+    def _leaving(self) -> Layout | None:
+        model = self.champions.churn
+        return None if model is None else Layout(model, self._columns, np.empty((1, 0)))
 
 
 def uplift_of(

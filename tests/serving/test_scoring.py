@@ -227,7 +227,8 @@ def test_one_customer_scored_in_one_pass_has_the_scores_of_both_models_to_the_bi
             assert many is not None
             assert (one.p, one.p_channel) == (many.p[0].tolist(), many.p_channel[0].tolist())
             assert one.p_churn == scorer.churn(facts, 1)[0]
-    assert all(stand is not None for stand in scorer._stands.values())  # the models were laid out, not asked row by row
+    layouts = [scorer.lay_out(channel), scorer._leaving]
+    assert all(layout is not None and layout.forest is not None for layout in layouts)  # the library was not asked
 
 
 def test_a_customer_of_whom_nothing_is_known_is_scored_as_the_models_score_missing_values(ground: Ground) -> None:

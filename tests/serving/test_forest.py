@@ -1,0 +1,206 @@
+"""A forest asked by the compiled kernel gives what LightGBM gives of the same text, to the bit, or is not used."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from math import exp
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from features.vocabulary import Kind
+from serving.forest import Forest, pairs
+from serving.layout import Columns, Layout
+from serving.leaves import compiled
+from serving.tree_text import MOST_LEAVES, Unlike, trees_of
+from training.boosting import Trees
+from training.calibration import Calibration
+from training.encoding import Feature, Recipe
+from training.fitted import FittedModel
+
+N_CUSTOMERS, N_OFFERS = 40, 9
+CODED, OF_OFFER = (2, 5), (3, 4, 5)
+OF_CUSTOMER = (0, 1, 2)
+ROOT = Path(__file__).parents[2]
+
+
+def grown(**settings: Any) -> str:
+    """A model text over three columns of a customer and three of an offer; the third of each holds codes."""
+    chance = np.random.default_rng(3)
+    rows = np.column_stack([customers(3_000, seed=4), chance.permutation(np.resize(offers(), (3_000, 3)))])
+    tilt = np.nan_to_num(rows[:, 0]) - 2 * np.isnan(rows[:, 1]) + (rows[:, 2] % 3 == 1) * rows[:, 3] + rows[:, 5]
+    outcomes = (chance.random(len(rows)) < 1 / (1 + np.exp(-tilt))).astype(float)
+    shared = {"objective": "binary", "num_leaves": 31, "min_data_in_leaf": 5, "num_threads": 1, "verbosity": -1,
+              "deterministic": True, "max_cat_to_onehot": 1, "cat_smooth": 1.0}  # fmt: skip
+    data = lightgbm.Dataset(rows, outcomes, categorical_feature=list(CODED), params=shared | settings)
+    return str(lightgbm.train(shared | settings, data, num_boost_round=25).model_to_string())
+
+
+def customers(n: int = N_CUSTOMERS, *, seed: int = 5) -> NDArray[np.float64]:
+    """Two numbers around zero, whole ones often, and a code of twelve; a fifth of each is missing."""
+    chance = np.random.default_rng(seed)
+    rows = np.column_stack([np.round(chance.normal(0, 2, n), 1), chance.integers(-2, 3, n), chance.integers(0, 12, n)])
+    rows = rows.astype(float)
+    rows[chance.random(rows.shape) < 0.2] = np.nan
+    return rows
+
+
+def offers() -> NDArray[np.float64]:
+    chance = np.random.default_rng(6)
+    return np.column_stack([chance.integers(0, 4, N_OFFERS), chance.normal(0, 1, N_OFFERS), np.arange(N_OFFERS) % 4])
+
+
+def laid_out(text: str) -> Forest:
+    return Forest(trees_of(text), dict(zip(OF_CUSTOMER, range(3), strict=True)),
+                  dict(zip(OF_OFFER, range(3), strict=True)), offers())  # fmt: skip
+
+
+def by_library(text: str, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    spread = [[*row, *offer] for row in rows.tolist() for offer in offers().tolist()]
+    return Trees(text).score(np.array(spread)).reshape(len(rows), -1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"num_leaves": 64}, {"num_leaves": 33}, {"num_leaves": 2}, {"use_missing": False}, {"max_bin": 5},
+     {"monotone_constraints": [1, 0, 0, -1, 0, 0]}, {"min_data_in_leaf": 2_000}, {"feature_fraction": 0.3}],
+    ids=str,
+)  # fmt: skip
+def test_every_customer_with_every_offer_is_scored_as_lightgbm_scores_the_pair(settings: dict[str, Any]) -> None:
+    text = grown(**settings)
+    forest = laid_out(text)
+    trees = trees_of(text)
+    cuts = sorted({split.threshold for tree in trees for split in tree.splits if split.feature == 0})
+    edges = [[at, np.nan, 3.0] for cut in cuts for at in (cut, np.nextafter(cut, np.inf), np.nextafter(cut, -np.inf))]
+    strange = [
+        [-1e-35, 1e-36, 2.0],
+        [0.0, -0.0, 99.0],
+        [np.inf, -np.inf, -1.0],
+        [np.nan, np.nan, np.nan],
+        [1e-300, -1e300, 11.0],
+    ]
+    rows = np.concatenate([customers(), np.array([*edges, *strange])])
+    found = forest.score(rows)
+    np.testing.assert_array_equal(found, by_library(text, rows))
+    assert len(cuts) > 1 or len(trees[0].leaves) < 3
+    assert (np.ptp(found) > 0.1) == (len(trees[0].leaves) > 1)
+
+
+def test_a_customer_alone_is_scored_as_among_others() -> None:
+    forest, rows = laid_out(grown()), customers()
+    alone = np.concatenate([forest.score(rows[[place]]) for place in range(len(rows))])
+    np.testing.assert_array_equal(alone, forest.score(rows))
+
+
+def test_offers_that_look_alike_to_every_tree_are_summed_once() -> None:
+    text = grown()
+    twice = np.concatenate([offers(), offers()[::-1]])
+    forest = Forest(trees_of(text), {0: 0, 1: 1, 2: 2}, {3: 0, 4: 1, 5: 2}, twice)
+    found = forest.score(customers())
+    np.testing.assert_array_equal(found[:, :N_OFFERS], found[:, : -N_OFFERS - 1 : -1])
+    assert forest.laid.kind_of.shape[1] <= N_OFFERS
+
+
+@pytest.mark.parametrize(
+    "settings", [{"zero_as_missing": True}, {"num_leaves": MOST_LEAVES + 1}, {"objective": "regression"},
+                 {"boosting": "rf", "bagging_fraction": 0.5, "bagging_freq": 1}, {"linear_tree": True}], ids=str,
+)  # fmt: skip
+def test_a_text_that_says_more_than_is_read_here_is_not_laid_out(settings: dict[str, Any]) -> None:
+    with pytest.raises(Unlike):
+        trees_of(grown(**settings))
+
+
+def fitted(text: str, *, n_columns: int = 6) -> FittedModel:
+    kinds = [Kind.CODE if place in CODED else Kind.NUMBER for place in range(n_columns)]
+    features = [Feature(f"c{place}", kind, place in OF_OFFER, tuple(map(str, range(12))) if kind is Kind.CODE else ())
+                for place, kind in enumerate(kinds)]  # fmt: skip
+    return FittedModel("response", text, Recipe(tuple(features)), Calibration((0.0, 0.4, 1.0), (0.1, 0.2, 0.9)))
+
+
+@pytest.mark.parametrize(("settings", "is_laid_out"), [({}, True), ({"zero_as_missing": True}, False)])
+def test_a_model_that_cannot_be_laid_out_is_scored_by_the_library(settings: dict[str, Any], is_laid_out: bool) -> None:
+    text = grown(**settings)
+    model = fitted(text)
+    layout = Layout(model, Columns([model]), offers())
+    assert (layout.forest is not None) == is_laid_out
+    expected = model.calibration.apply(by_library(text, customers()))
+    in_order = Columns([model]).place  # numbers stand before codes
+    assert [in_order[model.recipe.features[place]] for place in OF_CUSTOMER] == [0, 1, 2]
+    np.testing.assert_array_equal(layout.score(customers()), expected)
+
+
+def test_a_text_that_the_library_reads_otherwise_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a coming LightGBM made something else of it, if only by little."""
+    model = fitted(grown())
+    monkeypatch.setitem(vars(model), "trees", _Shifted(model.text))
+    assert Layout(model, Columns([model]), offers()).forest is None
+
+
+class _Shifted(Trees):
+    def score(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        return super().score(matrix) + 1e-12
+
+
+def test_a_model_without_columns_of_offers_says_the_same_of_each() -> None:
+    chance = np.random.default_rng(1)
+    rows = customers(500)
+    settings = {"objective": "binary", "num_threads": 1, "verbosity": -1, "min_data_in_leaf": 5}
+    data = lightgbm.Dataset(rows, (chance.random(500) < 0.3).astype(float), categorical_feature=[2])
+    text = str(lightgbm.train(settings, data, num_boost_round=5).model_to_string())
+    model = fitted(text, n_columns=3)
+    found = Layout(model, Columns([model]), np.empty((4, 0))).score(customers())
+    np.testing.assert_array_equal(found, np.repeat(model.score(customers())[:, None], 4, axis=1))
+
+
+def test_one_customers_plain_facts_make_the_row_that_arrays_make() -> None:
+    columns = Columns([fitted(grown())])
+    facts = {"c0": 1.5, "c1": float("nan"), "c2": "7", "not asked": "|A|"}
+    arrays = {
+        name: np.array([value], dtype=object if isinstance(value, str) else float) for name, value in facts.items()
+    }
+    np.testing.assert_array_equal(columns.row(facts), columns.rows(arrays, 1))
+    np.testing.assert_array_equal(columns.row({"c0": 1.5, "c2": "13"}), [[1.5, np.nan, np.nan]])
+    np.testing.assert_array_equal(columns.rows({"c0": np.array([1.5])}, 1), [[1.5, np.nan, np.nan]])
+
+
+def test_pairs_stand_customer_by_customer() -> None:
+    rows, others = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[7.0], [8.0], [9.0]])
+    found = pairs(rows, {0: 1, 2: 0}, others, {1: 0})
+    assert found.tolist() == [[2, 7, 1], [2, 8, 1], [2, 9, 1], [4, 7, 3], [4, 8, 3], [4, 9, 3]]
+
+
+def test_a_kernel_is_compiled_where_nothing_can_be_kept() -> None:
+    """A function without a file stands for an installation that nobody may write to: Numba keeps neither."""
+    room: dict[str, Any] = {"exp": exp}
+    exec("def doubled(x):\n    return 2 * exp(x)", room)
+    assert compiled(room["doubled"])(1.0) == 2 * exp(1.0)
+
+
+def test_kernels_of_one_process_serve_the_next(tmp_path: Path) -> None:
+    """What the first process compiled lies in a folder from which the second takes it."""
+    script = (
+        "import json, numpy as np; from serving import leaves; from tests.serving.test_forest import *;"
+        "laid_out(grown()).score(customers());"
+        "print(json.dumps([sum(leaves.probabilities.stats.cache_hits.values()),"
+        "sum(leaves.probabilities.stats.cache_misses.values())]))"
+    )
+    settings = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    run = [sys.executable, "-c", script]
+    first, second = (json.loads(subprocess.run(run, env=settings, capture_output=True, check=True).stdout)
+                     for _ in range(2))  # fmt: skip
+    assert (first, second) == ([0, 1], [1, 0])
+
+
+def test_the_command_line_answers_without_the_compiler() -> None:
+    script = (
+        "import sys; from serving.cli import app; print(*{'numba', 'llvmlite', 'lightgbm', 'numpy'} & set(sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert told.strip() == ""

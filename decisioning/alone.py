@@ -7,21 +7,23 @@ both ways and hold every decision equal. Night and large requests go through `de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from decisioning.arms import GLOBAL, unit_hash
 from decisioning.case import Case, instant, micros
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.decision import Decision, ShadowSlot, Slot, Suppressed
+from decisioning.exploration import NOTHING, draw, gumbel
 from decisioning.filters import ORDER
 from decisioning.grounds import DAYS_OF, Merits, grounds
 from decisioning.one_row import in_one_row
 from decisioning.policy import DecisionsPolicy
-from decisioning.race import Drawn, race
 from decisioning.shelf import Offers, Scene, Shelf, Tally, places
 from decisioning.slots import ARMS, left_out, marks, slot_of
 from decisioning.weighing import Weighed, Weighing
@@ -43,6 +45,14 @@ _HELD_OUT, _TOOL_ALONE = ("arms", "HOLDOUT"), ("applicability", "TOOL_ALONE")
 
 
 @dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Offers in order with the probability of each given those above it, and NO_ACTION's where it ended the list."""
+
+    slots: tuple[tuple[int, float], ...]
+    end_propensity: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Ranked:
     """Everything that is known once the list is drawn."""
 
@@ -51,8 +61,8 @@ class _Ranked:
     weighing: Weighing
     worth: dict[int, Weighed]
     permitted: Offers
-    drawn: Drawn
-    shadow: Drawn | None
+    drawn: _Drawn
+    shadow: _Drawn | None
     is_held_out: bool
 
 
@@ -61,6 +71,8 @@ class Alone:
 
     def __init__(self, catalogue: Catalogue, policy: DecisionsPolicy, filters: Sequence[FilterAlone] = FILTERS) -> None:
         self._shelf, self._filters = Shelf.of(catalogue, policy), filters
+        nobody = np.zeros((1, catalogue.m)), np.zeros((1, catalogue.m), dtype=bool), gumbel(("",), "", "", catalogue.m)
+        draw(*nobody, catalogue=catalogue, figures=policy.arbitration, limit=1)  # compiled before somebody waits for it
 
     def decide(self, case: Case) -> Decision:
         """The decision of one customer; raises BadRequest for an unknown channel."""
@@ -111,13 +123,23 @@ def _ranked(scene: Scene, filters: Sequence[FilterAlone]) -> _Ranked:
     worth = {j: weighing.weigh(j, channel) for j, channel in tally.cheapest()}
     is_held_out = _is_held_out(scene)
     _settle(tally, scene, is_held_out=is_held_out)
-    scores = {j: weighed.score for j, weighed in worth.items()}
-    shadow = race(scene, scores, candidates) if is_held_out else None
-    left = tally.left
-    if left != candidates:
-        scores = {j: scores[j] for j in places(left)}
-    drawn = race(scene, scores, left)
+    shadow = _drawn(scene, worth, candidates) if is_held_out else None
+    drawn = _drawn(scene, worth, tally.left)
     return _Ranked(scene, tally, weighing, worth, tally.left, drawn, shadow, is_held_out)
+
+
+def _drawn(scene: Scene, worth: Mapping[int, Weighed], permitted: Offers) -> _Drawn:
+    """The list drawn from the permitted offers; those without personal recommendation share the stranger's noise."""
+    catalogue, terms = scene.shelf.catalogue, scene.case.terms
+    among = places(permitted)
+    score, mask = np.zeros((1, catalogue.m)), np.zeros((1, catalogue.m), dtype=bool)
+    score[0, among], mask[0, among] = [worth[j].score for j in among], True
+    noise = gumbel(("" if scene.is_generic else scene.case.customer_id,), scene.on, terms.epoch, catalogue.m)
+    figures = scene.shelf.policy.arbitration
+    found = draw(score, mask, noise, catalogue=catalogue, figures=figures, limit=terms.limit)
+    taken = zip(found.offer[0].tolist(), found.propensity[0].tolist(), strict=True)
+    end = found.end_propensity.item()
+    return _Drawn(tuple([slot for slot in taken if slot[0] != NOTHING]), None if end != end else end)
 
 
 def _is_held_out(scene: Scene) -> bool:

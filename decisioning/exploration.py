@@ -11,19 +11,23 @@ memory the softmax stays exact when it comes back. (Yellott 1977; Efraimidis & S
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp, inf, log, log1p, nan
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from decisioning.catalogue.catalogue import Bools, Catalogue, Floats
 from decisioning.policy import Arbitration
+from features.compiling import compiled
 
 NOTHING = -1  # an empty slot: the list has ended
-_FRACTION_BITS = 53
-_SPARE_BITS = np.uint64(64 - _FRACTION_BITS)
+_HALF, _LOW, _SPARE_BITS = np.uint64(32), np.uint64(0xFFFFFFFF), np.uint64(11)
+_TIMES = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
+_WEYL = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
+_ZERO, _ROUNDS, _WORDS = np.uint64(0), 10, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +51,11 @@ class Draw:
 def gumbel(customer_ids: Sequence[str], business_date: str, epoch: str, m: int) -> Floats:
     """Noise of m offers and, in column 0, of NO_ACTION, (n, m + 1): one draw a customer, business day and epoch.
 
-    From the raw bits of Philox under a keyed hash, so that neither the batch nor a release of NumPy changes it.
+    From the bits of Philox under a keyed hash, so that neither the batch nor a release of a library changes it.
     """
-    raw = np.empty((len(customer_ids), m + 1), dtype=np.uint64)
-    for i, name in enumerate(customer_ids):
-        text = f"{business_date}|{epoch}|{name}".encode()
-        raw[i] = _STREAM.bits(hashlib.blake2b(text, digest_size=16, person=b"tiercel-noise").digest(), m + 1)
-    uniform = ((raw >> _SPARE_BITS).astype(np.float64) + 0.5) * 2.0**-_FRACTION_BITS
-    return -np.log(-np.log(uniform))
-
-
-class _Stream(threading.local):
-    """One Philox a thread, wound to each key: to make one takes ten times as long."""
-
-    def __init__(self) -> None:
-        self._philox = np.random.Philox(key=0)
-        self._start = self._philox.state
-
-    def bits(self, key: bytes, n: int) -> NDArray[np.uint64]:
-        """The first n words under a key of 16 bytes, as `Philox(key=int.from_bytes(key, "big"))` gives them."""
-        words = np.frombuffer(key[::-1], dtype="<u8")
-        self._philox.state = self._start | {"state": self._start["state"] | {"key": words}}
-        return self._philox.random_raw(n)
-
-
-_STREAM = _Stream()
+    texts = [f"{business_date}|{epoch}|{name}".encode() for name in customer_ids]
+    keys = [hashlib.blake2b(text, digest_size=16, person=b"tiercel-noise").digest()[::-1] for text in texts]
+    return _noise(np.frombuffer(b"".join(keys), dtype="<u8").reshape(-1, 2), m + 1)
 
 
 def draw(
@@ -83,92 +67,116 @@ def draw(
     best is taken, with probability 1. A list shows a product once; its first `diversity_top` places hold at most
     `diversity_max` of one subcategory, unless there are fewer candidates than places; a tool never comes first.
     """
-    race = _Race.start(score, permitted, noise, figures)
-    rules = _ListRules(permitted, catalogue, figures)
-    n = len(score)
-    offers = np.empty((n, limit), dtype=np.int64)
-    propensity, ends = np.empty((n, limit)), np.empty((n, limit))
-    for slot in range(limit):
-        offers[:, slot], propensity[:, slot], ends[:, slot] = race.next_slot(rules.allowed(slot), rules)
-    return Draw(offers, propensity, np.fmax.reduce(ends, axis=1))  # at most one slot of a list is an end
+    rules = catalogue.is_tool, catalogue.same_thing, catalogue.same_group, figures.diversity_top, figures.diversity_max
+    found = np.full((len(score), limit), NOTHING), np.full((len(score), limit), nan), np.full(len(score), nan)
+    _draw(score, permitted, noise, rules, (figures.exploration_amount, figures.relevance_floor_amount), found)
+    return Draw(*found)
 
 
-class _ListRules:
-    """What a list may hold, as it grows: products once, subcategories bounded, tools never first."""
-
-    def __init__(self, permitted: Bools, catalogue: Catalogue, figures: Arbitration) -> None:
-        self._catalogue, self._figures = catalogue, figures
-        self.left = permitted.copy()
-        self._in_group = np.zeros(permitted.shape, dtype=np.int16)
-        self._is_accompanied = np.zeros((len(permitted), 1), dtype=bool)
-        self._is_short = (permitted.sum(axis=1) < figures.diversity_top)[:, None]
-        self._rows = np.arange(len(permitted))
-
-    def allowed(self, slot: int) -> Bools:
-        allowed = self.left & (self._is_accompanied | ~self._catalogue.is_tool)
-        if 0 < slot < self._figures.diversity_top:
-            allowed &= self._is_short | (self._in_group < self._figures.diversity_max)
-        return allowed
-
-    def take(self, offer: NDArray[np.int64], is_taken: Bools) -> None:
-        """Note the offers taken, (n,), where one was."""
-        self.left[self._rows, offer] &= ~is_taken
-        self.left &= ~(self._catalogue.same_thing[offer] & is_taken[:, None])
-        self._in_group += self._catalogue.same_group[offer] & is_taken[:, None]
-        self._is_accompanied[:, 0] |= is_taken
+@compiled
+def _draw(score: Floats, permitted: Bools, noise: Floats, rules: Any, figures: Any, found: Any) -> None:
+    """Fill in offers and propensities by slot and NO_ACTION's where it ended a list, customer by customer."""
+    offers, propensity, ends = found
+    for i in range(len(score)):
+        ends[i] = _list(score[i], permitted[i], noise[i], rules, figures, offers[i], propensity[i])
 
 
-class _Race:
-    """Scores and arrival of the offers; column 0 is NO_ACTION."""
+@compiled
+def _list(
+    score: Floats, permitted: Bools, noise: Floats, rules: Any, figures: Any, offers: Any, propensity: Floats
+) -> float:
+    """Fill one customer's slots; the propensity of NO_ACTION where it ended the list, NaN where it did not.
 
-    def __init__(self, score: Floats, arrival: Floats, amount: float) -> None:
-        self._score, self._arrival, self._amount = score, arrival, amount
-        self._rows = np.arange(len(score))
-        self._open = np.ones(score.shape, dtype=bool)  # NO_ACTION always is
-        self._is_running = np.ones(len(score), dtype=bool)
-        self._elapsed = np.full(len(score), -np.inf)  # logarithm of the time of the last slot
+    The score is a log-weight; `arrival` is the logarithm of the time at which an offer comes.
+    """
+    _, same_thing, same_group, top, _ = rules
+    amount, floor = figures
+    left, in_group, allowed = permitted.copy(), np.zeros(len(score), np.int64), np.empty(len(score), np.bool_)
+    is_short = np.count_nonzero(permitted) < top
+    arrival = -score if amount == 0 else -score / amount - noise[1:]
+    end = -floor if amount == 0 else -floor / amount - noise[0]
+    elapsed = -inf
+    for slot in range(len(offers)):
+        first, now = NOTHING, end
+        for j in range(len(score)):
+            allowed[j] = left[j] and _fits(j, slot, is_short, in_group, rules)
+            if allowed[j] and arrival[j] < now:
+                first, now = j, arrival[j]
+        chance = _chance(score, allowed, floor if first == NOTHING else score[first], figures)
+        if first == NOTHING:
+            return chance
+        offers[slot], propensity[slot] = first, chance
+        left[first] = False
+        took = now if elapsed == -inf else now + log1p(-exp(min(elapsed - now, 0.0)))
+        for j in range(len(score)):
+            left[j] = left[j] and not same_thing[first, j]
+            in_group[j] += same_group[first, j]
+            if amount > 0 and left[j] and not allowed[j]:
+                arrival[j] = _later(arrival[j], took)
+        elapsed = now
+    return nan
 
-    @classmethod
-    def start(cls, score: Floats, permitted: Bools, noise: Floats, figures: Arbitration) -> _Race:
-        n, m = score.shape
-        every = np.empty((n, m + 1))
-        every[:, 0] = figures.relevance_floor_amount
-        every[:, 1:] = np.where(permitted, score, -np.inf)
-        amount = figures.exploration_amount
-        arrival = -every if amount == 0 else -every / amount - noise  # logarithm of the time
-        return cls(every, arrival, amount)
 
-    def next_slot(self, allowed: Bools, rules: _ListRules) -> tuple[NDArray[np.int64], Floats, Floats]:
-        """Offer (NOTHING for none), its propensity, and NO_ACTION's where it ended the list; each (n,)."""
-        rows, open_ = self._rows, self._open
-        open_[:, 1:] = allowed
-        first = np.where(open_, self._arrival, np.inf).argmin(axis=1)
-        chance = self._chance(open_, first, rows)
-        is_taken = self._is_running & (first > 0)
-        is_ended = self._is_running & (first == 0)
-        self._is_running = is_taken
-        rules.take(first - 1, is_taken)
-        self._stop_clocks(rules.left & ~allowed, self._arrival[rows, first])
-        return (
-            np.where(is_taken, first - 1, NOTHING),
-            np.where(is_taken, chance, np.nan),
-            np.where(is_ended, chance, np.nan),
-        )
+@compiled
+def _fits(j: int, slot: int, is_short: bool, in_group: Any, rules: Any) -> bool:
+    """Whether the list's rules let an offer that is left take a slot."""
+    is_tool, _, _, top, most = rules
+    if slot == 0:
+        return not is_tool[j]
+    return slot >= top or is_short or in_group[j] < most
 
-    def _chance(self, open_: Bools, first: NDArray[np.int64], rows: NDArray[np.int64]) -> Floats:
-        """Softmax of the one that came first among all that were allowed."""
-        if self._amount == 0:
-            return np.ones(len(first))
-        score = np.where(open_, self._score, -np.inf)
-        weight = np.exp((score - np.maximum.reduce(score, axis=1, keepdims=True)) / self._amount)
-        chance: Floats = weight[rows, first] / np.add.reduce(weight, axis=1)
-        return chance
 
-    def _stop_clocks(self, barred: Bools, now: Floats) -> None:
-        """Put off the arrival of those that were barred by the time that the slot took."""
-        if self._amount > 0 and np.count_nonzero(barred):
-            with np.errstate(divide="ignore", invalid="ignore"):
-                took = now + np.log1p(-np.exp(self._elapsed - now))
-                late = np.logaddexp(self._arrival[:, 1:], took[:, None])
-            self._arrival[:, 1:] = np.where(barred, late, self._arrival[:, 1:])
-        self._elapsed = now
+@compiled
+def _chance(score: Floats, allowed: Bools, taken: float, figures: Any) -> float:
+    """Softmax of the score that came first among NO_ACTION's and those of all that were allowed."""
+    amount, floor = figures
+    if amount == 0:
+        return 1.0
+    largest = floor
+    for j in range(len(score)):
+        if allowed[j]:
+            largest = max(largest, score[j])
+    weights = exp((floor - largest) / amount)
+    for j in range(len(score)):
+        if allowed[j]:
+            weights += exp((score[j] - largest) / amount)
+    return exp((taken - largest) / amount) / weights
+
+
+@compiled
+def _later(arrival: float, took: float) -> float:
+    """An arrival put off by the time that a slot took; all of these are logarithms of times."""
+    high, low = max(arrival, took), min(arrival, took)
+    return high + log1p(exp(low - high))
+
+
+@compiled
+def _noise(keys: NDArray[np.uint64], n: int) -> Floats:
+    """n Gumbel variables under each key, (keys, n)."""
+    found = np.empty((len(keys), n))
+    for i in range(len(keys)):
+        for start in range(0, n, _WORDS):
+            words = _philox(keys[i, 0], keys[i, 1], np.uint64(start // _WORDS + 1))
+            for place in range(min(_WORDS, n - start)):
+                uniform = (np.float64(words[place] >> _SPARE_BITS) + 0.5) * 2.0**-53
+                found[i, start + place] = -log(-log(uniform))
+    return found
+
+
+@compiled
+def _philox(key: Any, other: Any, count: Any) -> tuple[Any, Any, Any, Any]:
+    """Four words of Philox 4x64-10 (Salmon et al. 2011), as NumPy's generator gives them block after block."""
+    a, b, c, d = count, _ZERO, _ZERO, _ZERO
+    for _ in range(_ROUNDS):
+        a, b, c, d = _upper(_TIMES[1], c) ^ b ^ key, _TIMES[1] * c, _upper(_TIMES[0], a) ^ d ^ other, _TIMES[0] * a
+        key, other = key + _WEYL[0], other + _WEYL[1]
+    return a, b, c, d
+
+
+@compiled
+def _upper(a: Any, b: Any) -> Any:
+    """The upper 64 bits of a product of two words."""
+    low, carry = a & _LOW, (a & _LOW) * (b & _LOW) >> _HALF
+    middle = (a >> _HALF) * (b & _LOW) + carry
+    other = low * (b >> _HALF) + (middle & _LOW)
+    return (a >> _HALF) * (b >> _HALF) + (middle >> _HALF) + (other >> _HALF)

@@ -19,15 +19,16 @@ from features.errors import MissingRelease, NotReady, TiercelError, UserMistake
 from features.policy import segments
 from serving.api.documents import DecisionRequest
 from serving.errors import UnknownChannel, UnknownCustomer, UnknownOffer
+from serving.gathering import Gathering
 from serving.ground import Ground, Rulebook
 from serving.keeping import Keeper
 from serving.ledger import Ledger
-from serving.making import Decided, Maker, Pinned
+from serving.making import Decided, Maker, Pinned, Request
 from serving.portraits import Known
 from serving.releases import DamagedRelease, current
 from serving.settings import Clock, Settings, ledger_url, zone_of
 
-MOST_ALONE = 16  # customers of a request that are decided one by one
+MOST_ALONE = 16  # customers of a request that are decided without arrays
 
 
 class Desk:
@@ -39,6 +40,7 @@ class Desk:
         self.ledger = ledger
         self.keeper = Keeper(ledger)
         self._maker = Maker(home, ledger)
+        self.few = Gathering(self._few)
         self._ground: Ground | None = None
         self._retired: Ground | None = None
         self._trouble: TiercelError = MissingRelease("nothing has been released", todo="run `tiercel release cut`")
@@ -98,8 +100,15 @@ class Desk:
         pinned = self._pinned()
         _check(asked, pinned.rules)
         if len(customer_ids) <= MOST_ALONE:
-            return self._maker.one_by_one(asked, customer_ids, pinned)
+            return self._maker.stage_by_stage([(asked, customer_ids)], pinned)[0]
         return self._maker.together(asked, customer_ids, pinned)
+
+    def _few(self, requests: Sequence[Request]) -> list[Decided]:
+        """The same of requests about few customers each, all at one instant."""
+        pinned = self._pinned()
+        for asked, _ in requests:
+            _check(asked, pinned.rules)
+        return self._maker.stage_by_stage(requests, pinned)
 
     def _pinned(self) -> Pinned:
         ground, now = self.ground(), self.clock.now()

@@ -2,22 +2,20 @@
 
 A split that sends a row to the right rules out the leaves to its left; the row ends in the lowest leaf that no split,
 on its way or beside it, ruled out (Lucchese et al. 2015, QuickScorer). So a customer costs one step for each split that
-sends him to the right, and an offer one look-up a tree. Compiled when a release is opened, and kept beside this file,
-or in the user's cache where this folder cannot be written to.
+sends him to the right, and an offer one look-up a tree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import exp
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from features.compiling import compiled
+
 Floats = NDArray[np.float64]
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 _SPREAD = 0x03F79D71B4CB0A89  # de Bruijn: times a single bit, its upper six bits are another number for each place
 _PLACE = np.empty(64, dtype=np.uint8)
 _PLACE[[(_SPREAD << place & (1 << 64) - 1) >> 58 for place in range(64)]] = range(64)
@@ -47,14 +45,6 @@ class Laid(NamedTuple):
     kind_at: NDArray[np.int32]  # of each tree
     kinds: NDArray[Any]  # the leaves that offers leave open
     kind_of: NDArray[np.uint16]  # (trees, offers): which of its tree's kinds
-
-
-def compiled(function: Kernel) -> Kernel:
-    """`function` as machine code, kept for the next process where some folder can be written to."""
-    try:
-        return cast(Kernel, njit(cache=True, nogil=True)(function))
-    except RuntimeError:  # neither this folder nor the user's cache can be written to
-        return cast(Kernel, njit(nogil=True)(function))
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""Decisions as they are made and recorded: a few customers one by one without arrays, many in passes over arrays."""
+"""Decisions as they are made and recorded: a few customers stage by stage, many in passes over arrays."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from decisioning.case import Case
 from decisioning.decide import decide
 from decisioning.decision import Decision
 from decisioning.inputs import Inputs, Terms
-from features.online_rows import microseconds
+from features.online_rows import OnlineRow, microseconds
 from serving.api.documents import DecisionRequest
 from serving.batches import Batch, BatchTerms, batches
 from serving.customer_reader import Facts
 from serving.ground import Ground, Rulebook
-from serving.ledger import DecisionRow, FirstDecision, Ledger, Moment
+from serving.ledger import DecisionRow, FirstDecision, Ledger, Moment, MomentOfOne
 from serving.moment import closed_channels, counted, moment_facts, recent_of, told_of, with_closed
 from serving.records import Kept, Plain, kept_of, new_decision_id, placements_of, written
 from serving.repeats import epoch_of, start_of
@@ -44,6 +44,7 @@ class Pinned:
     day: date
 
 
+Request = tuple[DecisionRequest, Sequence[str]]  # and the customers whom its caller may ask about
 _Made = tuple[Kept, DecisionRow | None]
 
 
@@ -53,30 +54,45 @@ class Maker:
     def __init__(self, home: Path, ledger: Ledger) -> None:
         self._home, self._ledger = home, ledger
 
-    def one_by_one(self, asked: DecisionRequest, customer_ids: Sequence[str], pinned: Pinned) -> Decided:
-        found = {}
-        for customer_id in customer_ids:
-            one = self._one(asked, customer_id, pinned)
-            if one is not None:
-                found[customer_id] = one
-        return _answered(customer_ids, found)
+    def stage_by_stage(self, requests: Sequence[Request], pinned: Pinned) -> list[Decided]:
+        """A few customers without arrays, of one request or of several that came at once.
 
-    def _one(self, asked: DecisionRequest, customer_id: str, pinned: Pinned) -> _Made | None:
-        """One customer's decision without arrays; None for one whom the release does not know."""
-        ground, rules, now, day = pinned.ground, pinned.rules, pinned.now, pinned.day
-        row = ground.reader.read_one(customer_id, at=now, day=day)
-        if row is None:
-            return None
-        moment = self._ledger.moment_of(customer_id, before=now, on=day, start=start_of(day, ground.zone))
-        facts = row.facts
-        facts.update(counted(microseconds(now), moment.happened))
+        All are read, then all scored, then all decided: what a stage needs lies in the processor's cache for all but
+        the first.
+        """
+        asked_of = [(asked, customer_id) for asked, customer_ids in requests for customer_id in customer_ids]
+        ground, now, day = pinned.ground, pinned.now, pinned.day
+        rows = [ground.reader.read_one(customer_id, at=now, day=day) for _, customer_id in asked_of]
+        start = start_of(day, ground.zone)
+        known = [
+            (asked, customer_id, row, self._ledger.moment_of(customer_id, before=now, on=day, start=start))
+            for (asked, customer_id), row in zip(asked_of, rows, strict=True)
+            if row is not None
+        ]
+        cases = [self._case(*one, pinned) for one in known]
+        decisions = [pinned.rules.alone.decide(case) for case in cases]
+        made = {
+            (id(asked), customer_id): _made(decision, case.to_json(), asked, moment.first, pinned)
+            for (asked, customer_id, _, moment), case, decision in zip(known, cases, decisions, strict=True)
+        }
+        return [
+            _answered(ids, {name: made[id(asked), name] for name in ids if (id(asked), name) in made})
+            for asked, ids in requests
+        ]
+
+    def _case(
+        self, asked: DecisionRequest, customer_id: str, row: OnlineRow, moment: MomentOfOne, pinned: Pinned
+    ) -> Case:
+        """What one customer's decision stands on."""
+        rules, facts = pinned.rules, row.facts
+        facts.update(counted(microseconds(pinned.now), moment.happened))
         if moment.closed:
             facts["do_not_call"] = with_closed(facts["do_not_call"], moment.closed)
         if moment.untagged:
             facts["tags"] = without(facts["tags"], moment.untagged)
         scores = rules.scorer.score_one(facts, asked.channel)
         facts["p_churn"] = scores.p_churn
-        case = Case(
+        return Case(
             customer_id=customer_id,
             facts=facts,
             recent=told_of(moment.happened),
@@ -87,12 +103,11 @@ class Maker:
             terms=_terms(
                 asked,
                 pinned,
-                epoch=self._epoch(moment.first, ground),
+                epoch=self._epoch(moment.first, pinned.ground),
                 degraded=scores.p is None,
                 stale=row.is_stale,
             ),
         )
-        return _made(rules.alone.decide(case), case.to_json(), asked, moment.first, pinned)
 
     def together(self, asked: DecisionRequest, customer_ids: Sequence[str], pinned: Pinned) -> Decided:
         """Many customers in a few passes over arrays."""

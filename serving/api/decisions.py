@@ -134,9 +134,12 @@ async def _decided(
 
 
 async def _decide(desk: Desk, asked: DecisionRequest, customer_ids: Sequence[str]) -> Decided:
-    """The decisions, not yet kept: a few on the event loop itself, since a thread would take longer."""
+    """The decisions, not yet kept: a few on the event loop itself, with those of the other requests that have come in.
+
+    A thread would take longer.
+    """
     if len(customer_ids) <= MOST_ALONE:
-        return desk.decide(asked, customer_ids)
+        return await desk.few.ask((asked, customer_ids))
     return await asyncio.to_thread(desk.decide, asked, customer_ids)
 
 

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from decisioning import exploration
 from decisioning.decide import decide
 from decisioning.inputs import Inputs, Recent
 from decisioning.policy import decisions
 from features.policy import segments
+from serving import leaves
 from serving.api.documents import DecisionAnswer, DecisionAnswers, Explanation
 from serving.ground import catalogue_of
 from serving.releases import current, cut, switch
@@ -290,3 +292,16 @@ def test_models_written_twice_are_the_same_files(written_home: Path, tmp_path: P
     again = write_models(tmp_path)
     for name, folder in again.items():
         assert (folder / "model.txt").read_bytes() == (written_home / "champions" / name / "model.txt").read_bytes()
+
+
+def test_no_request_waits_for_a_compiler(own_bank: Bank) -> None:
+    """Opening the release called each kernel with the kinds of arrays that requests have, so that none compiles one."""
+    kernels: Any = (leaves.probabilities, exploration._draw, exploration._noise)
+    compiled = [len(kernel.signatures) for kernel in kernels]
+    assert min(compiled) > 0
+    for channel in ("RM", "APP", "SMS"):
+        own_bank.decide(channel=channel)
+        several = {"customer_ids": [*CUSTOMERS, *(f"C-NOBODY-{place}" for place in range(20))], "channel": channel}
+        assert own_bank.ask("POST", "/v1/decisions", json=several).status_code == 200
+    assert [len(kernel.signatures) for kernel in kernels] == compiled
+    assert compiled[1:] == [1, 1]  # nor did a night of another test, in this process, ask with others

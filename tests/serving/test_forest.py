@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from features.compiling import compiled
 from features.vocabulary import Kind
 from serving.forest import Forest, pairs
 from serving.layout import Columns, Layout
-from serving.leaves import compiled
 from serving.tree_text import MOST_LEAVES, Unlike, trees_of
 from training.boosting import Trees
 from training.calibration import Calibration

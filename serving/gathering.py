@@ -1,0 +1,46 @@
+"""What several requests of one event loop ask of one function, asked of it in one call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+Asked = TypeVar("Asked")
+Told = TypeVar("Told")
+
+
+class Gathering(Generic[Asked, Told]):
+    """Calls `work` with everything that was asked before the event loop came round to it; one answer each, in order.
+
+    Where they cannot be answered together each is asked alone, so that a request meets its own error and no other's.
+    """
+
+    def __init__(self, work: Callable[[Sequence[Asked]], Sequence[Told]]) -> None:
+        self._work = work
+        self._waiting: list[tuple[Asked, asyncio.Future[Told]]] = []
+
+    async def ask(self, asked: Asked) -> Told:
+        """What `work` tells of this; raises what it raises."""
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[Told] = loop.create_future()
+        self._waiting.append((asked, told))
+        if len(self._waiting) == 1:
+            loop.call_soon(self._tell)  # after every request that has already come in
+        return await told
+
+    def _tell(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        try:
+            answers = list(zip(waiting, self._work([asked for asked, _ in waiting]), strict=True))
+        except Exception as error:  # handed to who asked, whatever it is
+            if len(waiting) > 1:
+                for one in waiting:
+                    self._waiting = [one]
+                    self._tell()
+            elif not waiting[0][1].done():  # given up by its caller
+                waiting[0][1].set_exception(error)
+        else:
+            for (_, told), answer in answers:
+                if not told.done():
+                    told.set_result(answer)

@@ -6,9 +6,10 @@ floats with NaN, codes and sets text or None, dates days since 1970 or NO_DAY.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -91,16 +92,16 @@ class Case:
         parts = _PARTED.get(columns)
         if parts is None:
             parts = _PARTED[columns] = _parted(facts)
-        numbers, codes, days = parts
+        (numbers, numbers_of), (codes, codes_of), (days, days_of) = parts
         terms = self.terms
         return {
             "channel": terms.channel, "limit": terms.limit, "zone": terms.zone, "consent_basis": terms.consent_basis,
             "release_id": terms.release_id, "epoch": terms.epoch, "prices_version": terms.prices_version,
             "degraded": terms.degraded, "stale": terms.stale, "customer_ids": [self.customer_id],
             "asked": terms.asked, "moment": terms.moment, "now": terms.now.isoformat(),
-            "numbers": {name: facts[name] for name in numbers},
-            "codes": {name: facts[name] for name in codes},
-            "dates": {name: day_text(facts[name]) for name in days},
+            "numbers": dict(zip(numbers, numbers_of(facts), strict=True)),
+            "codes": dict(zip(codes, codes_of(facts), strict=True)),
+            "dates": dict(zip(days, map(day_text, days_of(facts)), strict=True)),
             "recent": _columns(self.recent),
             "uplift_is_assumed": self.uplift_is_assumed, "uplift_share": self.uplift_share,
             "shadow_price": self.shadow_price,
@@ -109,15 +110,19 @@ class Case:
         }  # fmt: skip
 
 
-_Columns = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
-_PARTED: dict[tuple[str, ...], _Columns] = {}
+_Columns = tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Sequence[Any]]]
+_PARTED: dict[tuple[str, ...], tuple[_Columns, _Columns, _Columns]] = {}
 
 
-def _parted(facts: Mapping[str, Plain]) -> _Columns:
-    """The names of numbers, of codes and of dates; the same for all customers of a release."""
+def _parted(facts: Mapping[str, Plain]) -> tuple[_Columns, _Columns, _Columns]:
+    """The names of numbers, of codes and of dates, each with what picks their values; the same for a whole release."""
     numbers = tuple(name for name, value in facts.items() if isinstance(value, float))
     days = tuple(name for name, value in facts.items() if isinstance(value, int))
-    return numbers, tuple(name for name in facts if name not in {*numbers, *days}), days
+    return _column(numbers), _column(tuple(name for name in facts if name not in {*numbers, *days})), _column(days)
+
+
+def _column(names: tuple[str, ...]) -> _Columns:
+    return names, itemgetter(*names) if len(names) > 1 else lambda facts: [facts[name] for name in names]
 
 
 def plain_of(facts: Mapping[str, NDArray[Any]]) -> dict[str, Plain]:

@@ -68,17 +68,19 @@ def draw(
     `diversity_max` of one subcategory, unless there are fewer candidates than places; a tool never comes first.
     """
     rules = catalogue.is_tool, catalogue.same_thing, catalogue.same_group, figures.diversity_top, figures.diversity_max
-    found = np.full((len(score), limit), NOTHING), np.full((len(score), limit), nan), np.full(len(score), nan)
-    _draw(score, permitted, noise, rules, (figures.exploration_amount, figures.relevance_floor_amount), found)
-    return Draw(*found)
+    return Draw(
+        *_draw(score, permitted, noise, rules, (figures.exploration_amount, figures.relevance_floor_amount), limit)
+    )
 
 
 @compiled
-def _draw(score: Floats, permitted: Bools, noise: Floats, rules: Any, figures: Any, found: Any) -> None:
-    """Fill in offers and propensities by slot and NO_ACTION's where it ended a list, customer by customer."""
-    offers, propensity, ends = found
-    for i in range(len(score)):
+def _draw(score: Floats, permitted: Bools, noise: Floats, rules: Any, figures: Any, limit: int) -> Any:
+    """Offers and propensities by slot, and NO_ACTION's propensity where it ended a list, customer by customer."""
+    n = len(score)
+    offers, propensity, ends = np.full((n, limit), NOTHING), np.full((n, limit), nan), np.empty(n)
+    for i in range(n):
         ends[i] = _list(score[i], permitted[i], noise[i], rules, figures, offers[i], propensity[i])
+    return offers, propensity, ends
 
 
 @compiled

@@ -124,6 +124,7 @@ class RowCodec:
         self._words = {kind: _Words(names, self.dictionaries) for kind, names in self._blocks.items() if _is_text(kind)}
         self._struct = Struct("<" + "".join(f"{len(names)}{_FORMATS[kind]}" for kind, names in self._blocks.items()))
         self._runs = tuple(self._plain_runs())
+        self._in_blocks = tuple(name for names in self._blocks.values() for name in names)
         self.missing_row = self._missing_row()
 
     def pack(self, table: pa.Table) -> tuple[NDArray[np.object_], NDArray[np.void]]:
@@ -163,11 +164,11 @@ class RowCodec:
         and sets text or None, dates and instants integers since 1970, the smallest for a missing one."""
         if len(row) != self.dtype.itemsize:
             self._records([row])  # raises
-        values = self._struct.unpack(row)
-        found: dict[str, Plain] = {}
-        for names, run, decode in self._runs:
-            found.update(zip(names, decode(values[run]), strict=True))
-        return found
+        stored = self._struct.unpack(row)
+        values: list[Plain] = []
+        for run, decode in self._runs:
+            values += decode(stored[run])
+        return dict(zip(self._in_blocks, values, strict=True))
 
     def unpack(self, row: bytes) -> dict[str, Any]:
         """One packed row as Python values by column, None where missing; integers, amounts and instants exact."""
@@ -206,12 +207,12 @@ class RowCodec:
                                  allowed=f"{self.dtype.itemsize} bytes", todo="publish the view again")  # fmt: skip
         return np.frombuffer(b"".join(rows), self.dtype)
 
-    def _plain_runs(self) -> Iterator[tuple[tuple[str, ...], slice, Callable[[Sequence[Any]], Sequence[Any]]]]:
-        """Each block: its columns, where it lies in an unpacked record, and how its values become plain ones."""
+    def _plain_runs(self) -> Iterator[tuple[slice, Callable[[Sequence[Any]], Sequence[Any]]]]:
+        """Each block: where it lies in an unpacked record, and how its values become plain ones."""
         start = 0
         for kind, names in self._blocks.items():
             words = [(*self.dictionaries[name], None) for name in names] if _is_text(kind) else []
-            yield names, slice(start, start + len(names)), partial(_PLAIN.get(kind, _texts), words)
+            yield slice(start, start + len(names)), partial(_PLAIN.get(kind, _texts), words)
             start += len(names)
 
     def _missing_row(self) -> bytes:

@@ -75,7 +75,11 @@ class Scorer:
 
     def score(self, facts: Facts, n: int, channel: str) -> Scores | None:
         """Response probabilities of n customers with every offer; None without a champion."""
-        return self._split(self._columns.rows(facts, n), channel)
+        layout, m = self.lay_out(channel), self.catalogue.m
+        if layout is None:
+            return None
+        p = layout.score(self._columns.rows(facts, n))
+        return Scores(p[:, :m], p[:, -m:])
 
     def churn(self, facts: Facts, n: int) -> Floats:
         """Probability of leaving, (n,), NaN throughout without a champion."""
@@ -83,11 +87,12 @@ class Scorer:
 
     def score_one(self, facts: Mapping[str, Plain], channel: str) -> ScoresOfOne:
         """What `score` and `churn` give of one customer, whose facts are plain values."""
-        row = self._columns.row(facts)
-        scores, p_churn = self._split(row, channel), self._churned(row).item()
-        if scores is None:
+        row, layout, m = self._columns.row(facts), self.lay_out(channel), self.catalogue.m
+        p_churn = self._churned(row).item()
+        if layout is None:
             return ScoresOfOne(None, None, p_churn)
-        return ScoresOfOne(scores.p[0].tolist(), scores.p_channel[0].tolist(), p_churn)
+        p = layout.score(row)[0].tolist()
+        return ScoresOfOne(p[:m], p[-m:], p_churn)
 
     def lay_out(self, channel: str) -> Layout | None:
         """The response model for a channel, laid out now or before: a release opens with every channel laid out."""
@@ -96,13 +101,6 @@ class Scorer:
             model, offers = self._offers
             self._by_channels[channels] = Layout(model, self._columns, offers.rows(channels))
         return self._by_channels.get(channels)
-
-    def _split(self, rows: Matrix, channel: str) -> Scores | None:
-        layout = self.lay_out(channel)
-        if layout is None:
-            return None
-        p, m = layout.score(rows), self.catalogue.m
-        return Scores(p[:, :m], p[:, -m:])
 
     def _churned(self, rows: Matrix) -> Floats:
         return np.full(len(rows), np.nan) if self._leaving is None else self._leaving.score(rows)[:, 0]
@@ -129,15 +127,13 @@ class Scorer:
 def uplift_of(
     shares: Sequence[Mapping[str, Any]], cards: Sequence[OfferCard], assumed_share: float
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Incremental share of p, by offer, (m,): what arms say of its category, pooled over all where it has none itself,
-    the policy's where no category has arms; and that it is assumed.
+    """Incremental share of p, by offer, (m,): what arms say of its category, else the policy's; and that it is assumed.
 
     A share of a whole category is an assumption about each of its offers and customers, so all are marked until an
     uplift model speaks for them one by one.
     """
-    is_measured = any(not share["is_assumed"] for share in shares)
-    known = {share["category"]: float(share["share"]) for share in shares} if is_measured else {}
-    found = [known.get(card.category or "") for card in cards]
+    measured = {share["category"]: float(share["share"]) for share in shares if not share["is_assumed"]}
+    found = [measured.get(card.category or "") for card in cards]
     share = np.array([assumed_share if value is None else value for value in found], dtype=np.float64)
     return share, np.ones(len(found), dtype=bool)
 

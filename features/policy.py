@@ -296,5 +296,5 @@ class SegmentsPolicy(PolicyValues):
 
 @lru_cache(maxsize=8)
 def segments(*folders: Path) -> PolicyBook[SegmentsPolicy]:
-    """The segments book: the shipped one, with sections replaced by those in `folders`."""
-    return PolicyBook.read(SegmentsPolicy, SHIPPED, *folders)
+    """The segments book: the shipped one, with sections replaced by those in `folders`; tags of theirs are added."""
+    return PolicyBook.read(SegmentsPolicy, SHIPPED, *folders, registers=("tags",))

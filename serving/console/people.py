@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -17,7 +17,7 @@ from insight.people import ORDERS, Choice, Listing, Order
 from serving.console.heads import Plain, day_of, opened
 from serving.deciding import Desk
 from serving.disclosure import seen_tags, shown_to
-from serving.personal import personal
+from serving.personal import names
 from serving.security import Actor
 
 A_PAGE = 50
@@ -67,7 +67,8 @@ async def _rows(
         raise BadRequest(
             "a list so long is not put in the order of names", value=found.n, allowed=f"up to {MOST_BY_NAME} people"
         )
-    named = await asyncio.to_thread(_names, desk, actor, [row["customer_id"] for row in found.rows])
+    ids = [row["customer_id"] for row in found.rows]
+    named = await asyncio.to_thread(names, desk.home, ids, actor, desk.clock.now())
     rows = sorted(found.rows, key=lambda row: (named[row["customer_id"]] == "", named[row["customer_id"]]))
     return found.n, await asyncio.to_thread(_persons, desk, actor, as_of, rows[start : start + A_PAGE])
 
@@ -88,19 +89,14 @@ def _page(text: str) -> int:
     return int(text[:9])
 
 
-def _names(desk: Desk, actor: Actor, ids: Sequence[str]) -> dict[str, str]:
-    """The name by which `actor` sees each; empty where none is known."""
-    seen = personal(desk.home, ids, actor, desk.clock.now())
-    return {one: seen.get(one, {}).get("full_name") or seen.get(one, {}).get("masked_name") or "" for one in ids}
-
-
 def _persons(desk: Desk, actor: Actor, as_of: date, rows: Iterable[Mapping[str, Any]]) -> list[Plain]:
     found = list(rows)
     ids = [row["customer_id"] for row in found]
     now, who = desk.clock.now(), desk.ground().segments
-    names, deleted, age = _names(desk, actor, ids), desk.ledger.deleted_tags(ids), age_days(as_of, now, who.bank)
+    named, deleted = names(desk.home, ids, actor, now), desk.ledger.deleted_tags(ids)
+    age = age_days(as_of, now, who.bank)
     return [
-        _person(desk, actor, row, names[row["customer_id"]], deleted.get(row["customer_id"], ()), age) for row in found
+        _person(desk, actor, row, named[row["customer_id"]], deleted.get(row["customer_id"], ()), age) for row in found
     ]
 
 

@@ -166,10 +166,11 @@ class Value(Frozen):
 class CustomerClass(Frozen):
     """分类. One customer class: first match by precedence wins, the others become tags.
 
-    Who is in it stays while `keep` holds, though `rule` no longer does.
+    Who is in it stays while `keep` holds, though `rule` no longer does. Without `en` English readers see its id.
     """
 
     zh: str
+    en: str = ""
     precedence: Annotated[int, Field(ge=1)]
     rule: Rule | None  # None matches everybody: the default class
     keep: Rule | None = None
@@ -189,6 +190,11 @@ class Classes(Frozen):
         if len({c.precedence for _, c in ranked}) != len(ranked):
             raise ValueError("class precedences must differ")
         return self
+
+    def name(self, class_id: str) -> dict[str, str]:
+        """A class in both languages; its id where nobody wrote a word for it."""
+        known = self.classes.get(class_id)
+        return {"zh": known.zh if known else class_id, "en": (known.en if known else "") or class_id}
 
     def ranked(self) -> list[tuple[str, CustomerClass]]:
         return sorted(self.classes.items(), key=lambda item: item[1].precedence)
@@ -290,5 +296,5 @@ class SegmentsPolicy(PolicyValues):
 
 @lru_cache(maxsize=8)
 def segments(*folders: Path) -> PolicyBook[SegmentsPolicy]:
-    """The segments book: the shipped one, with sections replaced by those in `folders`."""
-    return PolicyBook.read(SegmentsPolicy, SHIPPED, *folders)
+    """The segments book: the shipped one, with sections replaced by those in `folders`; tags of theirs are added."""
+    return PolicyBook.read(SegmentsPolicy, SHIPPED, *folders, registers=("tags",))

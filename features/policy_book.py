@@ -7,14 +7,16 @@ date a value does not exist, which is an error and not a default.
     near_up_share: {unit: share of the next threshold, source: R15, since: {2015-01-01: 0.8}}
 
 One file is one section, named by its file name. Folders are read in order and a later folder replaces whole
-sections, so that a home may carry its own tiers and keep our grades. Unknown keys are refused everywhere.
+sections, so that a home may carry its own tiers and keep our grades. Sections that are a register of named things may
+be added to instead: a thing of the same name is replaced, one that is null is taken out. Unknown keys are refused
+everywhere.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
@@ -68,12 +70,16 @@ class PolicyBook(Generic[T]):
         self._sections = sections
 
     @classmethod
-    def read(cls, schema: type[T], *folders: Path) -> Self:
-        """The book in `folders`, later folders replacing sections of earlier ones; raises BadPolicy."""
+    def read(cls, schema: type[T], *folders: Path, registers: Collection[str] = ()) -> Self:
+        """The book in `folders`, later folders replacing sections of earlier ones, or adding to those in `registers`.
+
+        Raises BadPolicy.
+        """
         sections: dict[str, Any] = {}
         for folder in folders:
             for path in sorted(folder.glob("*.yaml")):
-                sections[path.stem] = load_yaml(path, BadPolicy)
+                said, before = load_yaml(path, BadPolicy), sections.get(path.stem)
+                sections[path.stem] = _added(before, said) if path.stem in registers else said
         if not sections:
             raise BadPolicy(
                 "no policy files found",
@@ -124,6 +130,13 @@ def load_yaml(path: Path, raises: type[TiercelError]) -> Any:
         return yaml.load(path.read_text("utf-8"), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise raises("file cannot be read as YAML", value=str(path), todo=" ".join(str(error).split())) from error
+
+
+def _added(before: object, said: object) -> object:
+    """A register with what a later folder says of it."""
+    if not isinstance(said, dict) or not isinstance(before, dict | None):
+        return said
+    return {name: thing for name, thing in {**(before or {}), **said}.items() if thing is not None}
 
 
 def _is_dated(node: object) -> bool:

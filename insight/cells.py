@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 from features.vocabulary import CUSTOMER_ID
 from insight.answers import Answers, added
 from insight.history import UNKNOWN, History
+from insight.people import inside
 from insight.proportions import Proportion, proportion
 
 VALUE = "value_12m"
@@ -74,21 +75,17 @@ def people(
 
     Each with customer_id and `columns`.
     """
-    inside = _inside(rows, cell)
-    listed = inside.filter(inside[CUSTOMER_ID] > ibis.literal(after)).select(CUSTOMER_ID, *columns)
+    there = inside(rows, cell)
+    listed = there.filter(there[CUSTOMER_ID] > ibis.literal(after)).select(CUSTOMER_ID, *columns)
     found: list[dict[str, Any]] = listed.order_by(CUSTOMER_ID).limit(limit).to_pyarrow().to_pylist()
     return found
 
 
 def tiers(rows: ir.Table, cell: tuple[str, str]) -> dict[str, int]:
     """People in the cell by tier, by a profile's `rows`."""
-    inside = _inside(rows, cell)
-    counted = inside.group_by(name=inside.tier.fill_null(UNKNOWN)).agg(n=inside.count())
+    there = inside(rows, cell)
+    counted = there.group_by(name=there.tier.fill_null(UNKNOWN)).agg(n=there.count())
     return {row["name"]: row["n"] for row in counted.to_pyarrow().to_pylist()}
-
-
-def _inside(rows: ir.Table, cell: tuple[str, str]) -> ir.Table:
-    return rows.filter(rows.customer_class == cell[0], rows.stage == cell[1])
 
 
 def _points(history: History, place: int) -> dict[tuple[str, str], Point]:

@@ -16,10 +16,16 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features.vocabulary import CUSTOMER_ID
+from features.vocabulary import CUSTOMER_ID, Stage
 from insight.history import SINCE, UNKNOWN, BrokenHistory, History, Label, ordered
 
 _LABELS: tuple[Label, ...] = ("tier", "stage")
+# Stages from the worst for the bank to the best: who left, who sleeps, who goes, who may come, then who grows. By this
+# order a move is for the better or for the worse; tiers stand in the order of the policy's thresholds.
+STAGES_RISING: tuple[str, ...] = tuple(
+    str(stage)
+    for stage in (Stage.LOST, Stage.DORMANT, Stage.DECLINE, Stage.PROSPECT, Stage.NEW, Stage.GROWTH, Stage.MATURE)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,8 @@ class Stay:
 class Flow:
     """All moves between the labels of two month ends; `names` are the labels in their order.
 
-    Without `has_money` nobody's AUM is known in either month, and the amounts of the moves are 0 for want of any.
+    `standing` are the labels from the worst to the best. Without `has_money` nobody's AUM is known in either month, and
+    the amounts of the moves are 0 for want of any.
     """
 
     label: Label
@@ -60,6 +67,13 @@ class Flow:
     names: tuple[str, ...]
     moves: tuple[Move, ...]
     has_money: bool
+    standing: tuple[str, ...] = ()
+
+    def is_better(self, before: str | None, after: str | None) -> bool | None:
+        """Whether who went from `before` to `after` stands better than he did; None where that cannot be said."""
+        if before == after or before not in self.standing or after not in self.standing:
+            return None
+        return self.standing.index(after) > self.standing.index(before)
 
     def before(self, name: str | None) -> int:
         """People who stood in `name` at the start; None: who appeared since."""
@@ -87,9 +101,10 @@ class Flow:
     def to_json(self) -> dict[str, Any]:
         """The matrix with counts and shares, and the sum of each label."""
         cells = [
-            {"from": move.before, "to": move.after, "n": move.n, "share": self.share(move.before, move.after)}
+            {"from": move.before, "to": move.after, "n": move.n, "share": self.share(move.before, move.after),
+             "is_better": self.is_better(move.before, move.after)}
             for move in self.moves
-        ]
+        ]  # fmt: skip
         sums = [
             {"name": name, "opening": self.before(name), "in": self.arrived(name), "out": self.departed(name),
              "closing": self.after(name)}
@@ -179,7 +194,9 @@ def _flow(history: History, place: int, joined: ir.Table, label: Label, names: S
     order = ordered(names, {name for move in moves for name in (move.before, move.after) if name is not None})
     rank = {name: i for i, name in enumerate((*order, None))}
     moves.sort(key=lambda move: (rank[move.before], rank[move.after]))
-    return Flow(label, history.months[place].as_of, history.months[place + 1].as_of, order, tuple(moves), any(known))
+    ends = [build.as_of for build in history.months[place : place + 2]]
+    standing = STAGES_RISING if label == "stage" else tuple(names)
+    return Flow(label, ends[0], ends[1], order, tuple(moves), any(known), standing)
 
 
 def _ended(history: History, place: int, joined: ir.Table, label: Label) -> tuple[Stay, ...]:

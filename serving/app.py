@@ -21,7 +21,7 @@ from serving.api.openapi import describe
 from serving.cell_figures import FigureBook
 from serving.console import cells as cell_pages
 from serving.console import customers as customer_pages
-from serving.console import doors, matrix, statics
+from serving.console import doors, lists, matrix, statics
 from serving.console.sessions import Sessions
 from serving.deciding import Desk
 from serving.doorway import Doorway
@@ -37,7 +37,7 @@ _SWITCH_SECONDS = 0.0005  # Python's 5 ms would let the ledger's thread wait as 
 _ROUTERS = (
     decisions.router, decision_log.router, responses.router, customers.router, tags.router, cells.router,
     offers.router, health.router, statics.router, doors.router, matrix.router, cell_pages.router,
-    customer_pages.router, doors.nowhere,
+    lists.router, customer_pages.router, doors.nowhere,
 )  # fmt: skip
 
 

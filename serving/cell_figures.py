@@ -19,6 +19,7 @@ from features.vocabulary import Sensitivity
 from insight.cells import Cells, Point, nobody, people, tiers
 from insight.flows import Flow
 from insight.history import Label, open_history
+from insight.people import Choice, Listing, Order, listing
 from serving.insights import insight_policy, matrix, migration
 from serving.releases import Release
 from serving.security import Actor
@@ -35,6 +36,10 @@ class Figures:
     months: tuple[Build, ...]
     cells: Cells
     least_people: int
+
+    def classes(self) -> set[str]:
+        """The classes in which anybody stands, or stood in one of the months."""
+        return {customer_class for customer_class, _ in self.cells}
 
     def of(self, customer_class: str, stage: str, actor: Actor) -> dict[str, Any]:
         """Size, money, answers and trend of one cell as far as `actor` may see; what he may not is null and named."""
@@ -99,6 +104,21 @@ class FigureBook:
         def read() -> list[dict[str, Any]]:
             with open_history(self._held(release, as_of)[-1:], actor.book) as history:
                 return people(history.month(-1), cell, columns, after=after, limit=limit)
+
+        return await asyncio.to_thread(read)
+
+    async def listing(
+        self, release: Release, actor: Actor, as_of: date | None, choose: Choice, columns: Sequence[str],
+        tiers: Sequence[str], *, order: Order | None, start: int, limit: int,
+    ) -> Listing:  # fmt: skip
+        """A page of those whom `choose` names by the last two months to `as_of`; of an actor with a book his own alone.
+
+        Raises MissingBuild where this home does not hold the profile.
+        """
+
+        def read() -> Listing:
+            with open_history(self._held(release, as_of)[-2:], actor.book) as history:
+                return listing(choose(history), columns, tiers, order=order, start=start, limit=limit)
 
         return await asyncio.to_thread(read)
 

@@ -14,6 +14,7 @@ from insight.bridge import Bridge
 from insight.flows import Flow
 from insight.lives import Lives
 from insight.pareto import TOP, Pareto
+from insight.people import Listing
 from insight.preferences import Preference
 from insight.survival import Curve
 from serving.insights import MonthTold, Told
@@ -23,6 +24,9 @@ _TITLES = {"stage": "Stages (生命周期迁移)", "tier": "Tiers (分层迁移)
 _CUSTOMERS = ("opening", "new", "won back", "lost", "closing")
 _ONE_MONTH = "one month only: nobody can have gone anywhere yet"
 _10K = 1e4  # 万元
+_SHOWN_PEOPLE = 10  # of each list
+_LISTS = {"rescue": "High tier, low grade (高层低级)", "growth": "Low tier, high grade (低层高级)"}
+_FIGURES = {"grade_score": 1, "mda": 0, "value_12m": 0}  # digits of each
 
 
 def month_end(told: MonthTold) -> list[RenderableType]:
@@ -40,7 +44,7 @@ def month_end(told: MonthTold) -> list[RenderableType]:
 
 
 def everything(told: Told) -> list[RenderableType]:
-    """The whole history: bridges, stays, cohorts, preferences, alerts."""
+    """The whole history: bridges, stays, cohorts, preferences, the two lists, alerts."""
     if told.passages:
         stays = [
             curves(f"How long people stay (停留月数): {name}", "stays", found) for name, found in told.dwell.items()
@@ -52,6 +56,7 @@ def everything(told: Told) -> list[RenderableType]:
         *moved,
         Text(pareto_line(told.pareto)),
         *wants(told.preferences),
+        *[people(_LISTS[name], found) for name, found in told.lists.items()],
         *[Text(f"{jump.as_of} 异动 {jump.rule} {jump}") for jump in told.jumps],
     ]
 
@@ -153,6 +158,21 @@ def wants(found: Sequence[Preference]) -> list[RenderableType]:
                       row.level)  # fmt: skip
     n_thin = sum(row.is_thin for row in found)
     return [table, Text(f"{n_thin} further preferences rest on too few answers even in the whole class")]
+
+
+def people(title: str, found: Listing) -> Table:
+    """A line for each of the first on a list: id, cell, tier, grade, score, AUM and value; and how many there are."""
+    table = _titled(f"{title}: {found.n:,} customers{', the first' if found.n > _SHOWN_PEOPLE else ''}")
+    for head in ("customer", "cell", "tier", "grade", "score", "AUM", "value of 12 months"):
+        table.add_column(head, justify="left" if head in ("customer", "cell", "tier", "grade") else "right")
+    for row in found.rows[:_SHOWN_PEOPLE]:
+        table.add_row(row["customer_id"], f"{row['customer_class']}/{row['stage']}", row["tier"], row["grade"],
+                      *[_figure(row[name], digits) for name, digits in _FIGURES.items()])  # fmt: skip
+    return table
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:,.{digits}f}"
 
 
 def _titled(title: str) -> Table:

@@ -25,15 +25,19 @@ from insight.jumps import Jump, jumps, jumps_at
 from insight.lives import Lives, lives
 from insight.mix import Mix, mix
 from insight.pareto import Pareto, pareto
+from insight.people import Listing, listing
 from insight.policy import InsightPolicy
 from insight.preferences import Preference, preferences
 from insight.survival import Curve
 from serving.doctor import set_aside
 from serving.jobs import insight_book, segments_book
+from serving.rosters import ROSTERS, RosterName, deletions, roster
 from training.outcomes import response_labels
 
 _SHOWN_MONTHS = 12  # of the Pareto curve at the end of a build
 _LABELS: tuple[Label, ...] = ("stage", "tier")
+LISTED = ("tier", "grade", "customer_class", "stage", "mda", "value_12m", "grade_score")  # of each person on a list
+MOST_LISTED = 200  # of each list; the console turns the pages of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class MonthTold:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """All that the months say: every passage with its bridge, how long people stay, what they want, the cells."""
+    """All that the months say: every passage with its bridge, how long people stay, what they want, whom to see."""
 
     passages: tuple[Passage, ...]
     bridges: tuple[Bridge, ...]
@@ -73,6 +77,7 @@ class Told:
     pareto: tuple[Pareto, ...]
     jumps: tuple[Jump, ...]
     preferences: tuple[Preference, ...]
+    lists: Mapping[RosterName, Listing]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -83,7 +88,9 @@ class Told:
             "pareto": [curve.to_json() for curve in self.pareto],
             "jumps": [jump.to_json() for jump in self.jumps],
             "preferences": [row.to_json() for row in self.preferences],
-        }
+            "lists": {name: {"n": found.n, "people": [dict(row) for row in found.rows]}
+                      for name, found in self.lists.items()},
+        }  # fmt: skip
 
 
 def month_told(home: Path, months: Sequence[Build]) -> MonthTold:
@@ -103,7 +110,7 @@ def everything(home: Path, months: Sequence[Build], now: datetime) -> Told:
     """All that `months` say with what the bank knows at `now`."""
     who, what = segments_book(home).view(months[-1].as_of), insight_policy(home, months[-1].as_of)
     names = _names(who)
-    with _opened(home, months) as (history, bank):
+    with _opened(home, months) as (history, bank), deletions(home, who, now) as deleted:
         seen = tuple(passages(history, names))
         return Told(
             seen, tuple(bridge(passage.flows["stage"]) for passage in seen),
@@ -111,6 +118,8 @@ def everything(home: Path, months: Sequence[Build], now: datetime) -> Told:
             lives(history, names["tier"], what.evidence.level), tuple(pareto(history)),
             tuple(_jumped(history, what, newest_only=False)),
             tuple(preferences(_answers(bank, history, what, now), names["tier"], what.evidence)),
+            {name: listing(roster(name, history, who, now, deleted), LISTED, names["tier"], order=None, start=0,
+                           limit=MOST_LISTED) for name in ROSTERS},
         )  # fmt: skip
 
 

@@ -28,6 +28,13 @@ def personal(home: Path, customer_ids: Sequence[str], actor: Actor, now: datetim
     }
 
 
+def names(home: Path, customer_ids: Sequence[str], actor: Actor, now: datetime) -> dict[str, str]:
+    """The name by which `actor` sees each of the customers: whole, masked, or empty where there is none for him."""
+    seen = personal(home, customer_ids, actor, now)
+    told = {one: seen.get(one, {}) for one in customer_ids}
+    return {one: parts.get("full_name") or parts.get("masked_name") or "" for one, parts in told.items()}
+
+
 def masked_name(full_name: str) -> str:
     """A name as it may be read over somebody's shoulder.
 

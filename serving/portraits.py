@@ -191,6 +191,5 @@ def _codes(value: str | None) -> list[str] | None:
     return None if value is None else [code for code in value.split("|") if code]
 
 
-def _class_name(class_id: str | None, segments: SegmentsPolicy) -> str | None:
-    known = segments.classes.classes.get(class_id or "")
-    return known.zh if known else class_id
+def _class_name(class_id: str | None, segments: SegmentsPolicy) -> dict[str, str] | None:
+    return segments.classes.name(class_id) if class_id else None

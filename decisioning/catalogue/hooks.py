@@ -23,7 +23,10 @@ class Reward(Frozen):
 
 
 class Step(Frozen):
-    """One step of a journey: `delay_days` after (or before) its anchor, if `condition` holds, unless `stop` does."""
+    """One step of a journey: `delay_days` after (or before) its anchor, if `condition` holds, unless `stop` does.
+
+    `zh` and `en` say what happens, `only_zh` and `only_en` say the condition; people read code where they are empty.
+    """
 
     no: Annotated[int, Field(ge=1)]
     anchor: Literal["ENTRY", "MATURITY", "PAYDAY", "LOAN_END", "MONTH_END"]
@@ -32,6 +35,10 @@ class Step(Frozen):
     channels: tuple[str, ...]
     purpose: Purpose
     template: str
+    zh: str = ""
+    en: str = ""
+    only_zh: str = ""
+    only_en: str = ""
     offers: tuple[str, ...] = ()
     stop: Rule | None = None
     is_mandatory: bool = True
@@ -52,6 +59,7 @@ class Hook(Frozen):
     is_care: bool = False
     steps: tuple[Step, ...] = ()
     kpi: str
+    kpi_zh: str = ""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

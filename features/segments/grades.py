@@ -77,23 +77,30 @@ def score(people: ir.Table) -> Any:
     return sum((people[column] for column in POINTS.values()), start=ibis.literal(0.0)).round(6)
 
 
+LISTS = {"rescue": "rescue", "growth": "rising"}  # list -> the tag whose rule says who is on it
+_FIRST = {"rescue": ("value_12m", "mda"), "growth": ("grade_score", "mda")}
+
+
 def rescue(profile: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     """高层低级: who holds a high tier and does little with us, most value first. Rows of the profile given."""
-    return _listed(profile, policy, "rescue")
+    return listed(profile, policy, "rescue")
 
 
 def growth(profile: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     """低层高级: who holds a low tier and does much with us, best score first. Rows of the profile given."""
-    return _listed(profile, policy, "rising")
+    return listed(profile, policy, "growth")
 
 
-_ORDER = {"rescue": ("value_12m", "mda"), "rising": ("grade_score", "mda")}
+def listed(profile: ir.Table, policy: SegmentsPolicy, name: str) -> ir.Table:
+    """Customers on one of LISTS by the rule of its tag; what is high and what is low stands in the policy alone.
 
-
-def _listed(profile: ir.Table, policy: SegmentsPolicy, tag: str) -> ir.Table:
-    """Customers for whom the rule of a tag holds; what is high and what is low stands in the policy alone."""
-    rows = profile.filter(policy.tags[tag].rule.expr(profile).fill_null(False))
-    return rows.order_by(*[ibis.desc(rows[name], nulls_first=False) for name in _ORDER[tag]], rows.customer_id)
+    Nobody where the bank has taken the tag out of its policy. Who may be shown is for the reader to say: whether the
+    tag still lives, and who had it deleted.
+    """
+    tag = policy.tags.get(LISTS[name])
+    rows = profile.filter(tag.rule.expr(profile).fill_null(False) if tag else ibis.literal(False))
+    first = [ibis.desc(rows[column], nulls_first=False) for column in _FIRST[name] if column in rows.columns]
+    return rows.order_by(*first, rows.customer_id)
 
 
 def _log(amount: Any, unit: float, full: float) -> Any:

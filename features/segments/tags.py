@@ -8,6 +8,7 @@ C3 information never enters (R33). Rules: A08, A09.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import ibis
@@ -15,8 +16,9 @@ import ibis.expr.types as ir
 import numpy as np
 from numpy.typing import NDArray
 
+from features.bank.tiles import Closing
 from features.month import Month, declared
-from features.policy import SegmentsPolicy, Tag
+from features.policy import Bank, SegmentsPolicy, Tag
 from features.vocabulary import Column, Kind
 
 COLUMNS = (Column("tags", Kind.SET, "tags that hold at the month's end"),)
@@ -63,6 +65,11 @@ def living(tags: NDArray[Any], age_days: NDArray[np.float64], defined: Mapping[s
     answer = np.empty(len(tags), dtype=object)
     answer[:] = [told[pair] for pair in pairs]
     return answer
+
+
+def age_days(as_of: date, now: datetime, bank: Bank) -> float:
+    """How old tags given at the month's end `as_of` are at `now`, in days, as `living` counts them."""
+    return (now - Closing.of(as_of, bank).as_of_at) / timedelta(days=1)
 
 
 def alive(text: str, age_days: float, defined: Mapping[str, Tag]) -> str:

@@ -94,13 +94,16 @@ class CellFigures(CellPoint):
 
 
 class CellEntry(Document):
+    """A cell of the matrix; where `is_planned` is false the bank has not said yet what it means to do there."""
+
     customer_class: str
-    class_name: str
+    class_name: Name
     stage: Stage
-    goal: str
-    goal_zh: str
+    is_planned: bool
+    goal: str | None
+    goal_zh: str | None
     products: list[str]
-    hook: str
+    hook: str | None
     figures: CellFigures | None
 
 
@@ -123,12 +126,13 @@ class CellCard(Document):
     """One cell of the matrix in full: products, hook with the steps, the offers they make, what differs by tier."""
 
     customer_class: str
-    class_name: str
+    class_name: Name
     stage: Stage
-    goal: str
-    goal_zh: str
+    is_planned: bool
+    goal: str | None
+    goal_zh: str | None
     products: list[dict[str, Any]]
-    hook: dict[str, Any]
+    hook: dict[str, Any] | None
     offers: list[str]
     variants: list[CellVariant]
     figures: CellFigures | None

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
+from serving.cell_cards import class_ids
 from serving.console import drawing
 from serving.console.pages import HOME, PageRoute, form, page, to, visitor
 from serving.deciding import Desk
@@ -55,6 +56,7 @@ def _view(desk: Desk, data: dict[str, Any], actor: Actor, deleted: str | None) -
     points = {name: value for name, value in data["grade"]["points"].items() if value is not None}
     return {
         "tags": segments.tags,
+        "classes": {name: segments.classes.name(name) for name in class_ids(rules, segments)},
         "names": names,
         "channels": {name: {"zh": channel.zh, "en": channel.en} for name, channel in policy.channels.items()},
         "way": drawing.steps(way, list(segments.tiers.thresholds)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 HEATS = 9  # steps of the heat scale, 0 for nothing
 NODE_WIDTH, NODE_HEIGHT, NODE_GAP = 104, 46, 26
-_ARC_STEP, _ARC_LEAST, _WIDEST = 24, 18, 9.0
+_ARC_STEP, _ARC_LEAST, _WIDEST = 24, 18, 7.0
 _LABELLED = 12  # arcs that carry their figure; all stand in the table
 
 
@@ -28,7 +28,7 @@ def heat(value: float | None, most: float | None, *, power: float = 0.5) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A stage in the drawing of moves: left edge and top of its box."""
+    """A stage or tier in the drawing of moves: left edge and top of its box."""
 
     name: str
     x: float
@@ -38,15 +38,25 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Going:
+    """People who went from one box to another, for the better or for the worse; None where that cannot be said."""
+
+    source: str
+    target: str
+    n: int
+    is_better: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class Arc:
-    """A move from one stage to another: forward above the stages, back below them."""
+    """A move from one box to another: for the worse below the boxes, any other above them."""
 
     source: str
     target: str
     n: int
     path: str
     width: float
-    is_back: bool
+    is_better: bool | None
     label_x: float
     label_y: float
     is_labelled: bool
@@ -62,39 +72,40 @@ class Moves:
     arcs: tuple[Arc, ...]
 
 
-def moves(
-    stages: Sequence[str], before: Mapping[str, int], after: Mapping[str, int], n: Mapping[tuple[str, str], int]
-) -> Moves:
-    """Stages in a row, a move between two as an arc as wide as the square root of its number; stays are not drawn."""
-    places = {stage: i for i, stage in enumerate(stages)}
-    going = sorted(((pair, k) for pair, k in n.items() if pair[0] != pair[1] and k), key=lambda item: -item[1])
-    above = max((places[b] - places[a] for (a, b), _ in going if places[b] > places[a]), default=0)
-    below = max((places[a] - places[b] for (a, b), _ in going if places[a] > places[b]), default=0)
+def moves(names: Sequence[str], before: Mapping[str, int], after: Mapping[str, int], going: Sequence[Going]) -> Moves:
+    """Boxes in a row, a move between two as an arc as wide as the square root of its number; stays are not drawn."""
+    places = {name: i for i, name in enumerate(names)}
+    moved = sorted((move for move in going if move.source != move.target and move.n), key=lambda move: -move.n)
+    spans = {move: places[move.target] - places[move.source] for move in moved}
+    above = max((abs(span) for move, span in spans.items() if move.is_better is not False), default=0)
+    below = max((abs(span) for move, span in spans.items() if move.is_better is False), default=0)
     top = _rise(above) + 14
     nodes = tuple(
-        Node(stage, i * (NODE_WIDTH + NODE_GAP), top, before.get(stage, 0), after.get(stage, 0))
-        for stage, i in places.items()
+        Node(name, i * (NODE_WIDTH + NODE_GAP), top, before.get(name, 0), after.get(name, 0))
+        for name, i in places.items()
     )
-    most = going[0][1] if going else 1
+    most = moved[0].n if moved else 1
     arcs = tuple(
-        _arc(nodes[places[a]], nodes[places[b]], places[b] - places[a], k, most, is_labelled=rank < _LABELLED)
-        for rank, ((a, b), k) in enumerate(going)
-    )
-    width = len(stages) * (NODE_WIDTH + NODE_GAP) - NODE_GAP
+        _arc(nodes[places[move.source]], nodes[places[move.target]], spans[move], move, most,
+             is_labelled=rank < _LABELLED)
+        for rank, move in enumerate(moved)
+    )  # fmt: skip
+    width = len(names) * (NODE_WIDTH + NODE_GAP) - NODE_GAP
     return Moves(width, top + NODE_HEIGHT + _rise(below) + 14, nodes, arcs)
 
 
-def _arc(source: Node, target: Node, span: int, n: int, most: int, *, is_labelled: bool) -> Arc:
-    is_back = span < 0
-    aside = NODE_WIDTH / 4 * (-1 if is_back else 1)
+def _arc(source: Node, target: Node, span: int, move: Going, most: int, *, is_labelled: bool) -> Arc:
+    is_below = move.is_better is False
+    aside = NODE_WIDTH / 4 * (-1 if span < 0 else 1)
     x1, x2 = source.x + NODE_WIDTH / 2 + aside, target.x + NODE_WIDTH / 2 - aside
-    edge = source.y + NODE_HEIGHT if is_back else source.y
-    rise = _rise(abs(span)) * (1 if is_back else -1)
+    edge = source.y + NODE_HEIGHT if is_below else source.y
+    rise = _rise(abs(span)) * (1 if is_below else -1)
     bow = edge + rise * 4 / 3  # a cubic curve reaches three quarters of its handles
     path = f"M{x1:.1f} {edge:.1f}C{x1:.1f} {bow:.1f} {x2:.1f} {bow:.1f} {x2:.1f} {edge:.1f}"
-    width = max(1.0, _WIDEST * math.sqrt(n / most))
-    label_y = edge + rise + (10 if is_back else -4)
-    return Arc(source.name, target.name, n, path, round(width, 1), is_back, (x1 + x2) / 2, label_y, is_labelled)
+    width = max(1.0, _WIDEST * math.sqrt(move.n / most))
+    label_y = edge + rise + (10 if is_below else -4)
+    return Arc(move.source, move.target, move.n, path, round(width, 1), move.is_better, (x1 + x2) / 2, label_y,
+               is_labelled)  # fmt: skip
 
 
 def _rise(span: int) -> float:

@@ -25,15 +25,15 @@ def amount(value: float | None, language: Language) -> str:
 
     >>> amount(93_588_42.8, "zh"), amount(93_588_42.8, "en"), amount(0.4, "en"), amount(-1234, "zh")
     ('936万', '9.36m', '0', '-1,234')
-    >>> amount(10_000, "en"), amount(1_000_000, "zh")
-    ('10k', '100万')
+    >>> amount(10_000, "en"), amount(1_000_000, "zh"), amount(-0.4, "zh")
+    ('10k', '100万', '0')
     """
     if value is None:
         return NOTHING
     size = abs(value)
     scale, unit = next((u for u in _UNITS[language] if size >= u[0]), (1.0, ""))
     if unit == "":
-        return f"{value:,.0f}"
+        return f"{round(value):,}"
     scaled = value / scale
     digits = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
     figures = f"{scaled:,.{digits}f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from features.errors import BadRequest
 from features.vocabulary import Stage
 from insight.flows import Flow
+from serving.cell_cards import class_ids
 from serving.cell_figures import Figures
 from serving.console import drawing
 from serving.console.heads import day_of, head_of, opened
@@ -33,7 +34,7 @@ async def show_matrix(request: Request) -> Response:
     if measure not in MEASURES:
         raise BadRequest("unknown measure", value=measure, allowed=MEASURES)
     data = await matrix(request, actor, measure)
-    drawn = _drawn(data["moves"]) if data["moves"] else None
+    drawn = {label: _drawn(moves) for label, moves in data["moves"].items()}
     return page(request, "matrix.html", data, actor, drawn=drawn, least=LEAST_CONTACTS)
 
 
@@ -44,14 +45,18 @@ async def matrix(request: Request, actor: Actor, measure: str) -> Plain:
     as_of = day_of(head)
     figures = await book.figures(release, actor, as_of) if as_of else None
     flows = await book.migration(release, actor, as_of) if as_of else {}
-    return head | _heated(desk, figures, actor, measure) | {"moves": _moves(flows["stage"]) if flows else None}
+    orders = {"stage": [str(stage) for stage in Stage], "tier": list(desk.ground().segments.tiers.thresholds)}
+    moves = {label: _moves(flow, orders[label]) for label, flow in sorted(flows.items())}
+    return head | _heated(desk, figures, actor, measure) | {"moves": moves}
 
 
 def _heated(desk: Desk, figures: Figures | None, actor: Actor, measure: str) -> Plain:
-    found = figures.cells if figures else {}
-    classes = list(dict.fromkeys([*desk.rulebook().policy.matrix, *sorted({key[0] for key in found})]))
+    rules, segments = desk.rulebook(), desk.ground().segments
+    classes = class_ids(rules, segments, figures.classes() if figures else ())
+    planned = {(class_id, stage) for class_id, row in rules.policy.matrix.items() for stage in row}
     cells: list[Plain] = [
-        {"customer_class": class_id, "stage": str(stage)} | _told(figures, class_id, stage, actor)
+        {"customer_class": class_id, "stage": str(stage), "is_planned": (class_id, stage) in planned}
+        | _told(figures, class_id, stage, actor)
         for class_id in classes
         for stage in Stage
     ]
@@ -62,12 +67,13 @@ def _heated(desk: Desk, figures: Figures | None, actor: Actor, measure: str) -> 
     return {
         "measure": measure,
         "measures": list(MEASURES),
-        "classes": [_class(desk, class_id) for class_id in classes],
+        "classes": [{"id": class_id, "name": segments.classes.name(class_id)} for class_id in classes],
         "stages": [_stage(stage) for stage in Stage],
         "cells": cells,
         "by_class": [{"customer_class": class_id} | _summed(cells, customer_class=class_id) for class_id in classes],
         "by_stage": [{"stage": str(stage)} | _summed(cells, stage=str(stage)) for stage in Stage],
         "all": _summed(cells),
+        "n_unplanned": sum(not told["is_planned"] for told in cells),
     }
 
 
@@ -79,24 +85,30 @@ def _told(figures: Figures | None, class_id: str, stage: Stage, actor: Actor) ->
     return {name: told[name] for name in ("n_customers", "aum", "response", "masked")}
 
 
-def _moves(flow: Flow) -> Plain:
-    """Who went from stage to stage; those who came into the bank's files or left them stood in none."""
+def _moves(flow: Flow, names: Sequence[str]) -> Plain:
+    """Who went from one of `names` to another; those who came into the bank's files or left them stood in none."""
     moves = [move for move in flow.moves if move.before is not None and move.after is not None]
+    known = [*names, *(name for name in flow.names if name not in names)]
+    told = [
+        {"from": move.before, "to": move.after, "n": move.n, "is_better": flow.is_better(move.before, move.after)}
+        for move in sorted(moves, key=lambda move: -move.n)
+    ]
+    moved = [row for row in told if row["from"] != row["to"]]
     return {
         "from_on": flow.from_on.isoformat(),
         "to_on": flow.to_on.isoformat(),
-        "stages": [{"stage": str(stage), "before": flow.before(stage), "after": flow.after(stage)} for stage in Stage],
-        "moves": [
-            {"from": move.before, "to": move.after, "n": move.n} for move in sorted(moves, key=lambda move: -move.n)
-        ],
-        "n_moved": sum(move.n for move in moves if move.before != move.after),
+        "names": [{"name": name, "before": flow.before(name), "after": flow.after(name)} for name in known],
+        "moves": told,
+        "n_moved": sum(row["n"] for row in moved),
+        "n_better": sum(row["n"] for row in moved if row["is_better"] is True),
+        "n_worse": sum(row["n"] for row in moved if row["is_better"] is False),
     }
 
 
 def _drawn(moves: Plain) -> drawing.Moves:
-    stages = [row["stage"] for row in moves["stages"]]
-    before, after = ({row["stage"]: row[when] for row in moves["stages"]} for when in ("before", "after"))
-    return drawing.moves(stages, before, after, {(row["from"], row["to"]): row["n"] for row in moves["moves"]})
+    before, after = ({row["name"]: row[when] for row in moves["names"]} for when in ("before", "after"))
+    going = [drawing.Going(row["from"], row["to"], row["n"], row["is_better"]) for row in moves["moves"]]
+    return drawing.moves(list(before), before, after, going)
 
 
 def _summed(cells: Iterable[Plain], **of: str) -> Plain:
@@ -120,15 +132,6 @@ def _value(told: Plain, measure: str) -> float | None:
         return rate
     value: float | None = told["n_customers"] if measure == "size" else told["aum"]
     return value
-
-
-def _class(desk: Desk, class_id: str) -> Plain:
-    known = desk.ground().segments.classes.classes.get(class_id)
-    fallback = {"zh": known.zh if known else class_id, "en": class_id}
-    return {
-        "id": class_id,
-        "name": {language: named(f"class.{class_id}", language, fallback[language]) for language in LANGUAGES},
-    }
 
 
 def _stage(stage: Stage) -> Plain:

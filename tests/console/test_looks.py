@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decisioning.catalogue.hooks import Step
+from decisioning.policy import decisions
 from features.policy import segments
 from features.vocabulary import Outcome, Purpose, Stage, TierState
 from serving.console import drawing, formats
 from serving.console.words import words
 from serving.key_file import ROLES
+from serving.rosters import ROSTERS
 from tests.serving.homes import AS_OF
 
 CONSOLE = Path(__file__).parents[2] / "serving" / "console"
@@ -35,15 +37,35 @@ def test_every_word_that_a_template_asks_for_is_there(template: Path) -> None:
 
 
 def test_every_code_that_the_engine_names_has_a_word() -> None:
-    anchors = get_args(Step.model_fields["anchor"].annotation)
+    who = segments().view(AS_OF)
+    anchors = [
+        f"{anchor}.{side}"
+        for anchor in get_args(Step.model_fields["anchor"].annotation)
+        for side in ("before", "on", "after")
+    ]
     named = {
         "stage": Stage, "state": TierState, "outcome": Outcome, "purpose": Purpose, "role": ROLES, "anchor": anchors,
-        "factor": segments().view(AS_OF).grades.weights, "class": segments().view(AS_OF).classes.classes,
+        "factor": who.grades.weights, "side": ("better", "worse", "even"), "list": ROSTERS,
+        "benefit": {benefit for benefits in who.tiers.benefits.values() for benefit in benefits},
     }  # fmt: skip
     missing = [
         f"{group}.{code}" for group, codes in named.items() for code in codes if f"{group}.{code}" not in words()
     ]
     assert missing == []
+
+
+def test_what_the_policy_names_on_a_page_has_words_in_both_languages() -> None:
+    """Classes, channels, hooks with their measure, every step with what it asks for: nobody reads a code."""
+    who, what = segments().view(AS_OF), decisions().view(AS_OF)
+    said = [*who.classes.classes.items(), *what.channels.items(), *what.hooks.items(), *what.products.items()]
+    assert [name for name, one in said if not (one.zh and one.en)] == []  # type: ignore[attr-defined]  # each has both
+    assert [hook_id for hook_id, hook in what.hooks.items() if not hook.kpi_zh] == []
+    for hook_id, hook in what.hooks.items():
+        for step in hook.steps:
+            where = f"{hook_id} step {step.no}"
+            assert step.zh, where
+            assert step.en, where
+            assert (step.condition is None) == (step.only_zh == "") == (step.only_en == ""), where
 
 
 def test_every_word_has_two_languages_with_the_same_places() -> None:
@@ -87,7 +109,8 @@ def test_a_figure_on_every_step_of_the_heat_can_be_read(heat: int) -> None:
 def test_text_on_every_ground_can_be_read_and_the_scale_darkens() -> None:
     found = colours()
     pairs = [("ink", "paper"), ("ink", "sheet"), ("soft", "paper"), ("soft", "sheet"), ("accent", "paper"),
-             ("accent", "sheet"), ("on-accent", "accent"), ("warn", "warn-paper"), ("done", "done-paper")]  # fmt: skip
+             ("accent", "sheet"), ("better", "paper"), ("worse", "paper"),
+             ("on-accent", "accent"), ("warn", "warn-paper"), ("done", "done-paper")]  # fmt: skip
     assert [pair for pair in pairs if contrast(found[pair[0]], found[pair[1]]) < 4.5] == []
     scale = [luminance(found[f"heat-{i}"]) for i in range(drawing.HEATS)]
     assert scale == sorted(scale, reverse=True)
@@ -103,20 +126,25 @@ def test_more_is_never_paler(values: list[float]) -> None:
 
 @given(
     st.dictionaries(
-        st.tuples(st.sampled_from("ABCD"), st.sampled_from("ABCD")), st.integers(0, 10_000), max_size=16
+        st.tuples(st.sampled_from("ABCD"), st.sampled_from("ABCD")),
+        st.tuples(st.integers(0, 10_000), st.sampled_from([True, False, None])),
+        max_size=16,
     )
-)  # fmt: skip
-def test_moves_are_drawn_each_once_on_its_side_and_inside_the_drawing(n: dict[tuple[str, str], int]) -> None:
-    drawn = drawing.moves("ABCD", {}, {}, n)
-    expected = {pair: k for pair, k in n.items() if k and pair[0] != pair[1]}
+)
+def test_moves_are_drawn_each_once_the_worse_below_and_inside_the_drawing(
+    told: dict[tuple[str, str], tuple[int, bool | None]],
+) -> None:
+    drawn = drawing.moves("ABCD", {}, {}, [drawing.Going(*pair, *going) for pair, going in told.items()])
+    expected = {pair: n for pair, (n, _) in told.items() if n and pair[0] != pair[1]}
     assert {(arc.source, arc.target): arc.n for arc in drawn.arcs} == expected
     for arc in drawn.arcs:
-        assert arc.is_back == (arc.target < arc.source)
+        assert arc.is_better == told[arc.source, arc.target][1]
         bow = float(arc.path.split("C")[1].split(" ")[1])
         edge = float(arc.path[1:].split("C")[0].split(" ")[1])
+        assert (bow > edge) == (arc.is_better is False)
         reach = edge + (bow - edge) * 3 / 4
         assert 0 <= reach <= drawn.height
-        assert 1 <= arc.width <= 9
+        assert 1 <= arc.width <= 7
     widths = [arc.width for arc in sorted(drawn.arcs, key=lambda arc: arc.n)]
     assert widths == sorted(widths)
 

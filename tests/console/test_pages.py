@@ -58,13 +58,45 @@ def test_another_month_is_chosen_and_stays_chosen_on_the_way_down(visit: Visit, 
 
 def test_drawn_moves_are_those_of_the_table_beside_them(visit: Visit, console: Served) -> None:
     moves = asked(console, "/console/matrix")["moves"]
-    moved = [move for move in moves["moves"] if move["from"] != move["to"]]
+    assert set(moves) == {"stage", "tier"}
     page = visit()
-    assert page.locator("path.arc").count() == len(moved) > 0
-    page.click("#moves-table summary")
-    assert sum(numbers(page, "#moves-table td.n")) == moves["n_moved"] == sum(move["n"] for move in moved)
-    back = [m for m in moved if list(Stage).index(m["to"]) < list(Stage).index(m["from"])]
-    assert page.locator("path.arc.back").count() == len(back)
+    for label, told in moves.items():
+        moved = [move for move in told["moves"] if move["from"] != move["to"]]
+        drawn = page.locator(f"section[aria-labelledby=moves-{label}]")
+        assert drawn.locator("svg.moves path.arc").count() == len(moved) > 0
+        drawn.locator("summary").click()
+        assert sum(numbers(page, f"#moves-{label}-table td.n")) == told["n_moved"] == sum(move["n"] for move in moved)
+        for side, is_better in (("better", True), ("worse", False)):
+            n = sum(move["n"] for move in moved if move["is_better"] is is_better)
+            assert n == told[f"n_{side}"]
+            assert str(n) in drawn.locator("ul.key").inner_text()
+            assert drawn.locator(f"svg.moves path.arc.{side}").count() == sum(
+                move["is_better"] is is_better for move in moved
+            )
+
+
+def test_a_fall_into_decline_is_drawn_as_worse_and_a_return_as_better(visit: Visit, console: Served) -> None:
+    page = visit()
+    moves = asked(console, "/console/matrix")["moves"]["stage"]["moves"]
+    ways = {(move["from"], move["to"]) for move in moves if "DECLINE" in (move["from"], move["to"])}
+    assert ("GROWTH", "DECLINE") in ways
+    for before, after in ways - {("DECLINE", "DECLINE")}:
+        worse = after in ("DORMANT", "LOST") or (after == "DECLINE" and before not in ("DORMANT", "LOST"))
+        arc = page.locator(f"svg.moves a[href*='/stage/{before}/{after}?'] path.arc")
+        assert f"arc {'worse' if worse else 'better'}" == arc.get_attribute("class")
+
+
+def test_an_arrow_leads_to_the_people_who_went_that_way(visit: Visit, console: Served) -> None:
+    told = asked(console, "/console/matrix")
+    largest = next(move for move in told["moves"]["stage"]["moves"] if move["from"] != move["to"])
+    page = visit()
+    page.click("#moves-stage-table summary")
+    page.locator("#moves-stage-table td.n a").first.click()
+    assert page.locator("table.people tbody tr").count() == min(largest["n"], 50)
+    assert f"{largest['n']} customers" in page.inner_text("p.total")
+    for person in asked(console, f"/console/moves/stage/{largest['from']}/{largest['to']}")["people"]:
+        stage = asked(console, f"/v1/customers/{person['customer_id']}")["stage"]
+        assert (stage["stage"], stage["history"][-1]["as_of"]) == (largest["to"], told["as_of"])
 
 
 def test_from_a_cell_to_its_people_to_one_of_them(visit: Visit, console: Served) -> None:
@@ -77,7 +109,7 @@ def test_from_a_cell_to_its_people_to_one_of_them(visit: Visit, console: Served)
     assert sum(numbers(page, "section[aria-labelledby=tiers] td.n")) == fullest["n_customers"]
     assert page.locator("section[aria-labelledby=trend] svg.line").count() == 2
     page.click("a.main")
-    people = page.locator("table.list tbody tr")
+    people = page.locator("table.people tbody tr")
     assert people.count() == min(fullest["n_customers"], 50)
     first = people.first.locator("th a").inner_text()
     page.click(f"text={first}")
@@ -87,10 +119,11 @@ def test_from_a_cell_to_its_people_to_one_of_them(visit: Visit, console: Served)
 
 def test_pages_of_people_end_to_end_are_the_whole_cell_once(visit: Visit, console: Served) -> None:
     fullest = max(asked(console, "/console/matrix")["cells"], key=lambda told: told["n_customers"])
-    page = visit(f"/console/matrix/{fullest['customer_class']}/{fullest['stage']}/people")
+    page = visit(f"/console/matrix/{fullest['customer_class']}/{fullest['stage']}/people?by=id")
+    assert page.inner_text("p.total strong") == f"{fullest['n_customers']:,} customers"
     found: list[str] = []
     while True:
-        found += page.locator("table.list tbody th").all_inner_texts()
+        found += page.locator("table.people tbody th").all_inner_texts()
         if not page.locator("a[rel=next]").count():
             break
         page.click("a[rel=next]")
@@ -144,11 +177,10 @@ def test_a_page_speaks_the_browsers_language_until_another_is_chosen(
 def test_every_page_fits_a_telephone(visit: Visit, console: Served) -> None:
     person = asked(console, "/console/matrix/MASS/GROWTH/people")["people"][0]["customer_id"]
     page = visit(viewport={"width": 360, "height": 740})
-    for path in ("", "/MASS/GROWTH", "/MASS/GROWTH/people"):
-        page.goto(f"{console.address}/console/matrix{path}")
+    for path in ("matrix", "matrix/MASS/GROWTH", "matrix/MASS/GROWTH/people", "lists/rescue", "lists/growth",
+                 "moves/stage/GROWTH/DECLINE", f"customers/{person}"):  # fmt: skip
+        page.goto(f"{console.address}/console/{path}")
         assert page.evaluate("document.documentElement.scrollWidth") == 360, path
-    page.goto(f"{console.address}/console/customers/{person}")
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
 def test_the_keyboard_reaches_the_cells_and_walks_among_them(visit: Visit) -> None:
@@ -168,14 +200,17 @@ def test_the_keyboard_reaches_the_cells_and_walks_among_them(visit: Visit) -> No
 def test_every_page_has_landmarks_labels_and_headings_in_order(visit: Visit, console: Served) -> None:
     person = asked(console, "/console/matrix/MASS/GROWTH/people")["people"][0]["customer_id"]
     page = visit()
-    for path in ("matrix", "matrix/MASS/GROWTH", "matrix/MASS/GROWTH/people", f"customers/{person}"):
+    for path in (
+        "matrix", "matrix/MASS/GROWTH", "matrix/MASS/GROWTH/people", "lists/rescue", "lists/growth",
+        "moves/stage/GROWTH/DECLINE", f"customers/{person}",
+    ):  # fmt: skip
         page.goto(f"{console.address}/console/{path}")
         assert [page.locator(name).count() for name in ("main", "header", "h1", "[role=search]")] == [1, 1, 1, 1], path
         levels = [int(name[1]) for name in page.eval_on_selector_all("h1, h2, h3", "all => all.map(h => h.tagName)")]
         assert all(after - before <= 1 for before, after in itertools.pairwise(levels)), path
         unnamed = page.eval_on_selector_all(
-            "a, button, input:not([type=hidden]), select, svg[role=img], [role=region]",
-            """all => all.filter(it => !(it.innerText || it.ariaLabel || it.labels?.length ||
+            "a:not([tabindex='-1']), button, input:not([type=hidden]), select, svg[role=img], [role=region]",
+            """all => all.filter(it => !(it.textContent.trim() || it.ariaLabel || it.labels?.length ||
                  it.getAttribute('aria-labelledby'))).map(it => it.outerHTML)""",
         )
         assert unnamed == [], path

@@ -1,7 +1,8 @@
-"""The worked customers of docs/families on activity, classes, lifecycle and tags: each page is executed."""
+"""The worked customers of docs/families on activity, cells, classes, lifecycle, tags: each page is executed."""
 
 from __future__ import annotations
 
+import copy
 import doctest
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,14 +13,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from decisioning.catalogue.checks import check
+from decisioning.catalogue.findings import Finding
+from decisioning.matrix import variant
+from decisioning.policy import decisions
 from features import profiles
 from features.bank.engines import month_end
-from features.policy import segments
+from features.facts import FACTS
+from features.policy import PolicyBook, SegmentsPolicy, segments
 from features.segments.tags import living, registry
 
 PAGES = Path(__file__).parents[2] / "docs/families"
 BOOK = segments()
 C = {"customer_id": "c"}
+TODAY = date(2024, 1, 31)
+PLAN = decisions().view(TODAY)
 
 
 def day(text: str | None) -> date | None:
@@ -64,7 +72,17 @@ def daily_life(months: int) -> list[dict[str, Any]]:
     return [C | {"business_on": date(2024, month, 3)} for month in range(1, months + 1)]
 
 
-@pytest.mark.parametrize("page", ["activity", "classes", "lifecycle", "tags"])
+def lacking(class_id: str) -> list[Finding]:
+    """What the check of the policy names once a class is added, and nothing else."""
+    sections = copy.deepcopy(dict(BOOK.sections))
+    classes = sections["classes"]["classes"]
+    classes["MASS"]["precedence"] += 1
+    classes[class_id] = {"zh": "学生", "en": "Students", "precedence": classes["MASS"]["precedence"] - 1,
+                         "rule": "is_student"}  # fmt: skip
+    return check(PolicyBook(SegmentsPolicy, sections).view(TODAY), PLAN, FACTS)
+
+
+@pytest.mark.parametrize("page", ["activity", "cells", "classes", "lifecycle", "tags"])
 def test_the_worked_customer_of_a_page_is_what_a_build_says(
     page: str, bank_of: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -88,7 +106,7 @@ def test_the_worked_customer_of_a_page_is_what_a_build_says(
     words = {
         "built": built, "demand": demand, "on": on, "seen": seen, "ran": ran, "salary": salary, "out": out,
         "daily_life": daily_life, "registry": registry, "living": living, "given": given,
-        "age": age, "POLICY": BOOK.view(date(2024, 1, 31)),
+        "age": age, "POLICY": BOOK.view(TODAY), "PLAN": PLAN, "variant": variant, "lacking": lacking,
     }  # fmt: skip
     result = doctest.testfile(str(PAGES / f"{page}.md"), module_relative=False, globs=words)
     assert result.attempted >= 1

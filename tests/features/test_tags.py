@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from features.bank.tables import TABLES
 from features.errors import BadPolicy
 from features.facts import FACTS
-from features.policy import PolicyBook, SegmentsPolicy, segments
+from features.policy import SHIPPED, PolicyBook, SegmentsPolicy, segments
+from features.policy_book import load_yaml
 from features.segments.tags import living, registry
 from features.vocabulary import Sensitivity
 from serving.cli import app
+from serving.policy_files import dump_sections, load_sections
 
 TODAY = date(2025, 12, 31)
 DEFINED = segments().view(TODAY).tags
@@ -64,6 +67,39 @@ def test_what_nobody_defines_or_what_has_no_date_is_not_shown() -> None:
     tags = objects("|near_up|gone|", "|near_up|", None, "|")
     ages = np.array([1.0, np.nan, np.nan, 1.0])
     assert living(tags, ages, DEFINED).tolist() == ["|near_up|", "|", None, "|"]
+
+
+def test_a_home_adds_to_the_shipped_tags_replaces_one_and_takes_one_out(tmp_path: Path) -> None:
+    """The very lines of docs/families/tags.md."""
+    page = (Path(__file__).parents[2] / "docs/families/tags.md").read_text("utf-8")
+    said = page.split("```yaml\n")[1].split("```")[0]
+    longer = load_yaml(SHIPPED / "tags.yaml", BadPolicy)["won_back"] | {"expires_days": 92}
+    (tmp_path / "tags.yaml").write_text(said + yaml.safe_dump({"won_back": longer}, allow_unicode=True), "utf-8")
+    book = segments(tmp_path)
+    found = book.view(TODAY).tags
+    assert set(found) == {*DEFINED, "key_client"} - {"looks_away"}
+    assert (found["key_client"].zh, found["key_client"].rule.text) == (
+        "重点客户", "tier in ('VIP', 'VVIP') and n_holdings >= 3",
+    )  # fmt: skip
+    assert (found["won_back"].expires_days, found["won_back"].zh) == (92, DEFINED["won_back"].zh)
+    assert {name: tag for name, tag in found.items() if name not in ("key_client", "won_back")} == {
+        name: tag for name, tag in DEFINED.items() if name not in ("looks_away", "won_back")
+    }
+    assert segments().view(TODAY).tags == DEFINED, "the shipped book stays as it is"
+    assert book_from_text(dump_sections(book.sections)).view(TODAY).tags == found, "a release keeps what was added"
+
+
+def test_the_check_names_a_rule_that_asks_for_a_tag_that_is_gone(tmp_path: Path) -> None:
+    folder = tmp_path / "policy" / "segments"
+    folder.mkdir(parents=True)
+    (folder / "tags.yaml").write_text("digital_silver: null\n", "utf-8")
+    answer = CliRunner().invoke(app, ["policy", "check", "--home", str(tmp_path)])
+    assert answer.exit_code != 0
+    assert "tags is never 'digital_silver'" in answer.output
+
+
+def book_from_text(text: str) -> PolicyBook[SegmentsPolicy]:
+    return PolicyBook(SegmentsPolicy, load_sections(text))
 
 
 @pytest.mark.parametrize(

@@ -127,13 +127,15 @@ class Scorer:
 def uplift_of(
     shares: Sequence[Mapping[str, Any]], cards: Sequence[OfferCard], assumed_share: float
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Incremental share of p, by offer, (m,): what arms say of its category, else the policy's; and that it is assumed.
+    """Incremental share of p, by offer, (m,): what arms say of its category, pooled over all where it has none itself,
+    the policy's where no category has arms; and that it is assumed.
 
     A share of a whole category is an assumption about each of its offers and customers, so all are marked until an
     uplift model speaks for them one by one.
     """
-    measured = {share["category"]: float(share["share"]) for share in shares if not share["is_assumed"]}
-    found = [measured.get(card.category or "") for card in cards]
+    is_measured = any(not share["is_assumed"] for share in shares)
+    known = {share["category"]: float(share["share"]) for share in shares} if is_measured else {}
+    found = [known.get(card.category or "") for card in cards]
     share = np.array([assumed_share if value is None else value for value in found], dtype=np.float64)
     return share, np.ones(len(found), dtype=bool)
 

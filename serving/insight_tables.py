@@ -160,8 +160,10 @@ def wants(found: Sequence[Preference]) -> list[RenderableType]:
     return [table, Text(f"{n_thin} further preferences rest on too few answers even in the whole class")]
 
 
-def people(title: str, found: Listing) -> Table:
+def people(title: str, found: Listing) -> RenderableType:
     """A line for each of the first on a list: id, cell, tier, grade, score, AUM and value; and how many there are."""
+    if not found.n:
+        return Text(f"{title}: nobody")
     table = _titled(f"{title}: {found.n:,} customers{', the first' if found.n > _SHOWN_PEOPLE else ''}")
     for head in ("customer", "cell", "tier", "grade", "score", "AUM", "value of 12 months"):
         table.add_column(head, justify="left" if head in ("customer", "cell", "tier", "grade") else "right")

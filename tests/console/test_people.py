@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -14,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
+from rich.console import Console, RenderableType
 
 from features.policy import SHIPPED
-from serving import insights, jobs
+from serving import insight_tables, insights, jobs
 from serving.app import create_app
 from serving.key_file import make_keys
 from serving.settings import Settings, clock_of
@@ -139,6 +141,19 @@ def test_a_list_names_those_whose_tag_stands_and_forgets_who_had_it_deleted(home
     found = insights.everything(home, tuple(jobs.standing_builds(home)), clock.now()).lists[name]  # type: ignore[index]
     assert {row["customer_id"] for row in found.rows} == tagged - {gone}
     assert found.n == len(tagged) - 1
+    said = shown(insight_tables.people("High tier, low grade", found))
+    assert gone not in said
+    if not found.n:
+        assert said == "High tier, low grade: nobody\n"
+        return
+    first = found.rows[0]
+    assert all(word in said for word in (f"{found.n} customers", first["customer_id"], f"{first['mda']:,.0f}"))
+
+
+def shown(table: RenderableType) -> str:
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(table)
+    return console.export_text()
 
 
 def with_one_riser(home: Path) -> None:

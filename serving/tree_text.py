@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from features.errors import TiercelError
 
-MOST_LEAVES = 64
+MOST_LEAVES, MOST_TREES = 64, 1 << 15
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2  # bits of decision_type; bits 2 and 3 say how missing values are kept
 _MISSING_NONE, _MISSING_NAN = 0, 2
 
@@ -48,7 +48,8 @@ def trees_of(text: str) -> list[Tree]:
     head, *blocks = text.split("\nTree=")
     settings = dict(line.partition("=")[::2] for line in head.splitlines())
     plain = settings.get("num_class") == "1" and settings.get("num_tree_per_iteration") == "1"
-    if not plain or settings.get("objective") != "binary sigmoid:1" or "average_output" in settings or not blocks:
+    fits = 0 < len(blocks) < MOST_TREES and "average_output" not in settings
+    if not plain or settings.get("objective") != "binary sigmoid:1" or not fits:
         raise Unlike("this model text is not laid out")
     return [_tree(number, block) for number, block in enumerate(blocks)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -199,6 +200,14 @@ def test_noise_of_a_customer_is_fixed_for_ever() -> None:
     """Replay rests on it: a change here would re-decide every stored decision differently."""
     fixed = [2.6535173456815135, -1.0287186607123595, 2.807574896844822]
     assert gumbel(["C1"], "2026-03-10", "E1", 2)[0].tolist() == pytest.approx(fixed, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["", "C1", "客户"])
+def test_noise_comes_from_the_words_that_numpys_philox_gives_under_the_same_key(name: str) -> None:
+    key = hashlib.blake2b(f"2026-03-10|E1|{name}".encode(), digest_size=16, person=b"tiercel-noise").digest()
+    words = np.random.Philox(key=int.from_bytes(key, "big")).random_raw(62)
+    uniform = ((words >> np.uint64(11)).astype(float) + 0.5) * 2.0**-53
+    np.testing.assert_allclose(gumbel([name], "2026-03-10", "E1", 61)[0], -np.log(-np.log(uniform)), rtol=1e-12)
 
 
 @settings(deadline=None)

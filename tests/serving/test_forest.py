@@ -19,7 +19,7 @@ from features.compiling import compiled
 from features.vocabulary import Kind
 from serving.forest import Forest, pairs
 from serving.layout import Columns, Layout
-from serving.tree_text import MOST_LEAVES, Unlike, trees_of
+from serving.tree_text import MOST_LEAVES, MOST_TREES, Unlike, trees_of
 from training.boosting import Trees
 from training.calibration import Calibration
 from training.encoding import Feature, Recipe
@@ -115,6 +115,14 @@ def test_offers_that_look_alike_to_every_tree_are_summed_once() -> None:
 def test_a_text_that_says_more_than_is_read_here_is_not_laid_out(settings: dict[str, Any]) -> None:
     with pytest.raises(Unlike):
         trees_of(grown(**settings))
+
+
+def test_trees_without_number_are_not_laid_out() -> None:
+    head, *blocks = grown(num_leaves=2).split("\nTree=")
+    trees_of("\nTree=".join([head, *blocks]))
+    for wrong in ([], blocks * (MOST_TREES // len(blocks) + 1)):
+        with pytest.raises(Unlike):
+            trees_of("\nTree=".join([head, *wrong]))
 
 
 def fitted(text: str, *, n_columns: int = 6) -> FittedModel:

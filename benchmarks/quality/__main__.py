@@ -34,7 +34,7 @@ SETS: Mapping[str, Callable[[Path, int], Contest]] = {
 def table(contest: Contest, n_seeds: int) -> Table:
     """The figures of one set for people."""
     shown = Table("what", "ours", "± seeds", "plain", "difference [95 %]", "to reach",
-                  title=f"{contest.name}, {n_seeds} seeds", caption=contest.says)  # fmt: skip
+                  title=f"{contest.name}, mean of {n_seeds} seed(s)", caption=contest.says)  # fmt: skip
     for one in contest.figures:
         peer = "" if one.peer is None else f"{one.peer:.4f}"
         shown.add_row(one.what, f"{one.mean:.4f}", f"{one.spread:.4f}", peer, one.verdict, one.bound)

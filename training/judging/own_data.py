@@ -29,7 +29,7 @@ from training.fitted import FittedModel
 from training.fitting import constant, fit
 from training.judging.effects import HeldArms, judge_effects
 from training.judging.judgement import CONSTANT, OURS, PLAIN, compared, judge
-from training.judging.metrics import Interval
+from training.judging.resampling import Interval
 from training.models import uplift
 
 FIGURES = Parameters(n_rounds=80, n_leaves=7, min_leaf_rows=100)
@@ -122,7 +122,7 @@ def judge_arms(
     rivals = {name: model for name, model in found.panel.items() if name != found.chosen}
     scores = {name: model.predict(test) for name, model in {OURS: found.ours, **rivals}.items()}
     held = HeldArms.of(test)
-    judged = judge_effects(held, scores)
+    judged = judge_effects(held, scores, seed=seed)
     facts = _facts(examples, split, how) | {
         "left out, other arms": len(frame) - len(rows), "chosen on training rows": found.chosen,
         **{name: f"{figure:.5f}" for name, figure in found.figures().items()},

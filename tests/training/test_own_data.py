@@ -84,6 +84,16 @@ def test_columns_that_are_names_or_dates_are_no_features() -> None:
     assert columns == {"sent": "code", "odds": "number", "town": "code", "visits so far": "number", "is member": "flag"}
 
 
+def test_columns_that_were_known_only_afterwards_are_suspect_and_named(told: Told) -> None:
+    assert not [sentence for sentence in told.sentences if "suspect" in sentence or "who was told shows" in sentence]
+    frame = shop(3_000)
+    frame = frame.assign(opened=(frame["sent"] == "coupon") * 1.0, paid=frame["bought"] * 9.5)
+    asked = {"customer": "Shopper No.", "treatment": "sent", "told": "coupon", "untold": "nothing", "outcome": "bought"}
+    found = judge_arms(frame, propensity={"coupon": 2 / 3, "nothing": 1 / 3}, leave_out=["odds"], **asked)
+    assert any(sentence.startswith("suspect: ") and "paid" in sentence for sentence in found.sentences)
+    assert any("who was told shows in a column" in sentence and "opened" in sentence for sentence in found.sentences)
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

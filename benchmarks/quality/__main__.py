@@ -22,12 +22,16 @@ from rich.table import Table
 from benchmarks.quality.bank_marketing import bank_marketing
 from benchmarks.quality.churners import av_bank_churn, bankchurners
 from benchmarks.quality.contests import Contest
+from benchmarks.quality.mailings import hillstrom_men, hillstrom_women, promotion
 from serving.settings import read_settings
 
 SETS: Mapping[str, Callable[[Path, int], Contest]] = {
     "bank_marketing": bank_marketing,
     "bankchurners": bankchurners,
     "av_bank_churn": av_bank_churn,
+    "hillstrom_women": hillstrom_women,
+    "hillstrom_men": hillstrom_men,
+    "promotion": promotion,
 }
 
 

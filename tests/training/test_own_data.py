@@ -42,11 +42,11 @@ def told() -> Told:
 
 def test_a_randomised_table_says_whom_telling_moves_and_whom_it_puts_off(told: Told) -> None:
     assert told.title == "coupon against nothing: effect on bought"
-    assert told.figures["ours"]["area"].low > 0
-    assert told.figures["ours"]["at_30"].low > 0.1
+    assert told.figures["ours"]["qini"].low > 0
+    assert told.figures["ours"]["uplift_at_30"].low > 0.1
     assert any(sentence.startswith("better than telling everybody") for sentence in told.sentences)
     assert any(sentence.startswith("left alone: last") for sentence in told.sentences)
-    assert set(told.figures) == {"ours", "dr", "t", "s", "response"} - {told.facts["chosen on training rows"]}
+    assert set(told.figures) == {"ours", "random", "dr", "t", "s", "response"} - {told.facts["chosen on training rows"]}
     towns = pd.DataFrame({"town": ["A", "B", "C"], "visits so far": 2.0, "is member": False})
     effects = dict(zip(towns["town"], told.model.predict(towns), strict=True))
     assert effects["A"] > effects["B"] > effects["C"]
@@ -65,7 +65,7 @@ def test_the_report_is_one_file_that_needs_nothing_beside_it(told: Told, tmp_pat
     for metric in told.figures["ours"]:
         assert metric in page
         assert metric in str(told)
-    assert str(told.figures["ours"]["area"]) in page
+    assert str(told.figures["ours"]["qini"]) in page
     assert json.loads(json.dumps(told.to_json()))["sentences"] == list(told.sentences)
 
 
@@ -82,6 +82,16 @@ def test_a_plain_table_without_arms_says_who_answers_beside_simpler_models() -> 
 def test_columns_that_are_names_or_dates_are_no_features() -> None:
     columns = {column.name: str(column.kind) for column in features_of(shop(), {"bought"})}
     assert columns == {"sent": "code", "odds": "number", "town": "code", "visits so far": "number", "is member": "flag"}
+
+
+def test_columns_that_were_known_only_afterwards_are_suspect_and_named(told: Told) -> None:
+    assert not [sentence for sentence in told.sentences if "suspect" in sentence or "who was told shows" in sentence]
+    frame = shop(3_000)
+    frame = frame.assign(opened=(frame["sent"] == "coupon") * 1.0, paid=frame["bought"] * 9.5)
+    asked = {"customer": "Shopper No.", "treatment": "sent", "told": "coupon", "untold": "nothing", "outcome": "bought"}
+    found = judge_arms(frame, propensity={"coupon": 2 / 3, "nothing": 1 / 3}, leave_out=["odds"], **asked)
+    assert any(sentence.startswith("suspect: ") and "paid" in sentence for sentence in found.sentences)
+    assert any("who was told shows in a column" in sentence and "opened" in sentence for sentence in found.sentences)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +118,7 @@ def test_an_email_test_with_three_arms_is_judged_as_it_lies(shared_data: Path) -
                        leave_out=["conversion", "spend"])  # fmt: skip
     assert found.facts["left out, other arms"] == (mails["segment"] == "Mens E-Mail").sum()
     assert found.facts["train"] + found.facts["test"] == len(mails) - found.facts["left out, other arms"]  # type: ignore[operator]  # counts
-    assert found.figures["ours"]["area"].low > 0
+    assert found.figures["ours"]["qini"].low > 0
     raw = mails.groupby("segment")["visit"].mean()
     average = found.facts["average_effect"]
     assert float(str(average)) == pytest.approx(raw["Womens E-Mail"] - raw["No E-Mail"], abs=0.006)

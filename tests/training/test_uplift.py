@@ -94,6 +94,8 @@ def test_the_choice_reads_nothing_of_the_test_rows(known: tuple[pd.DataFrame, Sp
     other.loc[split.test, "outcome"] = 1 - other.loc[split.test, "outcome"]
     again = trained(other, split)
     assert (again.ours, again.gains) == (found.ours, found.gains)
+    assert found.psi.shape == (split.train.sum(),)
+    assert np.average(found.psi) == pytest.approx(found.shrinkage[found.chosen].average, abs=0.02)
 
 
 def test_one_effect_for_all_is_told_as_one_effect() -> None:

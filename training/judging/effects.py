@@ -3,9 +3,8 @@
 Symbols: y outcome of n customers (n,); t told; e propensity of being told, known; g membership of a group, 0 to 1. An
 effect is the difference of two weighted means, Σ g t y ÷ e ÷ Σ g t ÷ e less the same of the untold. No model enters,
 so that nothing here can be believed because a model believes it. Intervals are normal, over customers, from how far
-each row pulls the figure. They are too narrow below some thirty conversions an arm and group.
-
-Hájek (1971); Radcliffe (2007), Direct Marketing Analytics Journal 1 (curves of effects).
+each row pulls the figure; those of rankings are resampled. Both are too narrow below some thirty conversions an arm
+and group. Hájek (1971), Comment on "An essay on the logical foundations of survey sampling".
 """
 
 from __future__ import annotations
@@ -18,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import MissingModel
-from training.judging.metrics import Interval
+from training.judging.judgement import OURS, RANDOM
+from training.judging.resampling import N_RESAMPLES, Interval
+from training.judging.uplift_curves import Ranking, paired_difference, with_intervals
 
-TOP_SHARES = (0.1, 0.3)
 DOG_SHARES = (0.05, 0.1, 0.2)
 _Z = 1.959964
 _Z_DOGS = 2.393980  # one-sided 5 % over the four groups looked at, by Bonferroni: upper limits hold together
@@ -203,11 +203,10 @@ def sleeping_dogs(held: HeldArms, effects: Vector) -> tuple[Group, ...]:
 
 @dataclass(frozen=True)
 class EffectJudgement:
-    """What held-out arms say of effect scores: `figures` score -> metric -> Interval.
+    """What held-out arms say of effect scores: `figures` score -> metric of `uplift_curves` -> Interval.
 
-    Metrics: `area` between the curve of effects and the straight line of chance, in conversions a row; `at_10`, `at_30`
-    the effect among those ranked first. `less` holds ours − rival in area. `less_everybody` is telling those with an
-    effect above 0 less telling everybody, the best single plan.
+    `less` holds ours − rival in Qini, on the same resamples. `less_everybody` is telling those with an effect above 0
+    less telling everybody, the best single plan, in conversions a row.
     """
 
     n: int
@@ -220,7 +219,7 @@ class EffectJudgement:
     def flat(self) -> dict[str, float]:
         """Every figure under one name, for a run's metrics."""
         told = {f"{score}_{metric}": one for score, metrics in self.figures.items() for metric, one in metrics.items()}
-        told |= {f"ours_less_{rival}_area": one for rival, one in self.less.items()}
+        told |= {f"ours_less_{rival}_qini": one for rival, one in self.less.items()}
         told |= {"average_effect": self.average, "ours_less_everybody": self.less_everybody}
         return {
             f"{name}{end}": getattr(one, part)
@@ -230,23 +229,31 @@ class EffectJudgement:
 
     def sentences(self) -> list[str]:
         """What came out, for people: against each rival, against telling everybody, and who is left alone."""
-        words = [f"{_compared(one)} {rival}: {one} conversions a row" for rival, one in self.less.items()]
-        words.append(f"{_compared(self.less_everybody)} telling everybody: {self.less_everybody} a row")
+        words = [f"{_compared(one)} {rival}: {one} Qini" for rival, one in self.less.items()]
+        words.append(f"{_compared(self.less_everybody)} telling everybody: {self.less_everybody} conversions a row")
         asleep = [f"{group.name} ({group.n:,.0f}: {group.measured})" for group in self.dogs if group.is_asleep]
         return [*words, "left alone: " + ("; ".join(asleep) or "no group whom telling is shown to lose")]
 
 
-def judge_effects(held: HeldArms, scores: Mapping[str, Vector]) -> EffectJudgement:
-    """The judgement of `scores`, of which `ours` are effects and the others may be any ranking (each (n,))."""
-    ours, base = scores["ours"], _transformed(held)
-    areas = {name: _area(base, values) for name, values in scores.items()}
-    figures = {
-        name: {"area": areas[name].interval(held.customers)}
-        | {f"at_{share:.0%}".rstrip("%"): effect(held, top(values, share)).interval(held.customers)
-           for share in TOP_SHARES}
-        for name, values in scores.items()
-    }  # fmt: skip
-    less = {n: areas["ours"].less(one).interval(held.customers) for n, one in areas.items() if n != "ours"}
+def judge_effects(
+    held: HeldArms, scores: Mapping[str, Vector], *, seed: int, n_resamples: int = N_RESAMPLES
+) -> EffectJudgement:
+    """The judgement of `scores`, of which `ours` are effects and the others may be any ranking (each (n,)).
+
+    Beside them stands a random one, drawn from `seed`.
+    """
+    drawn = np.random.default_rng(seed).random(held.n)
+    rankings = {
+        name: Ranking(held.outcomes, held.told, values, held.propensity)
+        for name, values in {**scores, RANDOM: drawn}.items()
+    }
+    figures = with_intervals(rankings, held.customers, seed=seed, n_resamples=n_resamples)
+    ours = scores[OURS]
+    less = {
+        name: paired_difference(rankings[OURS], one, held.customers, seed=seed, n_resamples=n_resamples)
+        for name, one in rankings.items()
+        if name != OURS
+    }
     spared = (ours < 0).astype(np.float64)
     everybody = Effect(0.0, np.zeros(held.n))
     if spared[held.told].any() and spared[~held.told].any():
@@ -255,20 +262,6 @@ def judge_effects(held: HeldArms, scores: Mapping[str, Vector]) -> EffectJudgeme
         held.n, effect(held).interval(held.customers), figures, less, everybody.interval(held.customers),
         sleeping_dogs(held, ours),
     )  # fmt: skip
-
-
-def _transformed(held: HeldArms) -> Vector:
-    """n figures whose mean over any group is near its effect: the arms' means taken off, then weighted."""
-    whole = effect(held)
-    return whole.value + held.n * whole.pulls
-
-
-def _area(base: Vector, scores: Vector) -> Effect:
-    """mean base · (place − ½), places from 0 (last) to 1, equal scores sharing theirs."""
-    _, level, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    places = ((np.cumsum(counts) - counts / 2)[level]) / len(scores)
-    parts = base * (places - 0.5)
-    return Effect(float(parts.mean()), (parts - parts.mean()) / len(parts))
 
 
 def _compared(difference: Interval) -> str:

@@ -7,7 +7,8 @@
     told.write(Path("report.html"))
 
 A frame is a pandas one, a row a customer and occasion. Every column that is not named is a feature: leave out what was
-known only afterwards. Rows with an instant are split by time; without one by customers, and the report says so.
+known only afterwards; the leak guard names what looks like it. Rows with an instant are split by time; without one by
+customers, and the report says so.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from training.fitted import FittedModel
 from training.fitting import constant, fit
 from training.judging.effects import HeldArms, judge_effects
 from training.judging.judgement import CONSTANT, OURS, PLAIN, compared, judge
-from training.judging.metrics import Interval
+from training.judging.leakage import Rule, guard
+from training.judging.resampling import Interval
 from training.models import uplift
 
 FIGURES = Parameters(n_rounds=80, n_leaves=7, min_leaf_rows=100)
@@ -122,16 +124,16 @@ def judge_arms(
     rivals = {name: model for name, model in found.panel.items() if name != found.chosen}
     scores = {name: model.predict(test) for name, model in {OURS: found.ours, **rivals}.items()}
     held = HeldArms.of(test)
-    judged = judge_effects(held, scores)
+    judged = judge_effects(held, scores, seed=seed)
     facts = _facts(examples, split, how) | {
         "left out, other arms": len(frame) - len(rows), "chosen on training rows": found.chosen,
         **{name: f"{figure:.5f}" for name, figure in found.figures().items()},
     }  # fmt: skip
     average = f"telling gains {judged.average} a row on average"
-    return Told(
-        f"{told} against {untold}: effect on {outcome}", (average, *judged.sentences()), judged.figures, facts,
-        found.ours,
-    )  # fmt: skip
+    said = (average, *judged.sentences(), *_suspicions(examples, columns, "outcome", seed))
+    if known["propensity"].round(9).nunique() == 1:
+        said += _suspicions(examples, columns, "is_treated", seed)  # lots drawn evenly show in no column
+    return Told(f"{told} against {untold}: effect on {outcome}", said, judged.figures, facts, found.ours)
 
 
 def judge_outcomes(
@@ -164,8 +166,23 @@ def judge_outcomes(
     }  # fmt: skip
     judged = judge(examples.outcomes[split.test], scores, test["customer_id"].to_numpy(), seed=seed)
     facts = _facts(examples, split, how) | {"plain": f"trees on {first} alone"}
-    said = f"ours is {compared(judged.ours_less_plain, f'model of {first} alone')}"
-    return Told(f"who has {outcome}", (said,), judged.figures, facts, ours)
+    said = (f"ours is {compared(judged.ours_less_plain, f'model of {first} alone')}",)
+    return Told(
+        f"who has {outcome}", (*said, *_suspicions(examples, columns, "outcome", seed)), judged.figures, facts, ours
+    )  # fmt: skip
+
+
+def _suspicions(examples: Examples, columns: Collection[Column], of: str, seed: int) -> tuple[str, ...]:
+    """What the leak guard says of the features as a ground to foretell the outcome, or who was told."""
+    frame = examples.frame
+    sent = instants(frame["sent_at"]) if "sent_at" in frame else np.zeros(len(frame), dtype="datetime64[us]")
+    found = guard(
+        frame[[column.name for column in columns]], frame[of].to_numpy(dtype=np.float64), sent,
+        customers=frame["customer_id"].to_numpy(), seed=seed,
+    )  # fmt: skip
+    if of == "is_treated":
+        return tuple(f"who was told shows in a column: {one.says}" for one in found if one.rule is not Rule.NO_SIGNAL)
+    return tuple(f"suspect: {one.says}" for one in found)
 
 
 def features_of(frame: pd.DataFrame, taken: Collection[str | None]) -> tuple[Column, ...]:

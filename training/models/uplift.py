@@ -83,13 +83,17 @@ class TrainedUplift(Trained):
     """The chosen model (`ours`), ranking by response (`plain`), and every learner of the panel beside them.
 
     `gains` holds what inner cross-validation said of each learner: by how much more than chance its ranking puts large
-    effects first, as the area between the two curves, in conversions a row.
+    effects first, as the area between the two curves, in conversions a row. `psi` (n,) are the pseudo-outcomes of the
+    training rows and `unseen` the scores (n,) that each learner gave them without having seen them, for who has to fix
+    a threshold before he looks at the test.
     """
 
     chosen: str
     panel: Mapping[str, FittedModel]
     gains: Mapping[str, float]
     shrinkage: Mapping[str, Shrinkage]
+    psi: Vector
+    unseen: Mapping[str, Vector]
 
     def figures(self) -> dict[str, float]:
         """What a run logs of the choice: gains, the average effect, and how far the chosen score was trusted."""
@@ -130,7 +134,7 @@ def train(
     panel = {name: _fit(name, arms, expected, kept[name], parameters) for name in learners}
     chosen = max(learners, key=lambda name: gains[name])
     plain = panel.get(RESPONSE, panel[chosen])
-    return TrainedUplift(panel[chosen], plain, chosen, panel, gains, kept)
+    return TrainedUplift(panel[chosen], plain, chosen, panel, gains, kept, psi, scores)
 
 
 def shrinkage(

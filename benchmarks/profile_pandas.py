@@ -351,8 +351,8 @@ def _incomes(asked: Asked, policy: SegmentsPolicy) -> Frame:
 
 def _before(asked: Asked) -> Frame:
     columns = ["last_active_on", "tier", "tier_since_on", "months_below", "best_below", "grade", "customer_class",
-               "wealth_months_below", "stage", "stage_entered_on", "previous_stage", "reference_mda", "months_steady",
-               "months_growing", "months_recovered", "months_lost", "became_customer_on", "won_back_on",
+               "wealth_months_below", "stage", "stage_entered_on", "stage_reason", "previous_stage", "reference_mda",
+               "months_steady", "months_growing", "months_recovered", "months_lost", "became_customer_on", "won_back_on",
                "reactivated_on", "last_transfer_out_view_on", "last_product_view_on", "app_device"]  # fmt: skip
     frame = ds.dataset(asked.before).to_table(columns=["customer_id", *columns]).to_pandas(date_as_object=False)
     return frame.set_index("customer_id").add_prefix("b_")

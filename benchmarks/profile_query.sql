@@ -261,7 +261,7 @@ WITH fresh_txn AS (
          b.last_active_on AS b_active_on, b.tier AS b_tier, b.tier_since_on AS b_tier_since_on,
          b.months_below AS b_months_below, b.best_below AS b_best_below, b.grade AS b_grade,
          b.customer_class AS b_class, b.wealth_months_below AS b_wealth_below, b.stage AS b_stage,
-         b.stage_entered_on AS b_entered_on, b.previous_stage AS b_previous, b.reference_mda AS b_reference,
+         b.stage_entered_on AS b_entered_on, b.stage_reason AS b_reason, b.previous_stage AS b_previous, b.reference_mda AS b_reference,
          b.months_steady AS b_steady, b.months_growing AS b_growing, b.months_recovered AS b_recovered,
          b.months_lost AS b_lost, b.won_back_on AS b_won, b.reactivated_on AS b_woke,
          least(b.became_customer_on, CASE WHEN c.first_product_on <= DATE '$as_of' THEN c.first_product_on END)
@@ -391,23 +391,23 @@ WITH fresh_txn AS (
 ), wishes AS (
   SELECT *,
     CASE WHEN b_stage = 'LOST' AND largest_in_3m >= 1000 AND n_txn_1m > 0 AND NOT is_closed THEN ['NEW', 'winback']
-      WHEN b_stage = 'LOST' THEN ['LOST', 'still lost']
+      WHEN b_stage = 'LOST' THEN ['LOST', 'stays']
       WHEN is_closed THEN ['LOST', 'all closed']
       WHEN b_stage = 'PROSPECT' AND is_customer THEN ['NEW', 'first product']
       WHEN is_customer AND ((silent_days >= 365 AND aum_end < 100) OR months_lost >= 3) THEN ['LOST', 'nothing left']
       WHEN b_stage = 'DORMANT' AND active_days_1m >= 2 AND aum_end >= 100 THEN ['GROWTH', 'reactivated']
-      WHEN b_stage = 'DORMANT' THEN ['DORMANT', 'still silent']
+      WHEN b_stage = 'DORMANT' THEN ['DORMANT', 'stays']
       WHEN is_customer AND silent_days >= 180 THEN ['DORMANT', 'silent']
       WHEN b_stage = 'DECLINE' AND months_recovered >= 2
         THEN [CASE WHEN b_previous IN ('MATURE', 'GROWTH') THEN b_previous ELSE 'GROWTH' END, 'recovered']
       WHEN b_stage = 'DECLINE' AND stage_days >= 180 THEN ['GROWTH', 're-based']
-      WHEN b_stage = 'DECLINE' THEN ['DECLINE', 'still declining']
+      WHEN b_stage = 'DECLINE' THEN ['DECLINE', 'stays']
       WHEN is_customer AND customer_days > 30 AND is_falling THEN ['DECLINE', 'money left']
       WHEN is_customer AND customer_days > 30 AND is_weakening THEN ['DECLINE', 'several weak signs']
       WHEN NOT is_customer THEN ['PROSPECT', 'no product yet']
       WHEN (is_customer AND customer_days <= 90)
         OR (b_stage = 'NEW' AND b_previous = 'LOST' AND stage_days <= 90) THEN ['NEW', 'first days']
-      WHEN b_stage = 'MATURE' AND months_growing < 2 THEN ['MATURE', 'still mature']
+      WHEN b_stage = 'MATURE' AND months_growing < 2 THEN ['MATURE', 'stays']
       WHEN months_steady >= 3 THEN ['MATURE', 'steady and broad']
       ELSE ['GROWTH', 'default'] END AS wish
   FROM signs
@@ -423,7 +423,6 @@ WITH fresh_txn AS (
   FROM wishes
 ), stages2 AS (
   SELECT *, CASE WHEN is_legal THEN wanted ELSE b_stage END AS stage,
-         CASE WHEN is_legal THEN wish[2] ELSE 'move not legal, stage kept' END AS stage_reason,
          CASE WHEN mda < 150000 THEN coalesce(b_wealth_below, 0) + 1 ELSE 0 END AS wealth_months_below
   FROM stages
 ), fits AS (
@@ -497,7 +496,8 @@ SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_r
            || CASE WHEN is_credit AND customer_class <> 'CREDIT' THEN 'CREDIT|' ELSE '' END
            || CASE WHEN is_young AND customer_class <> 'YOUNG' THEN 'YOUNG|' ELSE '' END AS other_classes,
        CAST(wealth_months_below AS BIGINT) AS wealth_months_below, stage,
-       CASE WHEN moved THEN DATE '$as_of' ELSE b_entered_on END AS stage_entered_on, stage_reason,
+       CASE WHEN moved THEN DATE '$as_of' ELSE b_entered_on END AS stage_entered_on,
+       CASE WHEN moved THEN wish[2] ELSE b_reason END AS stage_reason,
        CASE WHEN moved THEN b_stage ELSE b_previous END AS previous_stage,
        CASE WHEN stage = 'DECLINE' THEN CASE WHEN moved THEN mda_prior_3m ELSE b_reference END END AS reference_mda,
        CAST(months_steady AS BIGINT) AS months_steady, CAST(months_growing AS BIGINT) AS months_growing,

@@ -161,17 +161,17 @@ def stages(p: Frame, asked: Asked) -> None:
     won = (b == "NEW") & (p.b_previous_stage == "LOST") & (stayed <= 90)
     tests: list[tuple[Any, Any, str]] = [
         ((b == "LOST") & (p.largest_in_3m >= 1000) & (p.n_txn_1m > 0) & ~closed, "NEW", "winback"),
-        (b == "LOST", "LOST", "still lost"), (closed, "LOST", "all closed"),
+        (b == "LOST", "LOST", "stays"), (closed, "LOST", "all closed"),
         ((b == "PROSPECT") & is_customer, "NEW", "first product"), (lost, "LOST", "nothing left"),
-        ((b == "DORMANT") & woke, "GROWTH", "reactivated"), (b == "DORMANT", "DORMANT", "still silent"),
+        ((b == "DORMANT") & woke, "GROWTH", "reactivated"), (b == "DORMANT", "DORMANT", "stays"),
         (is_customer & (silent >= 180), "DORMANT", "silent"),
         ((b == "DECLINE") & (p.months_recovered >= 2), origin, "recovered"),
-        ((b == "DECLINE") & (stayed >= 180), "GROWTH", "re-based"), (b == "DECLINE", "DECLINE", "still declining"),
+        ((b == "DECLINE") & (stayed >= 180), "GROWTH", "re-based"), (b == "DECLINE", "DECLINE", "stays"),
         (is_customer & (age > 30) & (fall | out), "DECLINE", "money left"),
         (is_customer & (age > 30) & weak, "DECLINE", "several weak signs"),
         (~is_customer, "PROSPECT", "no product yet"),
         ((is_customer & (age <= 90)) | won, "NEW", "first days"),
-        ((b == "MATURE") & (p.months_growing < 2), "MATURE", "still mature"),
+        ((b == "MATURE") & (p.months_growing < 2), "MATURE", "stays"),
         (p.months_steady >= 3, "MATURE", "steady and broad"),
     ]  # fmt: skip
     conditions = [test.to_numpy(bool) for test, _, _ in tests]
@@ -187,8 +187,8 @@ def stages(p: Frame, asked: Asked) -> None:
     for held, targets in moves.items():
         legal |= (b == held) & np.isin(wanted, targets)
     p["stage"] = np.where(legal, wanted, b)
-    p["stage_reason"] = np.where(legal, reason, "move not legal, stage kept")
     moved = b.isna() | (p.stage != b)
+    p["stage_reason"] = np.where(moved, reason, p.b_stage_reason)
     p["stage_entered_on"] = p.b_stage_entered_on.where(~moved, as_of)
     p["previous_stage"] = b.where(moved, p.b_previous_stage)
     p["reference_mda"] = np.where(p.stage == "DECLINE", np.where(moved, p.mda_prior_3m, p.b_reference_mda), np.nan)

@@ -24,7 +24,7 @@ COLUMNS = (
     Column("became_customer_on", Kind.DATE, "first funded account or product", "a user only"),
     Column("stage", Kind.CODE, "lifecycle stage", allowed=tuple(Stage)),
     Column("stage_entered_on", Kind.DATE, "month end at which the stage was entered"),
-    Column("stage_reason", Kind.CODE, "test that led into the stage"),
+    Column("stage_reason", Kind.CODE, "test that led into the stage, told for as long as it lasts"),
     Column("previous_stage", Kind.CODE, "stage before this one", "no other stage so far", allowed=tuple(Stage)),
     Column("reference_mda", Kind.NUMBER, "mda that a decline is measured against", "not in decline, or no balances"),
     Column("months_steady", Kind.INTEGER, "month ends in a row at which the test of MATURE held"),
@@ -39,10 +39,11 @@ COLUMNS = (
 )
 uses = ("wealth", "activity")
 carries = (
-    "stage", "stage_entered_on", "previous_stage", "reference_mda", "months_steady", "months_growing",
+    "stage", "stage_entered_on", "stage_reason", "previous_stage", "reference_mda", "months_steady", "months_growing",
     "months_recovered", "months_lost", "became_customer_on", "won_back_on", "reactivated_on",
 )  # fmt: skip
 needs: tuple[str, ...] = ()
+_STAYS = "stays"  # never told: a stage that lasts keeps the test that led into it
 inputs = {"account": ("has_dormant_account",)}
 
 
@@ -60,7 +61,7 @@ def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     stays_declining = ~moved & (people.stage == Stage.DECLINE)
     people = people.mutate(
         stage_entered_on=ibis.ifelse(moved, people.as_of, people.held_stage_entered_on),
-        stage_reason=_reason(people),
+        stage_reason=ibis.ifelse(moved, _reason(people), people.held_stage_reason),
         previous_stage=ibis.ifelse(moved, people.held_stage, people.held_previous_stage),
         reference_mda=ibis.ifelse(
             enters_decline, people.mda_prior_3m, ibis.ifelse(stays_declining, people.held_reference_mda, None)
@@ -188,16 +189,16 @@ def _returns(people: ir.Table, figures: Lifecycle) -> list[tuple[Any, Any, str]]
     )
     return [
         (_holds((held == Stage.LOST) & paid_in & ~p.is_closed), Stage.NEW.value, "winback"),
-        (_holds(held == Stage.LOST), Stage.LOST.value, "still lost"),
+        (_holds(held == Stage.LOST), Stage.LOST.value, _STAYS),
         (p.is_closed, Stage.LOST.value, "all closed"),
         (_holds(held == Stage.PROSPECT) & p.is_customer, Stage.NEW.value, "first product"),
         (_is_lost(p, figures), Stage.LOST.value, "nothing left"),
         (_holds((held == Stage.DORMANT) & woke), Stage.GROWTH.value, "reactivated"),
-        (_holds(held == Stage.DORMANT), Stage.DORMANT.value, "still silent"),
+        (_holds(held == Stage.DORMANT), Stage.DORMANT.value, _STAYS),
         (p.is_customer & goes_silent, Stage.DORMANT.value, "silent"),
         (_holds((held == Stage.DECLINE) & recovered), origin, "recovered"),
         (_holds((held == Stage.DECLINE) & (declining_days >= figures.decline_days)), Stage.GROWTH.value, "re-based"),
-        (_holds(held == Stage.DECLINE), Stage.DECLINE.value, "still declining"),
+        (_holds(held == Stage.DECLINE), Stage.DECLINE.value, _STAYS),
     ]
 
 
@@ -211,7 +212,7 @@ def _tests(people: ir.Table, figures: Lifecycle) -> list[tuple[Any, Any, str]]:
         (p.is_customer & settled & p.is_weakening, Stage.DECLINE.value, "several weak signs"),
         (~p.is_customer, Stage.PROSPECT.value, "no product yet"),
         (is_new | _winback_is_fresh(p, figures), Stage.NEW.value, "first days"),
-        (_holds(leaves_mature), Stage.MATURE.value, "still mature"),
+        (_holds(leaves_mature), Stage.MATURE.value, _STAYS),
         (p.months_steady >= figures.mature_months, Stage.MATURE.value, "steady and broad"),
     ]
 
@@ -240,8 +241,7 @@ def _legal(people: ir.Table, figures: Lifecycle) -> Any:
 
 
 def _reason(people: ir.Table) -> Any:
-    seeded = ibis.ifelse(people.has_past, people.wanted_reason, ibis.literal("seeded: ") + people.wanted_reason)
-    return ibis.ifelse(people.stage == people.wanted, seeded, "move not legal, stage kept")
+    return ibis.ifelse(people.has_past, people.wanted_reason, ibis.literal("seeded: ") + people.wanted_reason)
 
 
 def _holds(test: Any) -> Any:

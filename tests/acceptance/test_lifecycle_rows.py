@@ -27,6 +27,12 @@ BOOK = segments()
 POLICY, WHAT = BOOK.view(LAST_ON), decisions().view(LAST_ON)
 AFTER = datetime(2026, 1, 20, tzinfo=UTC)
 Rows = list[dict[str, Any]]
+LED_INTO = {
+    ("PROSPECT", "no product yet"), ("NEW", "first product"), ("NEW", "first days"), ("NEW", "winback"),
+    ("GROWTH", "default"), ("GROWTH", "recovered"), ("GROWTH", "re-based"), ("GROWTH", "reactivated"),
+    ("MATURE", "steady and broad"), ("MATURE", "recovered"), ("DECLINE", "money left"),
+    ("DECLINE", "several weak signs"), ("DORMANT", "silent"), ("LOST", "all closed"), ("LOST", "nothing left"),
+}  # fmt: skip
 
 
 def at(day: date) -> datetime:
@@ -47,18 +53,23 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> tuple[Simulated, list[Buil
 def test_B01_everybody_is_in_one_stage_and_moves_only_along_legal_moves(year: tuple[Simulated, list[Build]]) -> None:
     _, months = year
     frames = [pd.read_parquet(build.path).set_index("customer_id") for build in months]
-    pairs = set()
+    pairs: set[tuple[str, str]] = set()
+    reasons: set[tuple[str, str]] = set()
     for before, now in itertools.pairwise(frames):
         assert now.index.is_unique
         assert now.stage.isin([*Stage]).all()
-        both = now.join(before[["stage", "stage_entered_on"]], rsuffix="_before", how="inner")
+        both = now.join(before[["stage", "stage_entered_on", "stage_reason"]], rsuffix="_before", how="inner")
         moved = both[both.stage != both.stage_before]
         stayed = both[both.stage == both.stage_before]
         pairs |= set(zip(moved.stage_before, moved.stage, strict=True))
         assert (moved.stage_entered_on == moved.as_of).all()
         assert (moved.previous_stage == moved.stage_before).all()
         assert (stayed.stage_entered_on == stayed.stage_entered_on_before).all()
-        assert both.stage_reason.str.len().min() > 0
+        assert (stayed.stage_reason == stayed.stage_reason_before).all()
+        reasons |= {
+            (stage, why.removeprefix("seeded: ")) for stage, why in zip(now.stage, now.stage_reason, strict=True)
+        }
+    assert reasons <= LED_INTO
     legal = {(held, wanted) for held, row in POLICY.lifecycle.legal_moves.items() for wanted in row}
     assert len(legal) == 21, "of the 42 ordered pairs of stages"
     assert pairs <= legal

@@ -106,6 +106,9 @@ def test_savings_that_leave_at_once_are_a_decline(year: pd.DataFrame) -> None:
     june = year.loc[("saver", date(2024, 6, 30))]
     assert (june.stage, june.stage_reason) == ("DECLINE", "money left")
     assert june.stage_entered_on == date(2024, 6, 30)
+    later = year.loc["saver"].iloc[6:]
+    assert later.stage.tolist()[:5] == ["DECLINE"] * 5
+    assert later.stage_reason.tolist()[:5] == ["money left"] * 5, "why he declined, told for as long as he does"
     assert year.loc[("saver", date(2024, 5, 31))].stage == "GROWTH"
 
 
@@ -113,6 +116,7 @@ def test_interest_and_fees_are_no_activity(year: pd.DataFrame) -> None:
     rows = year.loc["interest alone"]
     assert set(rows.last_active_on) == {date(2024, 1, 3)}
     assert rows.stage.tolist()[6:8] == ["DORMANT", "DORMANT"]  # 180 days after the third of January
+    assert rows.stage_reason.tolist()[6:8] == ["silent", "silent"]
     assert (rows.n_txn_1m.tolist()[1:]) == [0] * (MONTHS - 1)
 
 

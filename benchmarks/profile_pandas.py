@@ -171,6 +171,8 @@ def _balances(asked: Asked) -> Frame:
             "deposit_end_minor": at_end.where(rows.asset_class.isin(["DEMAND", "TIME", "LCD"]), 0),
             "earned": (rows.own * days * 8).where(rows.asset_class == "DEMAND", 0),
         }).groupby(rows.customer_id).sum()  # fmt: skip
+        funded = rows[rows.counted & (rows.own >= 10_000)]
+        found["first_funded_on"] = funded.groupby("customer_id").from_on.min()
         classes = pd.DataFrame({"customer_id": rows.customer_id, "bit": bits}).loc[has].drop_duplicates()
         found["asset_mask"] = classes.groupby("customer_id").bit.sum()
         found["month_no"] = month.month_no
@@ -191,6 +193,7 @@ def _windows(asked: Asked) -> Frame:
         "last_login_on": by.last_login_on.max(),
         "last_transfer_out_view_on": by.transfer_viewed_on.max(),
         "last_product_view_on": by.product_viewed_on.max(),
+        "funded_on": by.first_funded_on.min(),
         "app_device": t.last_app_device.fillna("").groupby(t.customer_id).max().str[11:].replace("", None),
     }
     found |= {
@@ -285,7 +288,28 @@ def _contracts(asked: Asked) -> list[Frame]:
     return [sets(h, "product_id", "held_products"), loans, sets(s, "service_id", "active_services"),
             sets(a[a.expires_on > on], "product_id", "preapproved"),
             sets(f[f.to_on.isna() | (f.to_on > on)], "fact", "customer_facts"), _in_use(asked, on),
-            _idle(asked, on)]  # fmt: skip
+            _idle(asked, on), *_signs(asked)]  # fmt: skip
+
+
+def _signs(asked: Asked) -> list[Frame]:
+    """First contracts, money that came due in sixty days, complaints open for two weeks, and the last words said."""
+    as_of, known = pd.Timestamp(asked.closing.as_of), _known(asked)
+    begun = pc.field("opened_on") <= asked.closing.as_of
+    h = _read(asked, "holding", ["customer_id", "opened_on", "matures_on", "closed_on", "amount"], begun & known)
+    came = (h.matures_on > as_of - pd.Timedelta(days=60)) & (h.matures_on <= as_of)
+    h["due"] = (h.amount / 100).where(came & (h.closed_on.isna() | (h.closed_on >= h.matures_on)), 0)
+    loan = _read(asked, "loan", ["customer_id", "opened_on"], begun & known).assign(due=0)
+    by = pd.concat([h[["customer_id", "opened_on", "due"]], loan]).groupby("customer_id")
+    day = pc.field("business_on")
+    c = _read(asked, "complaint", ["customer_id", "closed_at"],
+              (day < asked.closing.as_of - timedelta(days=14)) & known)  # fmt: skip
+    c = c[c.closed_at.isna() | (c.closed_at >= pd.Timestamp(asked.closing.as_of_at))]
+    s = _read(asked, "survey_response", ["customer_id", "nps", "occurred_at"], pc.field("nps").is_valid() & known
+              & (day > asked.closing.as_of - timedelta(days=90)) & (day <= asked.closing.as_of))  # fmt: skip
+    said = {name: s[rows].groupby("customer_id").occurred_at.max()
+            for name, rows in (("bad_at", s.nps <= 6), ("good_at", s.nps > 6))}  # fmt: skip
+    return [pd.DataFrame({"first_contract_on": by.opened_on.min(), "due": by.due.sum()}), pd.DataFrame(said),
+            c[["customer_id"]].drop_duplicates().assign(has_old_complaint=True).set_index("customer_id")]  # fmt: skip
 
 
 def _in_use(asked: Asked, on: Any) -> Any:
@@ -351,8 +375,9 @@ def _incomes(asked: Asked, policy: SegmentsPolicy) -> Frame:
 
 def _before(asked: Asked) -> Frame:
     columns = ["last_active_on", "tier", "tier_since_on", "months_below", "best_below", "grade", "customer_class",
-               "wealth_months_below", "stage", "stage_entered_on", "previous_stage", "reference_mda", "months_steady",
-               "months_growing", "months_recovered", "months_lost", "became_customer_on", "won_back_on",
-               "reactivated_on", "last_transfer_out_view_on", "last_product_view_on", "app_device"]  # fmt: skip
+               "wealth_months_below", "stage", "stage_entered_on", "stage_reason", "previous_stage", "reference_mda",
+               "months_steady", "months_growing", "months_recovered", "months_lost", "became_customer_on",
+               "won_back_on", "reactivated_on", "most_categories", "last_transfer_out_view_on", "last_product_view_on",
+               "app_device"]  # fmt: skip
     frame = ds.dataset(asked.before).to_table(columns=["customer_id", *columns]).to_pandas(date_as_object=False)
     return frame.set_index("customer_id").add_prefix("b_")

@@ -67,7 +67,7 @@ WITH fresh_txn AS (
     AND from_on < DATE '$month_on' AND month_no < $number
 ), held AS (
   SELECT customer_id, month_no, asset_class, amount > 0 AS has_money, asset_class <> 'CUSTODY_3P' AS counted,
-         CAST((amount - in_transit_amount - loan_proceeds_amount) * 100 AS BIGINT) AS own,
+         CAST((amount - in_transit_amount - loan_proceeds_amount) * 100 AS BIGINT) AS own, from_on,
          least(coalesce(to_on, next_on), next_on) - greatest(from_on, first_on) AS n_days,
          to_on IS NULL OR to_on >= next_on AS is_at_end
   FROM interval_of_month
@@ -125,6 +125,7 @@ WITH fresh_txn AS (
          sum(own) FILTER (is_at_end AND asset_class IN ('DEMAND', 'TIME', 'LCD')) AS deposit_end_minor,
          bit_or(1::BIGINT << (list_position($classes, asset_class) - 1)) FILTER (is_at_end AND has_money AND counted)
            AS asset_mask,
+         min(from_on) FILTER (counted AND own >= 10000) AS first_funded_on,
          sum(own * n_days * 8) FILTER (asset_class = 'DEMAND') AS earned
   FROM held GROUP BY ALL
 ), window_of AS (
@@ -169,7 +170,7 @@ WITH fresh_txn AS (
          greatest(max(last_txn_on), max(last_login_on)) AS last_seen_on,
          sum(n_contacts) FILTER (month_no > $number - 3) AS n_contacts_3m,
          sum(n_contacts) AS n_contacts_12m,
-         sum(earned) AS earned_12m,
+         sum(earned) AS earned_12m, min(first_funded_on) AS funded_on,
          sum(n_conversions) AS n_conversions_12m
   FROM tile GROUP BY customer_id
 ), holdings AS (
@@ -177,6 +178,26 @@ WITH fresh_txn AS (
   FROM read_parquet('$bank/holding/*.parquet')
   WHERE opened_on <= DATE '$as_of' AND known_at <= TIMESTAMPTZ '$known_until'
     AND (closed_on IS NULL OR closed_on >= DATE '$morning_on')
+  GROUP BY customer_id
+), begun AS (
+  SELECT customer_id, min(opened_on) AS first_contract_on, sum(due) AS due FROM (
+    SELECT customer_id, opened_on,
+           CASE WHEN matures_on > DATE '$as_of' - 60 AND matures_on <= DATE '$as_of'
+                     AND (closed_on IS NULL OR closed_on >= matures_on) THEN amount ELSE 0 END AS due
+    FROM read_parquet('$bank/holding/*.parquet')
+    WHERE opened_on <= DATE '$as_of' AND known_at <= TIMESTAMPTZ '$known_until'
+    UNION ALL
+    SELECT customer_id, opened_on, 0 FROM read_parquet('$bank/loan/*.parquet')
+    WHERE opened_on <= DATE '$as_of' AND known_at <= TIMESTAMPTZ '$known_until')
+  GROUP BY customer_id
+), complained AS (
+  SELECT DISTINCT customer_id, true AS has_old_complaint FROM read_parquet('$bank/complaint/*.parquet')
+  WHERE business_on < DATE '$as_of' - 14 AND known_at <= TIMESTAMPTZ '$known_until'
+    AND (closed_at IS NULL OR closed_at >= TIMESTAMPTZ '$as_of_at')
+), said AS (
+  SELECT customer_id, max(occurred_at) FILTER (nps <= 6) AS bad_at, max(occurred_at) FILTER (nps > 6) AS good_at
+  FROM read_parquet('$bank/survey_response/*.parquet')
+  WHERE business_on > DATE '$as_of' - 90 AND business_on <= DATE '$as_of' AND known_at <= TIMESTAMPTZ '$known_until'
   GROUP BY customer_id
 ), loans AS (
   SELECT customer_id, min(ends_on) FILTER (ends_on >= DATE '$morning_on') AS next_loan_end_on,
@@ -261,11 +282,14 @@ WITH fresh_txn AS (
          b.last_active_on AS b_active_on, b.tier AS b_tier, b.tier_since_on AS b_tier_since_on,
          b.months_below AS b_months_below, b.best_below AS b_best_below, b.grade AS b_grade,
          b.customer_class AS b_class, b.wealth_months_below AS b_wealth_below, b.stage AS b_stage,
-         b.stage_entered_on AS b_entered_on, b.previous_stage AS b_previous, b.reference_mda AS b_reference,
+         b.stage_entered_on AS b_entered_on, b.stage_reason AS b_reason, b.previous_stage AS b_previous, b.reference_mda AS b_reference,
          b.months_steady AS b_steady, b.months_growing AS b_growing, b.months_recovered AS b_recovered,
          b.months_lost AS b_lost, b.won_back_on AS b_won, b.reactivated_on AS b_woke,
-         least(b.became_customer_on, CASE WHEN c.first_product_on <= DATE '$as_of' THEN c.first_product_on END)
-           AS became_customer_on,
+         least(b.became_customer_on, CASE WHEN c.first_product_on <= DATE '$as_of' THEN c.first_product_on END,
+               w.funded_on, g.first_contract_on) AS became_customer_on,
+         b.most_categories AS b_categories, CAST(g.due AS DOUBLE) AS due,
+         coalesce(o.has_old_complaint, false) OR coalesce(y.bad_at >= coalesce(y.good_at, y.bad_at), false)
+           AS is_discontent,
          b.last_transfer_out_view_on AS b_transfer_on, b.last_product_view_on AS b_view_on, b.app_device AS b_device,
          u.n_active_services, z.n_idle
   FROM read_parquet('$bank/customer/*.parquet') c
@@ -273,7 +297,8 @@ WITH fresh_txn AS (
   LEFT JOIN loans l USING (customer_id) LEFT JOIN services s USING (customer_id)
   LEFT JOIN approvals a USING (customer_id) LEFT JOIN facts f USING (customer_id)
   LEFT JOIN in_use u USING (customer_id) LEFT JOIN idle z USING (customer_id)
-  LEFT JOIN incomes i USING (customer_id)
+  LEFT JOIN incomes i USING (customer_id) LEFT JOIN begun g USING (customer_id)
+  LEFT JOIN complained o USING (customer_id) LEFT JOIN said y USING (customer_id)
   LEFT JOIN read_parquet('$before') b USING (customer_id)
   WHERE c.registered_on <= DATE '$as_of' AND c.known_at <= TIMESTAMPTZ '$known_until'
 ), wealth AS (
@@ -375,12 +400,19 @@ WITH fresh_txn AS (
          coalesce(mda <= 0.5 * mda_prior_3m AND mda_prior_3m - mda >= 10000, false)
            OR coalesce(largest_out_1m >= 0.5 * aum_end_before AND largest_out_1m >= 10000
                        AND largest_out_1m > 1.2 * salary_peak_3m, false) AS is_falling,
-         coalesce(mda <= 0.7 * reference, false)::INT
-           + (n_txn_prior_3m > 0 AND n_txn_3m <= 0.7 * n_txn_prior_3m)::INT
-           + (app_days_prior_3m > 0 AND app_days_3m <= 0.5 * app_days_prior_3m)::INT
-           + (n_salary_3m > 0 AND n_salary_1m = 0)::INT >= 2 AS is_weakening,
+         coalesce(mda <= 0.7 * reference, false) AS less_aum,
+         n_txn_prior_3m > 0 AND n_txn_3m <= 0.7 * n_txn_prior_3m
+           AND pow(n_txn_prior_3m - n_txn_3m, 2) >= 4.0 * (n_txn_prior_3m + n_txn_3m) AS less_txn,
+         app_days_prior_3m > 0 AND app_days_3m <= 0.5 * app_days_prior_3m
+           AND pow(app_days_prior_3m - app_days_3m, 2) >= 4.0 * (app_days_prior_3m + app_days_3m) AS less_app,
+         coalesce(due >= 10000 AND mda_prior_3m - aum_end >= 0.5 * due, false) AS money_matured,
+         n_salary_3m > 0 AND n_salary_1m = 0 AS no_salary,
+         less_aum::INT + less_txn::INT + less_app::INT + money_matured::INT + no_salary::INT + is_discontent::INT >= 2
+           AS is_weakening,
+         coalesce(n_asset_classes > b_categories, false) AS has_new_category,
+         CAST(greatest(n_asset_classes, b_categories) AS BIGINT) AS most_categories,
          CASE WHEN coalesce(customer_days > 180 AND n_active_services + n_holdings >= 3 AND n_asset_classes >= 2
-                            AND coalesce(mda_spread_3m <= 0.2, false), false)
+                            AND coalesce(mda_spread_3m <= 0.2, false), false) AND NOT has_new_category
               THEN coalesce(b_steady, 0) + 1 ELSE 0 END AS months_steady,
          CASE WHEN mda >= 1.2 * mda_mean_6m THEN coalesce(b_growing, 0) + 1 ELSE 0 END AS months_growing,
          CASE WHEN coalesce(mda >= 0.85 * reference, false) AND app_days_3m >= 0.8 * app_days_prior_3m
@@ -391,23 +423,25 @@ WITH fresh_txn AS (
 ), wishes AS (
   SELECT *,
     CASE WHEN b_stage = 'LOST' AND largest_in_3m >= 1000 AND n_txn_1m > 0 AND NOT is_closed THEN ['NEW', 'winback']
-      WHEN b_stage = 'LOST' THEN ['LOST', 'still lost']
+      WHEN b_stage = 'LOST' THEN ['LOST', 'stays']
       WHEN is_closed THEN ['LOST', 'all closed']
       WHEN b_stage = 'PROSPECT' AND is_customer THEN ['NEW', 'first product']
       WHEN is_customer AND ((silent_days >= 365 AND aum_end < 100) OR months_lost >= 3) THEN ['LOST', 'nothing left']
       WHEN b_stage = 'DORMANT' AND active_days_1m >= 2 AND aum_end >= 100 THEN ['GROWTH', 'reactivated']
-      WHEN b_stage = 'DORMANT' THEN ['DORMANT', 'still silent']
+      WHEN b_stage = 'DORMANT' THEN ['DORMANT', 'stays']
       WHEN is_customer AND silent_days >= 180 THEN ['DORMANT', 'silent']
       WHEN b_stage = 'DECLINE' AND months_recovered >= 2
         THEN [CASE WHEN b_previous IN ('MATURE', 'GROWTH') THEN b_previous ELSE 'GROWTH' END, 'recovered']
       WHEN b_stage = 'DECLINE' AND stage_days >= 180 THEN ['GROWTH', 're-based']
-      WHEN b_stage = 'DECLINE' THEN ['DECLINE', 'still declining']
+      WHEN b_stage = 'DECLINE' THEN ['DECLINE', 'stays']
       WHEN is_customer AND customer_days > 30 AND is_falling THEN ['DECLINE', 'money left']
       WHEN is_customer AND customer_days > 30 AND is_weakening THEN ['DECLINE', 'several weak signs']
       WHEN NOT is_customer THEN ['PROSPECT', 'no product yet']
       WHEN (is_customer AND customer_days <= 90)
         OR (b_stage = 'NEW' AND b_previous = 'LOST' AND stage_days <= 90) THEN ['NEW', 'first days']
-      WHEN b_stage = 'MATURE' AND months_growing < 2 THEN ['MATURE', 'still mature']
+      WHEN b_stage = 'MATURE' AND months_growing >= 2 THEN ['GROWTH', 'money grew']
+      WHEN b_stage = 'MATURE' AND has_new_category THEN ['GROWTH', 'new category']
+      WHEN b_stage = 'MATURE' THEN ['MATURE', 'stays']
       WHEN months_steady >= 3 THEN ['MATURE', 'steady and broad']
       ELSE ['GROWTH', 'default'] END AS wish
   FROM signs
@@ -423,8 +457,8 @@ WITH fresh_txn AS (
   FROM wishes
 ), stages2 AS (
   SELECT *, CASE WHEN is_legal THEN wanted ELSE b_stage END AS stage,
-         CASE WHEN is_legal THEN wish[2] ELSE 'move not legal, stage kept' END AS stage_reason,
-         CASE WHEN mda < 150000 THEN coalesce(b_wealth_below, 0) + 1 ELSE 0 END AS wealth_months_below
+         CASE WHEN mda < 150000 THEN coalesce(b_wealth_below, 0) + 1 ELSE 0 END AS wealth_months_below,
+         least(0.5 * mda_mean_3m, mda_mean_3m - 10000, mda_mean_3m - 1.2 * salary_peak_3m) AS floor
   FROM stages
 ), fits AS (
   SELECT *, b_stage IS NULL OR stage <> b_stage AS moved,
@@ -497,8 +531,16 @@ SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_r
            || CASE WHEN is_credit AND customer_class <> 'CREDIT' THEN 'CREDIT|' ELSE '' END
            || CASE WHEN is_young AND customer_class <> 'YOUNG' THEN 'YOUNG|' ELSE '' END AS other_classes,
        CAST(wealth_months_below AS BIGINT) AS wealth_months_below, stage,
-       CASE WHEN moved THEN DATE '$as_of' ELSE b_entered_on END AS stage_entered_on, stage_reason,
+       CASE WHEN moved THEN DATE '$as_of' ELSE b_entered_on END AS stage_entered_on,
+       CASE WHEN moved THEN wish[2] ELSE b_reason END AS stage_reason,
        CASE WHEN moved THEN b_stage ELSE b_previous END AS previous_stage,
+       most_categories,
+       '|' || CASE WHEN less_aum THEN 'AUM|' ELSE '' END || CASE WHEN less_txn THEN 'TXN|' ELSE '' END
+           || CASE WHEN less_app THEN 'APP|' ELSE '' END || CASE WHEN money_matured THEN 'MATURED|' ELSE '' END
+           || CASE WHEN no_salary THEN 'SALARY|' ELSE '' END || CASE WHEN is_discontent THEN 'DISCONTENT|' ELSE '' END
+           AS decline_signs,
+       CASE WHEN stage IN ('NEW', 'GROWTH', 'MATURE') AND customer_days > 30 AND floor >= 0 THEN floor END AS fall_floor,
+       stage = 'PROSPECT' AND silent_days >= 180 AS is_stale,
        CASE WHEN stage = 'DECLINE' THEN CASE WHEN moved THEN mda_prior_3m ELSE b_reference END END AS reference_mda,
        CAST(months_steady AS BIGINT) AS months_steady, CAST(months_growing AS BIGINT) AS months_growing,
        CAST(months_recovered AS BIGINT) AS months_recovered, CAST(months_lost AS BIGINT) AS months_lost,

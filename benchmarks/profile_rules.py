@@ -130,7 +130,9 @@ def grades(p: Frame) -> None:
 def stages(p: Frame, asked: Asked) -> None:
     as_of, b = pd.Timestamp(asked.closing.as_of), p.b_stage
     began = p.first_product_on.where(p.first_product_on <= as_of)
-    p["became_customer_on"] = began = pd.concat([began, p.b_became_customer_on], axis=1).min(axis=1)
+    p["became_customer_on"] = began = pd.concat(
+        [began, p.b_became_customer_on, p.funded_on, p.first_contract_on], axis=1
+    ).min(axis=1)
     p["is_customer"] = is_customer = began.notna()
     since = began.fillna(p.registered_on).clip(lower=pd.Timestamp(asked.history_on))
     age, silent = (as_of - began).dt.days, (as_of - p.last_active_on.fillna(since)).dt.days
@@ -142,12 +144,21 @@ def stages(p: Frame, asked: Asked) -> None:
         & (p.largest_out_1m >= 10_000)
         & (p.largest_out_1m > 1.2 * p.salary_peak_3m)
     )
-    weak = ((p.mda <= 0.7 * reference).astype(int) + ((p.n_txn_prior_3m > 0) & (p.n_txn_3m <= 0.7 * p.n_txn_prior_3m))
-            + ((p.app_days_prior_3m > 0) & (p.app_days_3m <= 0.5 * p.app_days_prior_3m))
-            + ((p.n_salary_3m > 0) & (p.n_salary_1m == 0))) >= 2  # fmt: skip
+    weak = {
+        "AUM": p.mda <= 0.7 * reference, "TXN": _fewer(p.n_txn_3m, p.n_txn_prior_3m, 0.7),
+        "APP": _fewer(p.app_days_3m, p.app_days_prior_3m, 0.5),
+        "MATURED": (p.due >= 10_000) & (p.mda_prior_3m - p.aum_end >= 0.5 * p.due),
+        "SALARY": (p.n_salary_3m > 0) & (p.n_salary_1m == 0),
+        "DISCONTENT": p.has_old_complaint.eq(True) | (p.bad_at >= p.good_at.fillna(p.bad_at)),
+    }  # fmt: skip
+    p["decline_signs"] = _listed(weak, len(p))
+    weakens = sum(sign.astype(int) for sign in weak.values()) >= 2
+    is_new_category = p.n_asset_classes > p.b_most_categories
+    p["most_categories"] = p[["n_asset_classes", "b_most_categories"]].max(axis=1).astype(np.int64)
     steady = (
         (age > 180) & (p.n_active_services + p.n_holdings >= 3) & (p.n_asset_classes >= 2) & (p.mda_spread_3m <= 0.2)
-    )
+        & ~is_new_category
+    )  # fmt: skip
     signs = {
         "months_steady": steady, "months_growing": p.mda >= 1.2 * p.mda_mean_6m,
         "months_recovered": (p.mda >= 0.85 * reference) & (p.app_days_3m >= 0.8 * p.app_days_prior_3m),
@@ -161,17 +172,18 @@ def stages(p: Frame, asked: Asked) -> None:
     won = (b == "NEW") & (p.b_previous_stage == "LOST") & (stayed <= 90)
     tests: list[tuple[Any, Any, str]] = [
         ((b == "LOST") & (p.largest_in_3m >= 1000) & (p.n_txn_1m > 0) & ~closed, "NEW", "winback"),
-        (b == "LOST", "LOST", "still lost"), (closed, "LOST", "all closed"),
+        (b == "LOST", "LOST", "stays"), (closed, "LOST", "all closed"),
         ((b == "PROSPECT") & is_customer, "NEW", "first product"), (lost, "LOST", "nothing left"),
-        ((b == "DORMANT") & woke, "GROWTH", "reactivated"), (b == "DORMANT", "DORMANT", "still silent"),
+        ((b == "DORMANT") & woke, "GROWTH", "reactivated"), (b == "DORMANT", "DORMANT", "stays"),
         (is_customer & (silent >= 180), "DORMANT", "silent"),
         ((b == "DECLINE") & (p.months_recovered >= 2), origin, "recovered"),
-        ((b == "DECLINE") & (stayed >= 180), "GROWTH", "re-based"), (b == "DECLINE", "DECLINE", "still declining"),
+        ((b == "DECLINE") & (stayed >= 180), "GROWTH", "re-based"), (b == "DECLINE", "DECLINE", "stays"),
         (is_customer & (age > 30) & (fall | out), "DECLINE", "money left"),
-        (is_customer & (age > 30) & weak, "DECLINE", "several weak signs"),
+        (is_customer & (age > 30) & weakens, "DECLINE", "several weak signs"),
         (~is_customer, "PROSPECT", "no product yet"),
         ((is_customer & (age <= 90)) | won, "NEW", "first days"),
-        ((b == "MATURE") & (p.months_growing < 2), "MATURE", "still mature"),
+        ((b == "MATURE") & (p.months_growing >= 2), "GROWTH", "money grew"),
+        ((b == "MATURE") & is_new_category, "GROWTH", "new category"), (b == "MATURE", "MATURE", "stays"),
         (p.months_steady >= 3, "MATURE", "steady and broad"),
     ]  # fmt: skip
     conditions = [test.to_numpy(bool) for test, _, _ in tests]
@@ -187,12 +199,19 @@ def stages(p: Frame, asked: Asked) -> None:
     for held, targets in moves.items():
         legal |= (b == held) & np.isin(wanted, targets)
     p["stage"] = np.where(legal, wanted, b)
-    p["stage_reason"] = np.where(legal, reason, "move not legal, stage kept")
     moved = b.isna() | (p.stage != b)
+    p["stage_reason"] = np.where(moved, reason, p.b_stage_reason)
     p["stage_entered_on"] = p.b_stage_entered_on.where(~moved, as_of)
     p["previous_stage"] = b.where(moved, p.b_previous_stage)
     p["reference_mda"] = np.where(p.stage == "DECLINE", np.where(moved, p.mda_prior_3m, p.b_reference_mda), np.nan)
+    floor = np.minimum(0.5 * p.mda_mean_3m, p.mda_mean_3m - np.maximum(10_000, 1.2 * p.salary_peak_3m))
+    p["fall_floor"] = floor.where(p.stage.isin(["NEW", "GROWTH", "MATURE"]) & (age > 30) & (floor >= 0))
+    p["is_stale"] = (p.stage == "PROSPECT") & (silent >= 180)
     marks(p, asked)
+
+
+def _fewer(now: Any, before: Any, share: float) -> Any:
+    return (before > 0) & (now <= share * before) & ((before - now) ** 2 >= 4 * (before + now))
 
 
 def marks(p: Frame, asked: Asked) -> None:

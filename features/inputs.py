@@ -31,6 +31,7 @@ _RECKONED = {
     "days_with_card": "card_opened_on", "days_with_product": "first_product_on", "days_registered": "registered_on",
     "is_risk_valid": "risk_expires_on", "month_days_left": "registered_on", "is_near_next": "rated_now",
     "is_near_loss": "rated_now", "need_next_amount": "rated_now", "need_keep_amount": "rated_now",
+    "has_fallen": "aum_now",
 }  # fmt: skip
 
 

@@ -7,7 +7,8 @@ D the days that the month end will count and L those left, today among them:
     expected = (S + now × L) / D             where the money stays as it is
     need     = max(threshold × D − S, 0) / L  a day, from today to the month's end (R15)
 
-The highest tier is measured by net assets that count once, the others by weighted ones.
+The highest tier is measured by net assets that count once, the others by weighted ones. A hard sign of decline is told
+here too: whether AUM has come down to the month's `fall_floor`. The stage itself moves at the month's end.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ NEAR = (
     Column("is_near_loss", Kind.FLAG, "tier kept for a while, or about to be below it (保级、临界降级)", _NO_TIER),
     Column("need_next_amount", Kind.NUMBER, "balance needed each day left for the next tier", "highest tier, or none"),
     Column("need_keep_amount", Kind.NUMBER, "balance needed each day left for the tier held", _NO_TIER),
+    Column("has_fallen", Kind.FLAG, "so much has left that it is a hard sign of decline", "no AUM to fall from"),
 )
 SO_FAR = ("basis_days", "rated_to_date", "net_to_date", "rated_now", "aum_now")
-OF_PROFILE = ("tier_state", "tier_floor", "next_floor", "near_floor", "is_next_highest")
+OF_PROFILE = ("tier_state", "tier_floor", "next_floor", "near_floor", "is_next_highest", "fall_floor")
 _KEPT = (TierState.GRACE.value, TierState.WATCH.value)
 
 
@@ -44,7 +46,9 @@ def near(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[str,
     >>> day = dict.fromkeys(["rated_to_date", "net_to_date", "rated_now", "aum_now"], np.array([480_000.0]))
     >>> day |= {"basis_days": np.array([20.0]), "tier_state": np.array(["NORMAL"], dtype=object)}
     >>> day |= {"tier_floor": np.array([200_000.0]), "next_floor": np.array([500_000.0])}
-    >>> answer = near(day | {"near_floor": np.array([400_000.0]), "is_next_highest": np.zeros(1)}, date(2025, 9, 21))
+    >>> day |= {"near_floor": np.array([400_000.0]), "is_next_highest": np.zeros(1)}
+    >>> day |= {"fall_floor": np.array([240_000.0])}
+    >>> answer = near(day, date(2025, 9, 21))
     >>> answer["need_next_amount"].tolist(), answer["is_near_next"].tolist(), answer["is_near_loss"].tolist()
     ([540000.0], [1.0], [0.0])
     """
@@ -65,15 +69,18 @@ def near(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[str,
         "is_near_loss": np.where(has_tier, kept | (keep_by[0] < floor), np.nan),
         "need_next_amount": _need(following, next_by, left),
         "need_keep_amount": _need(floor, keep_by, left),
-    }
+        "has_fallen": np.where(np.isnan(view["fall_floor"] + view["aum_now"]), np.nan,
+                               view["aum_now"] <= view["fall_floor"]),
+    }  # fmt: skip
 
 
 def near_alone(view: Mapping[str, Any], on: date) -> dict[str, float]:
     """`near` of one customer whose columns are plain values, missing numbers NaN; equal to the bit."""
     left = float(monthrange(on.year, on.month)[1] - on.day + 1)
     floor, following = view["tier_floor"], view["next_floor"]
+    of_all = {"month_days_left": left, "has_fallen": _fallen(view["aum_now"], view["fall_floor"])}
     if floor != floor:
-        return dict.fromkeys((column.name for column in NEAR), _NAN) | {"month_days_left": left}
+        return dict.fromkeys((column.name for column in NEAR), _NAN) | of_all
     days = view["basis_days"]
     total = days + left
 
@@ -87,11 +94,15 @@ def near_alone(view: Mapping[str, Any], on: date) -> dict[str, float]:
     needs = {"need_next_amount": (following, rise_sum), "need_keep_amount": (floor, keep_sum)}
     missing = {name: threshold * total - so_far for name, (threshold, so_far) in needs.items()}
     return {
-        "month_days_left": left,
+        **of_all,
         "is_near_next": float(view["near_floor"] <= rise < following),
         "is_near_loss": float(view["tier_state"] in _KEPT or keep < floor),
         **{name: (0.0 if amount < 0 else amount) / left for name, amount in missing.items()},
     }
+
+
+def _fallen(now: float, floor: float) -> float:
+    return _NAN if now != now or floor != floor else float(now <= floor)
 
 
 _NAN = float("nan")

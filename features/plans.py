@@ -13,10 +13,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from types import ModuleType
 
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from features.bank import idleness, tiles, windows
+from features.bank import idleness, signs, tiles, windows
 from features.bank.chains import Chain
 from features.bank.engines import Bank
 from features.bank.tiles import CLOSING, Closing, Seen
@@ -176,8 +177,12 @@ def _people(bank: Bank, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     closing = bank.con.table(CLOSING)
     morning = closing.select(on="morning_on", known_until="known_until")
     people = beside(_customers(bank, closing), bank.con.table(windows.WINDOW))
+    people = people.mutate(funded_on=people.first_funded_on)  # a window's own columns end before the stage is told
     people = contracts_view(bank.tables, morning, people)
     people = beside(people, *idleness.answers(bank.tables, closing, policy))
+    people = beside(people, *signs.answers(bank.tables, closing, policy.lifecycle))
+    absent = {name: ibis.null(dtype) for name, dtype in signs.SIGNS.items() if name not in people.columns}
+    people = people.mutate(**absent) if absent else people
     year = closing.select("known_until", first_on="window_on", next_on="morning_on")
     people = beside_earnings(bank.tables, year, people, policy.value)
     carried = {f"{HELD}{name}": before[name] for module in FAMILIES.values() for name in module.carries}

@@ -224,6 +224,8 @@ class Activity(Frozen):
 class Lifecycle(Frozen):
     """生命周期. The figures of the stage machine; days unless the name says otherwise."""
 
+    funded_amount: Annotated[float, Field(gt=0)]
+    stale_days: Annotated[int, Field(ge=0)]
     new_days: int
     new_settles_days: int
     mature_days: int
@@ -237,6 +239,13 @@ class Lifecycle(Frozen):
     decline_hard_amount: float
     decline_soft_share: Share
     decline_app_share: Share
+    decline_chance: Annotated[float, Field(ge=0)]
+    decline_matured_days: Annotated[int, Field(ge=1)]
+    decline_matured_amount: Annotated[float, Field(gt=0)]
+    decline_matured_share: Share
+    decline_nps: int
+    decline_nps_days: Annotated[int, Field(ge=1)]
+    decline_complaint_days: Annotated[int, Field(ge=0)]
     decline_soft_signs: int
     payday_share: Annotated[float, Field(ge=1)]
     recover_aum_share: Share

@@ -254,12 +254,14 @@ def _balances(bank: Bank, chain: Chain, policy: SegmentsPolicy) -> ir.Table:
     }
     t = ibis.union(*[chain.step(name, _held(rows)) for name, rows in parts.items()])
     at_end = t.counted & t.is_at_end
+    is_funded = t.counted & (t.own >= round(100 * policy.lifecycle.funded_amount))
     return t.group_by("customer_id", "month_no").agg(
         aum_day_minor=(t.own * t.held_days).sum(where=t.counted).fill_null(0),
         aum_end_minor=t.own.sum(where=at_end).fill_null(0),
         invest_end_minor=t.own.sum(where=at_end & t.asset_class.isin(_INVESTMENTS)).fill_null(0),
         deposit_end_minor=t.own.sum(where=at_end & t.asset_class.isin(_DEPOSITS)).fill_null(0),
         asset_mask=bit_or(_bit(t.asset_class, AUM_CLASSES), where=at_end & t.has_money).fill_null(0),
+        first_funded_on=t.from_on.min(where=is_funded),
         rated_day=_rated(t, policy),
         earned=_sum_times(t.own * t.held_days, t.asset_class, policy.value.balances),
     )
@@ -287,6 +289,7 @@ def _held(t: ir.Table) -> ir.Table:
         "customer_id",
         "month_no",
         "asset_class",
+        "from_on",
         own=_minor(t.amount - t.in_transit_amount - t.loan_proceeds_amount),
         has_money=t.amount > 0,
         counted=t.asset_class.isin(AUM_CLASSES),
@@ -339,6 +342,8 @@ MASKS = (
 )  # fmt: skip
 COLUMNS = (
     dict.fromkeys((*SUMS, *MASKS, "largest_out_minor", "largest_in_minor", "app_latency_worst_ms"), "int64")
-    | dict.fromkeys(("last_txn_on", "last_login_on", "transfer_viewed_on", "product_viewed_on"), "date")
+    | dict.fromkeys(
+        ("last_txn_on", "last_login_on", "transfer_viewed_on", "product_viewed_on", "first_funded_on"), "date"
+    )
     | {"last_app_device": "string", "services_used": "array<string>"}
 )  # fmt: skip

@@ -36,6 +36,7 @@ SLOTS = {
 _LAST = (  # kept for good: they do not move back
     "last_txn_on", "last_login_on", "transfer_viewed_on", "product_viewed_on", "last_app_device",
 )  # fmt: skip
+_FIRST = ("first_funded_on",)  # and so is the least of these
 _KEY = "customer_id"
 
 
@@ -83,6 +84,7 @@ def statement(bank: Bank) -> str:
     late = late.group_by(_KEY).agg(
         **{f"late_{name}_{k}": _added(late, name, k) for name, n in SLOTS.items() for k in range(1, n)},
         **{f"late_{name}": late[name].max() for name in _LAST},
+        **{f"late_{name}": late[name].min() for name in _FIRST},
     )
     people = _outer(_outer(bank.con.table(BEFORE).rename({f"old_{name}": name for name in _names()}), own), late)
     chosen = {}
@@ -91,7 +93,8 @@ def statement(bank: Bank) -> str:
         for k in range(1, n):
             chosen[f"{name}_{k}"] = _both(name, people[f"old_{name}_{k - 1}"], people[f"late_{name}_{k}"])
     last = {name: ibis.greatest(people[f"old_{name}"], people[name], people[f"late_{name}"]) for name in _LAST}
-    return bank.engine.statement(people.select(_KEY, **chosen, **last))
+    first = {name: ibis.least(people[f"old_{name}"], people[name], people[f"late_{name}"]) for name in _FIRST}
+    return bank.engine.statement(people.select(_KEY, **chosen, **last, **first))
 
 
 def nobody(bank: Bank, columns: Mapping[str, Any]) -> ir.Table:
@@ -103,7 +106,9 @@ def nobody(bank: Bank, columns: Mapping[str, Any]) -> ir.Table:
 def _names() -> dict[str, str]:
     """Columns of a window and their types, but for the key."""
     types = COLUMNS | {"has_tile": "int64"}
-    return {slot: types[name] for name in SLOTS for slot in slots(name)} | {name: types[name] for name in _LAST}
+    return {slot: types[name] for name in SLOTS for slot in slots(name)} | {
+        name: types[name] for name in (*_LAST, *_FIRST)
+    }
 
 
 def _added(late: ir.Table, name: str, back: int) -> Any:

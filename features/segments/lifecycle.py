@@ -9,6 +9,8 @@ PROSPECT, NEW, MATURE, GROWTH. Rules: R17, R20, R21, B01.
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import Any
 
 import ibis
@@ -24,13 +26,17 @@ COLUMNS = (
     Column("became_customer_on", Kind.DATE, "first funded account or product", "a user only"),
     Column("stage", Kind.CODE, "lifecycle stage", allowed=tuple(Stage)),
     Column("stage_entered_on", Kind.DATE, "month end at which the stage was entered"),
-    Column("stage_reason", Kind.CODE, "test that led into the stage"),
+    Column("stage_reason", Kind.CODE, "test that led into the stage, told for as long as it lasts"),
     Column("previous_stage", Kind.CODE, "stage before this one", "no other stage so far", allowed=tuple(Stage)),
     Column("reference_mda", Kind.NUMBER, "mda that a decline is measured against", "not in decline, or no balances"),
     Column("months_steady", Kind.INTEGER, "month ends in a row at which the test of MATURE held"),
     Column("months_growing", Kind.INTEGER, "month ends in a row at which AUM stood far above its half-year mean"),
     Column("months_recovered", Kind.INTEGER, "month ends in a row at which AUM and app days were back"),
     Column("months_lost", Kind.INTEGER, "month ends in a row at which AUM was a remnant of its peak"),
+    Column("most_categories", Kind.INTEGER, "most asset classes with money in them at one month's end so far"),
+    Column("decline_signs", Kind.SET, "soft signs of decline in this month"),
+    Column("fall_floor", Kind.NUMBER, "AUM at or below which money has left at once", "no AUM to lose, or not settled"),
+    Column("is_stale", Kind.FLAG, "a prospect silent for long, whom only what he opens himself reaches"),
     Column("won_back_on", Kind.DATE, "month end of the last return from LOST (挽回)", "never lost and won back"),
     Column("is_won_back", Kind.FLAG, "won back within the policy's days"),
     Column("reactivated_on", Kind.DATE, "month end of the last waking from DORMANT (唤醒)", "never slept and woke"),
@@ -39,11 +45,13 @@ COLUMNS = (
 )
 uses = ("wealth", "activity")
 carries = (
-    "stage", "stage_entered_on", "previous_stage", "reference_mda", "months_steady", "months_growing",
-    "months_recovered", "months_lost", "became_customer_on", "won_back_on", "reactivated_on",
+    "stage", "stage_entered_on", "stage_reason", "previous_stage", "reference_mda", "months_steady", "months_growing",
+    "months_recovered", "months_lost", "most_categories", "became_customer_on", "won_back_on", "reactivated_on",
 )  # fmt: skip
 needs: tuple[str, ...] = ()
-inputs = {"account": ("has_dormant_account",)}
+_STAYS = "stays"  # never told: a stage that lasts keeps the test that led into it
+_CAN_FALL = (Stage.NEW.value, Stage.GROWTH.value, Stage.MATURE.value)
+inputs = {"account": ("has_dormant_account",), "balance": ("fall_floor",)}
 
 
 def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
@@ -51,7 +59,7 @@ def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     figures = policy.lifecycle
     people = month.people.mutate(became_customer_on=_first_day(month.people))
     people = people.mutate(**_ages(people, month))
-    people = people.mutate(**_signs(people, figures))
+    people = people.mutate(**_signs(people, figures), **_weak_signs(people, figures))
     people = people.mutate(**_counters(people, figures))
     people = people.mutate(**_wanted(people, figures))
     people = people.mutate(stage=_legal(people, figures))
@@ -60,7 +68,7 @@ def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     stays_declining = ~moved & (people.stage == Stage.DECLINE)
     people = people.mutate(
         stage_entered_on=ibis.ifelse(moved, people.as_of, people.held_stage_entered_on),
-        stage_reason=_reason(people),
+        stage_reason=ibis.ifelse(moved, _reason(people), people.held_stage_reason),
         previous_stage=ibis.ifelse(moved, people.held_stage, people.held_previous_stage),
         reference_mda=ibis.ifelse(
             enters_decline, people.mda_prior_3m, ibis.ifelse(stays_declining, people.held_reference_mda, None)
@@ -71,9 +79,9 @@ def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
 
 
 def _first_day(people: ir.Table) -> Any:
-    """The first day as a customer; once it is known, a later one in the bank's books moves it no more."""
+    """The first day as a customer, told or of the first money or contract; a later one moves it no more."""
     told = ibis.ifelse(people.first_product_on <= people.as_of, people.first_product_on, None)
-    return ibis.least(people.held_became_customer_on, told)
+    return ibis.least(people.held_became_customer_on, told, people.funded_on, people.first_contract_on)
 
 
 def _returned(people: ir.Table) -> dict[str, Any]:
@@ -92,6 +100,8 @@ def _marks(people: ir.Table, figures: Lifecycle, month: Month) -> dict[str, Any]
     marks = {
         "is_won_back": _holds(p.as_of.delta(p.won_back_on, unit="day") <= figures.winback_days),
         "is_reactivated": _holds(p.as_of.delta(p.reactivated_on, unit="day") <= figures.reactivated_days),
+        "is_stale": (p.stage == Stage.PROSPECT) & (p.silent_days >= figures.stale_days),
+        "fall_floor": _fall_floor(p, figures),
     }
     if {"account", "balance", "txn"} <= month.has:
         is_linked = _holds(p.has_loan) | _holds(p.has_card) | _holds(p.has_wealth)
@@ -99,6 +109,15 @@ def _marks(people: ir.Table, figures: Lifecycle, month: Month) -> dict[str, Any]
         sleeps = (p.n_idle_accounts.fill_null(0) > 0) & ~is_linked
         marks["has_dormant_account"] = ibis.ifelse(is_told, sleeps, None)
     return marks
+
+
+def _fall_floor(people: ir.Table, figures: Lifecycle) -> Any:
+    """AUM of a morning from which money has left at once, beyond the payday; null where the stage cannot fall."""
+    p, mean = people, people.mda_mean_3m
+    beyond_payday = mean - figures.payday_share * p.salary_peak_3m.fill_null(0)
+    floor = ibis.least(figures.decline_hard_share * mean, mean - figures.decline_hard_amount, beyond_payday)
+    can_fall = p.stage.isin(_CAN_FALL) & _holds(p.customer_days > figures.new_settles_days) & _holds(floor >= 0)
+    return ibis.ifelse(can_fall, floor, None)
 
 
 def _ages(people: ir.Table, month: Month) -> dict[str, Any]:
@@ -117,7 +136,7 @@ def _ages(people: ir.Table, month: Month) -> dict[str, Any]:
 
 
 def _signs(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
-    """Hard and soft signs of decline, growth, steadiness, recovery and loss in this month alone."""
+    """Hard signs of decline, and signs of growth, steadiness, recovery and loss, in this month alone."""
     p = people
     drop = p.mda_prior_3m - p.mda
     hard_fall = (p.mda <= figures.decline_hard_share * p.mda_prior_3m) & (drop >= figures.decline_hard_amount)
@@ -128,20 +147,15 @@ def _signs(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
         & beyond_payday
     )
     reference = ibis.coalesce(p.held_reference_mda, p.mda_prior_3m)
-    soft = (
-        _one(p.mda <= figures.decline_soft_share * reference)
-        + _one((p.n_txn_prior_3m > 0) & (p.n_txn_3m <= figures.decline_soft_share * p.n_txn_prior_3m))
-        + _one((p.app_days_prior_3m > 0) & (p.app_days_3m <= figures.decline_app_share * p.app_days_prior_3m))
-        + _one((p.n_salary_3m > 0) & (p.n_salary_1m == 0))
-    )
     services = ibis.coalesce(p.n_active_services, p.n_services_3m, 0) + p.n_holdings.fill_null(0)
     return {
         "is_falling": _holds(hard_fall) | _holds(outflow),
-        "is_weakening": soft >= figures.decline_soft_signs,
+        "has_new_category": _holds(p.n_asset_classes > p.held_most_categories),
         "is_steady": (p.customer_days > figures.mature_days)
         & (services >= figures.mature_services)
         & (p.n_asset_classes.fill_null(0) >= figures.mature_categories)
-        & _holds(p.mda_spread_3m <= 2 * figures.mature_spread_share),
+        & _holds(p.mda_spread_3m <= 2 * figures.mature_spread_share)
+        & ~_holds(p.n_asset_classes > p.held_most_categories),
         "is_growing": _holds(p.mda >= (1 + figures.growth_aum_share) * p.mda_mean_6m),
         "is_recovered": _holds(p.mda >= figures.recover_aum_share * reference)
         & (p.app_days_3m.fill_null(0) >= figures.recover_app_share * p.app_days_prior_3m.fill_null(0)),
@@ -149,6 +163,33 @@ def _signs(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
         & _holds(p.mda_peak_12m >= figures.lost_peak_amount)
         & (p.n_txn_3m.fill_null(0) == 0),
     }
+
+
+def _weak_signs(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
+    """The soft signs of decline that hold, by name, and whether they are as many as the policy asks for."""
+    p = people
+    reference = ibis.coalesce(p.held_reference_mda, p.mda_prior_3m)
+    due = p.matured_minor / 100
+    signs = {
+        "AUM": p.mda <= figures.decline_soft_share * reference,
+        "TXN": _fewer(p.n_txn_3m, p.n_txn_prior_3m, figures.decline_soft_share, figures),
+        "APP": _fewer(p.app_days_3m, p.app_days_prior_3m, figures.decline_app_share, figures),
+        "MATURED": (due >= figures.decline_matured_amount)
+        & (p.mda_prior_3m - p.aum_end >= figures.decline_matured_share * due),
+        "SALARY": (p.n_salary_3m > 0) & (p.n_salary_1m == 0),
+        "DISCONTENT": _holds(p.has_old_complaint) | _holds(p.is_detractor),
+    }
+    found = {name: _holds(sign) for name, sign in signs.items()}
+    listed = ibis.literal("|").concat(*[ibis.ifelse(sign, f"{name}|", "") for name, sign in found.items()])
+    n = reduce(add, [sign.cast("int64") for sign in found.values()])
+    return {"decline_signs": listed, "is_weakening": n >= figures.decline_soft_signs}
+
+
+def _fewer(now: Any, before: Any, share: float, figures: Lifecycle) -> Any:
+    """Counts at most that share of what they were, and further down than chance alone takes counts of their size."""
+    drop, both = (before - now).cast("float64"), (before + now).cast("float64")
+    by_chance = drop * drop < figures.decline_chance**2 * both
+    return (before > 0) & (now <= share * before) & ~by_chance
 
 
 def _counters(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
@@ -162,6 +203,7 @@ def _counters(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
         "months_growing": row("is_growing", "months_growing"),
         "months_recovered": row("is_recovered", "months_recovered"),
         "months_lost": row("is_remnant", "months_lost"),
+        "most_categories": ibis.greatest(people.n_asset_classes, people.held_most_categories).fill_null(0),
     }
 
 
@@ -188,16 +230,16 @@ def _returns(people: ir.Table, figures: Lifecycle) -> list[tuple[Any, Any, str]]
     )
     return [
         (_holds((held == Stage.LOST) & paid_in & ~p.is_closed), Stage.NEW.value, "winback"),
-        (_holds(held == Stage.LOST), Stage.LOST.value, "still lost"),
+        (_holds(held == Stage.LOST), Stage.LOST.value, _STAYS),
         (p.is_closed, Stage.LOST.value, "all closed"),
         (_holds(held == Stage.PROSPECT) & p.is_customer, Stage.NEW.value, "first product"),
         (_is_lost(p, figures), Stage.LOST.value, "nothing left"),
         (_holds((held == Stage.DORMANT) & woke), Stage.GROWTH.value, "reactivated"),
-        (_holds(held == Stage.DORMANT), Stage.DORMANT.value, "still silent"),
+        (_holds(held == Stage.DORMANT), Stage.DORMANT.value, _STAYS),
         (p.is_customer & goes_silent, Stage.DORMANT.value, "silent"),
         (_holds((held == Stage.DECLINE) & recovered), origin, "recovered"),
         (_holds((held == Stage.DECLINE) & (declining_days >= figures.decline_days)), Stage.GROWTH.value, "re-based"),
-        (_holds(held == Stage.DECLINE), Stage.DECLINE.value, "still declining"),
+        (_holds(held == Stage.DECLINE), Stage.DECLINE.value, _STAYS),
     ]
 
 
@@ -205,13 +247,16 @@ def _tests(people: ir.Table, figures: Lifecycle) -> list[tuple[Any, Any, str]]:
     p = people
     settled = _holds(p.customer_days > figures.new_settles_days)
     is_new = p.is_customer & _holds(p.customer_days <= figures.new_days)
-    leaves_mature = (p.held_stage == Stage.MATURE) & (p.months_growing < figures.growth_months)
+    grown = p.months_growing >= figures.growth_months
+    was_mature = _holds(p.held_stage == Stage.MATURE)
     return [
         (p.is_customer & settled & p.is_falling, Stage.DECLINE.value, "money left"),
         (p.is_customer & settled & p.is_weakening, Stage.DECLINE.value, "several weak signs"),
         (~p.is_customer, Stage.PROSPECT.value, "no product yet"),
         (is_new | _winback_is_fresh(p, figures), Stage.NEW.value, "first days"),
-        (_holds(leaves_mature), Stage.MATURE.value, "still mature"),
+        (was_mature & grown, Stage.GROWTH.value, "money grew"),
+        (was_mature & p.has_new_category, Stage.GROWTH.value, "new category"),
+        (was_mature, Stage.MATURE.value, _STAYS),
         (p.months_steady >= figures.mature_months, Stage.MATURE.value, "steady and broad"),
     ]
 
@@ -240,14 +285,9 @@ def _legal(people: ir.Table, figures: Lifecycle) -> Any:
 
 
 def _reason(people: ir.Table) -> Any:
-    seeded = ibis.ifelse(people.has_past, people.wanted_reason, ibis.literal("seeded: ") + people.wanted_reason)
-    return ibis.ifelse(people.stage == people.wanted, seeded, "move not legal, stage kept")
+    return ibis.ifelse(people.has_past, people.wanted_reason, ibis.literal("seeded: ") + people.wanted_reason)
 
 
 def _holds(test: Any) -> Any:
     """A test whose figures are not known does not hold."""
     return test.fill_null(False)
-
-
-def _one(test: Any) -> Any:
-    return _holds(test).cast("int64")

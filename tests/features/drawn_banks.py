@@ -15,6 +15,7 @@ NULL_SHARE = 0.25
 _DRAWN = (
     "account", "balance", "txn", "holding", "loan", "service_activation", "channel_event", "risk_assessment", "consent",
     "do_not_call", "complaint", "preapproval", "customer_fact", "contact", "response", "app_quality",
+    "survey_response",
 )  # fmt: skip
 
 

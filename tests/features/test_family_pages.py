@@ -63,6 +63,7 @@ def near_on(text: str, *, tier: str, so_far: float, now: float) -> dict[str, Any
     figures = {
         "basis_days": on.day - 1, "rated_to_date": so_far, "net_to_date": so_far, "rated_now": now, "aum_now": now,
         "tier_floor": floors[place], "next_floor": floors[place + 1], "is_next_highest": place + 2 == len(floors),
+        "fall_floor": np.nan,
         "near_floor": POLICY.tiers.near_up_share * floors[place + 1],
     }  # fmt: skip
     view: dict[str, Any] = {name: np.array([float(value)]) for name, value in figures.items()}

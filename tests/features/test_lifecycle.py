@@ -106,13 +106,43 @@ def test_savings_that_leave_at_once_are_a_decline(year: pd.DataFrame) -> None:
     june = year.loc[("saver", date(2024, 6, 30))]
     assert (june.stage, june.stage_reason) == ("DECLINE", "money left")
     assert june.stage_entered_on == date(2024, 6, 30)
+    later = year.loc["saver"].iloc[6:]
+    assert later.stage.tolist()[:5] == ["DECLINE"] * 5
+    assert later.stage_reason.tolist()[:5] == ["money left"] * 5, "why he declined, told for as long as he does"
     assert year.loc[("saver", date(2024, 5, 31))].stage == "GROWTH"
+
+
+def test_soft_signs_are_named_and_a_morning_knows_below_what_money_has_left(year: pd.DataFrame) -> None:
+    may, june = year.loc[("saver", date(2024, 5, 31))], year.loc[("saver", date(2024, 6, 30))]
+    assert (may.decline_signs, may.fall_floor) == ("|", 40_000)  # half of 80,000 in each of three months
+    assert june.mda == (9 * 80_000 + 21 * 20_000) / 30
+    assert june.decline_signs == "|AUM|"
+    assert pd.isna(june.fall_floor), "he declines already"
+    assert year.loc["payday"].fall_floor.isna().all(), "all of a salary may leave"
+    assert year.loc["interest alone"].fall_floor.isna().all(), "5,000 are too little to lose 10,000"
+
+
+def test_a_prospect_is_stale_after_half_a_year_of_silence_until_he_shows_himself(bank_of: Callable[..., Path]) -> None:
+    users = {"silent": [date(2024, 1, 5)], "looks in": [date(2024, 1, 5), date(2024, 7, 10)]}
+    home = bank_of(
+        customer=[
+            {"customer_id": who, "registered_on": date(2024, 1, 5), "first_product_on": None}
+            for who in (*users, "buyer")
+        ],
+        channel_event=[{"customer_id": who, "business_on": day} for who, days in users.items() for day in days],
+        balance=[{"customer_id": "buyer", "amount": 100, "from_on": date(2024, 1, 5)}],
+    )
+    frame = built(home, 8)
+    stale = {who: frame.loc[who].is_stale.tolist() for who in (*users, "buyer")}
+    assert [(end - date(2024, 1, 5)).days for end in ends(8)[5:7]] == [177, 208]
+    assert stale == {"silent": [False] * 6 + [True] * 2, "looks in": [False] * 8, "buyer": [False] * 8}
 
 
 def test_interest_and_fees_are_no_activity(year: pd.DataFrame) -> None:
     rows = year.loc["interest alone"]
     assert set(rows.last_active_on) == {date(2024, 1, 3)}
     assert rows.stage.tolist()[6:8] == ["DORMANT", "DORMANT"]  # 180 days after the third of January
+    assert rows.stage_reason.tolist()[6:8] == ["silent", "silent"]
     assert (rows.n_txn_1m.tolist()[1:]) == [0] * (MONTHS - 1)
 
 

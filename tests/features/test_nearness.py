@@ -48,7 +48,7 @@ def figures(**given: Any) -> dict[str, Any]:
     usual = {
         "basis_days": 20.0, "rated_to_date": 520_000.0, "net_to_date": 520_000.0, "rated_now": 520_000.0,
         "aum_now": 520_000.0, "tier_state": "NORMAL", "tier_floor": 500_000.0, "next_floor": 1e6, "near_floor": 8e5,
-        "is_next_highest": 0.0,
+        "is_next_highest": 0.0, "fall_floor": 260_000.0,
     }  # fmt: skip
     both = usual | given
     return {name: np.array([value], dtype=object if name == "tier_state" else float) for name, value in both.items()}
@@ -90,6 +90,21 @@ def test_near_means_where_the_month_ends_if_the_money_stays(
     assert np.array_equal([answer["is_near_next"], answer["is_near_loss"]], [near_next, near_loss], equal_nan=True)
 
 
+@pytest.mark.parametrize(
+    ("given", "fallen"),
+    [
+        ({}, 0.0),
+        ({"aum_now": 260_000.01}, 0.0),
+        ({"aum_now": 260_000.0}, 1.0),  # half of 520,000, and more than 10,000
+        ({"aum_now": -5.0, "tier_floor": np.nan}, 1.0),
+        ({"aum_now": 1.0, "fall_floor": np.nan}, np.nan),  # sleeping, declining already, or too little to lose
+        ({"aum_now": np.nan}, np.nan),
+    ],
+)
+def test_a_hard_sign_of_decline_is_told_the_next_morning(given: dict[str, Any], fallen: float) -> None:
+    assert np.array_equal(on_the_21st(**given)["has_fallen"], fallen, equal_nan=True)
+
+
 def test_the_highest_tier_is_measured_by_net_assets() -> None:
     weighed = {"rated_to_date": 4e6, "rated_now": 4e6, "net_to_date": 5.9e6, "aum_now": 5.9e6}
     held = on_the_21st(**weighed, tier_floor=6e6, next_floor=np.nan, near_floor=np.nan)
@@ -110,6 +125,7 @@ def test_one_customer_alone_is_told_what_many_are_told_to_the_bit() -> None:
             "basis_days": chance.choice([0.0, 10.0, 61.0]), "tier_state": chance.choice(["NORMAL", "GRACE", None]),
             "tier_floor": floors[tier], "next_floor": floors[tier + 1] if tier < 7 else np.nan,
             "near_floor": 0.8 * floors[tier + 1] if 2 <= tier < 7 else np.nan, "is_next_highest": float(tier == 6),
+            "fall_floor": chance.choice([amounts["aum_now"], chance.random() * 1e6, np.nan]),
         }  # fmt: skip
         if chance.random() < 0.1:
             given |= dict.fromkeys(("tier_floor", "next_floor", "near_floor", "is_next_highest"), np.nan)

@@ -1,4 +1,4 @@
-"""A decisions policy judged by the ledger before it is released: what its first choices would have brought."""
+"""What chance has told: of a policy by the ledger, before it is released; of offers, price and service by arms."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,11 +22,14 @@ from decisioning.policy import DecisionsPolicy
 from features.bank.engines import open_bank
 from features.errors import UserMistake
 from features.policy_book import PolicyBook
+from insight.horizons import LongRun, long_run
 from serving.deciding import Desk
 from serving.ground import catalogue_of
 from serving.releases import release_of
 from training.judging.decision_log import DecisionLog, decision_log
 from training.judging.off_policy import DR, DR_SHRUNK, IPS, SNIPS, Evaluation, Logged, evaluate
+from training.models.shares import ArmRow, IncrementalShare, incremental_shares
+from training.outcomes import arm_outcomes
 
 _NAMES = {IPS: "IPS", SNIPS: "SNIPS", DR: "DR", DR_SHRUNK: "DR, shrunk"}
 
@@ -69,6 +73,38 @@ def evaluate_policy(desk: Desk, book: PolicyBook[DecisionsPolicy]) -> Evaluated:
         desk.ledger.export(export)
         log = decision_log(bank, export, desk.clock.now())
     return Evaluated(evaluate(logged_choices(desk, book, log)), log.excluded)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmsTold:
+    """What the bank's randomised tests say: by category the share of conversions that telling brings, and the long run
+    of price and service, None where nothing of the kind was drawn."""
+
+    shares: tuple[IncrementalShare, ...]
+    late: LongRun | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "shares": [share.to_json() for share in self.shares], "late": self.late.to_json() if self.late else None
+        }  # fmt: skip
+
+    def tables(self) -> list[Table]:
+        """Both as tables for people."""
+        shown = Table("category", "brought by telling", "treated", "control", title="What telling brings")
+        for share in self.shares:
+            shown.add_row(share.category, f"{share.share:.0%}", f"{share.n_treat:,}", f"{share.n_control:,}")
+        return [shown] if self.late is None else [shown, self.late.table()]
+
+
+def arms_told(home: Path, at: datetime, zone: str, default_share: float) -> ArmsTold:
+    """The arms of the bank of `home` whose windows have closed by `at`."""
+    with open_bank(home) as bank:
+        tables = bank.known_by(at)
+        found = arm_outcomes(tables, at)
+        rows = [] if found is None else [ArmRow(**row) for row in found.to_pandas().to_dict("records")]
+        late = long_run(tables, at, zone)
+    shares = incremental_shares(rows, [row.category for row in rows], default_share)
+    return ArmsTold(shares, late)
 
 
 def logged_choices(desk: Desk, book: PolicyBook[DecisionsPolicy], log: DecisionLog) -> Logged:

@@ -1,7 +1,7 @@
 """Two randomised tests, an e-mail in three arms and a promotion: the uplift model beside a plain learner, same rows.
 
-The learner is chosen by inner cross-validation on the rows it learns from, for the promotion together with the share
-that is told. Test rows choose nothing.
+The learner is chosen by inner cross-validation on the rows it learns from, and so is the share that is told of the
+promotion. Test rows choose nothing.
 """
 
 from __future__ import annotations
@@ -112,16 +112,15 @@ class _Policy:
 
 
 def _policy(found: TrainedUplift, learnt: pd.DataFrame) -> _Policy:
-    """The learner and share that earned most among training rows that the learner had not seen."""
+    """The product's own choice of learner, and the share that earned most among training rows it had not seen."""
+    scores = found.unseen[found.chosen]
 
-    def earned(name: str, share: float) -> float:
-        scores = found.unseen[name]
+    def earned(share: float) -> float:
         told = scores >= np.quantile(scores, 1 - share)
         return float(np.mean(told * (MARGIN * found.psi - COST)))
 
-    name, share = max(((name, share) for name in found.unseen for share in SHARES), key=lambda pair: earned(*pair))
-    model = found.panel[name]
-    return _Policy(name, share, model, float(np.quantile(model.predict(learnt), 1 - share)))
+    share = max(SHARES, key=earned)
+    return _Policy(found.chosen, share, found.ours, float(np.quantile(found.ours.predict(learnt), 1 - share)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`tiercel evaluate`: a decisions policy judged by what was decided before, ahead of its first decision."""
+"""`tiercel evaluate` and `arms`: what chance has told of a policy, of offers, of price and service."""
 
 from __future__ import annotations
 
@@ -35,3 +35,19 @@ def evaluate(
         say("", found.to_json(), as_json=True)
     else:
         Console(width=120).print(found.table())
+
+
+@app.command(epilog="example: tiercel arms")
+@told
+def arms(as_of: Instant = None, home: Home = HOME, as_json: Json = False) -> None:
+    """Say what randomised tests showed: what telling brings by category, price and service after 30 and 180 days."""
+    from serving import jobs
+    from serving.evaluating import arms_told
+
+    at = clock(home, as_of).now()
+    zone = jobs.segments_book(home).view(at.date()).bank.zone
+    found = arms_told(home, at, zone, jobs.incremental_share(home))
+    if as_json:
+        say("", found.to_json(), as_json=True)
+    else:
+        Console(width=120).print(*found.tables(), sep="\n")

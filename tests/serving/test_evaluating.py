@@ -24,6 +24,7 @@ from tests.serving.conftest import Bank
 from tests.serving.homes import INSTANT
 from tests.training.test_retrain import table_of
 from training.judging.decision_log import DecisionLog, decision_log
+from training.outcomes import arm_outcomes
 
 LATER = INSTANT + timedelta(days=60)
 EVERYBODY = ("C-USUAL", "C-WEALTHY", "C-YOUNG", "C-SILENT")
@@ -141,3 +142,22 @@ def test_the_command_refuses_few_decisions_and_says_how_many_more(decided: tuple
     assert "no support" in shown
     assert "with exploration on" in shown
     assert "1 REPEAT" in shown
+
+
+def test_what_randomised_tests_showed_is_told_by_category_and_at_both_horizons(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    jobs.simulate(home, customers=1_500, months=10, seed=3, last_on=jobs.LAST_SIMULATED,
+                  progress=lambda what, share: None)  # fmt: skip
+    run = CliRunner().invoke(app, ["arms", "--json", "--home", str(home)])
+    assert run.exit_code == 0, run.output
+    told = json.loads(run.stdout)
+    assert {(one["treatment"], one["days"]) for one in told["late"]["effects"]} == {
+        (name, days) for name in ("PRICE", "SERVICE") for days in (30, 180)
+    }
+    with open_bank(home) as opened:
+        counted = arm_outcomes(opened.tables, LATER).to_pandas().groupby("arm")["n"].sum()
+    assert sum(share["n_treat"] for share in told["shares"]) <= counted["TREAT"]
+    assert all(0 <= share["share"] <= 1 for share in told["shares"])
+    shown = CliRunner().invoke(app, ["arms", "--home", str(home)]).output
+    for words in ("What telling brings", "after 30 days", "after 180 days", "SERVICE"):
+        assert words in shown

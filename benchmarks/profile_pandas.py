@@ -32,7 +32,7 @@ VIEWS = {
 }  # fmt: skip
 SUMS = ["n_txn", "txn_minor", "out_minor", "n_salary", "salary_minor", "n_contacts", "n_transfer_out_views",
         *(f"n_{kind}_views" for kind in VIEWS), "n_app_crashes", "n_app_failures", "app_latency_ms",
-        "n_app_latencies"]  # fmt: skip
+        "n_app_latencies", "n_complaints", "n_failed_steps", "n_given_up_steps"]  # fmt: skip
 
 
 def run_pandas(asked: Asked, policy: SegmentsPolicy, path: Path) -> None:
@@ -105,6 +105,9 @@ def _tiles(asked: Asked) -> Frame:
     a = _fresh(asked, "app_quality", ["device", "n_crashes", "n_failures", "latency_ms"])
     a["last_app_device"] = a.business_on.dt.strftime("%Y-%m-%d") + " " + a.device
     app_by, begun, done = a.groupby(KEY), e[e.event == "STEP"], e[e.event.isin(["SUBMIT", "DONE"])]
+    c = _fresh(asked, "complaint", ["severity"])
+    j = _fresh(asked, "journey_event", ["outcome", "started_at", "ended_at"])
+    j["lasted"] = j.ended_at.dt.floor("s").sub(j.started_at.dt.floor("s")).dt.total_seconds()
     parts = {
         "n_txn": mine.groupby(KEY).size(), "txn_minor": mine.groupby(KEY).amount.sum(),
         "out_minor": out.groupby(KEY).amount.sum(), "largest_out_minor": out.groupby(KEY).amount.max(),
@@ -120,8 +123,12 @@ def _tiles(asked: Asked) -> Frame:
         "n_app_crashes": app_by.n_crashes.sum(), "n_app_failures": app_by.n_failures.sum(),
         "app_latency_ms": app_by.latency_ms.sum(), "n_app_latencies": app_by.latency_ms.count(),
         "app_latency_worst_ms": app_by.latency_ms.max(), "last_app_device": app_by.last_app_device.max(),
+        "n_complaints": c.groupby(KEY).size(), "worst_complaint": c.groupby(KEY).severity.max(),
+        "n_failed_steps": j[j.outcome == "FAILED"].groupby(KEY).size(),
+        "n_given_up_steps": j[j.outcome == "ABANDONED"].groupby(KEY).size(),
+        "longest_step_s": j.groupby(KEY).lasted.max(),
     }  # fmt: skip
-    seen = [frame.groupby(KEY).size() for frame in (t, e, r, a)]
+    seen = [frame.groupby(KEY).size() for frame in (t, e, r, a, c, j)]
     fresh = pd.concat([pd.DataFrame(parts), _balances(asked), *[one.rename("x").to_frame() for one in seen]], axis=1)
     fresh = fresh.drop(columns="x").reset_index()
     if not asked.tiles:
@@ -217,6 +224,7 @@ def _windows(asked: Asked) -> Frame:
         axis=1
     )
     found["app_latency_worst"] = three.app_latency_worst_ms.max()
+    found |= {"worst_complaint_3m": three.worst_complaint.max(), "longest_step_s_3m": three.longest_step_s.max()}
     if last is not None:
         found["aum_end_before"] = last.aum_end_minor.sum(min_count=1)
     for k in range(3):

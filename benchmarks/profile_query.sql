@@ -36,6 +36,20 @@ WITH fresh_txn AS (
   SELECT * FROM read_parquet('$bank/app_quality/*.parquet')
   WHERE known_at > TIMESTAMPTZ '$seen_until' AND known_at <= TIMESTAMPTZ '$known_until'
     AND business_on BETWEEN DATE '$window_on' AND DATE '$seen_on'
+), fresh_complaint AS (
+  SELECT * FROM read_parquet('$bank/complaint/*.parquet')
+  WHERE business_on > DATE '$seen_on' AND business_on <= DATE '$as_of' AND known_at <= TIMESTAMPTZ '$known_until'
+  UNION ALL BY NAME
+  SELECT * FROM read_parquet('$bank/complaint/*.parquet')
+  WHERE known_at > TIMESTAMPTZ '$seen_until' AND known_at <= TIMESTAMPTZ '$known_until'
+    AND business_on BETWEEN DATE '$window_on' AND DATE '$seen_on'
+), fresh_journey AS (
+  SELECT * FROM read_parquet('$bank/journey_event/*.parquet')
+  WHERE business_on > DATE '$seen_on' AND business_on <= DATE '$as_of' AND known_at <= TIMESTAMPTZ '$known_until'
+  UNION ALL BY NAME
+  SELECT * FROM read_parquet('$bank/journey_event/*.parquet')
+  WHERE known_at > TIMESTAMPTZ '$seen_until' AND known_at <= TIMESTAMPTZ '$known_until'
+    AND business_on BETWEEN DATE '$window_on' AND DATE '$seen_on'
 ), seen_event AS (
   SELECT *, event IN ('VIEW', 'CLICK') AND product_id IN ('P01', 'P06', 'P07') AS of_deposit,
          event IN ('VIEW', 'CLICK')
@@ -110,6 +124,15 @@ WITH fresh_txn AS (
   FROM fresh_app GROUP BY ALL
   UNION ALL BY NAME
   SELECT customer_id, CAST(year(business_on) * 12 + month(business_on) - 1 AS BIGINT) AS month_no,
+         count(*) AS n_complaints, max(severity) AS worst_complaint
+  FROM fresh_complaint GROUP BY ALL
+  UNION ALL BY NAME
+  SELECT customer_id, CAST(year(business_on) * 12 + month(business_on) - 1 AS BIGINT) AS month_no,
+         count(*) FILTER (outcome = 'FAILED') AS n_failed_steps, count(*) FILTER (outcome = 'ABANDONED') AS n_given_up_steps,
+         max(epoch(date_trunc('second', ended_at)) - epoch(date_trunc('second', started_at))) AS longest_step_s
+  FROM fresh_journey GROUP BY ALL
+  UNION ALL BY NAME
+  SELECT customer_id, CAST(year(business_on) * 12 + month(business_on) - 1 AS BIGINT) AS month_no,
          count(*) AS n_contacts
   FROM fresh_contact GROUP BY ALL
   UNION ALL BY NAME
@@ -159,6 +182,11 @@ WITH fresh_txn AS (
            / nullif(sum(n_app_latencies) FILTER (month_no > $number - 3), 0) AS app_latency_ms_3m,
          max(app_latency_worst_ms) FILTER (month_no > $number - 3) AS app_latency_worst_ms_3m,
          max(last_app_device)[12:] AS app_device,
+         sum(n_complaints) FILTER (month_no > $number - 3) AS n_complaints_3m,
+         max(worst_complaint) FILTER (month_no > $number - 3) AS worst_complaint_3m,
+         sum(n_failed_steps) FILTER (month_no > $number - 3) AS n_failed_steps_3m,
+         sum(n_given_up_steps) FILTER (month_no > $number - 3) AS n_given_up_steps_3m,
+         max(longest_step_s) FILTER (month_no > $number - 3) AS longest_step_s_3m,
          sum(n_salary) FILTER (month_no = $number) AS n_salary_1m,
          sum(n_salary) FILTER (month_no > $number - 3) AS n_salary_3m,
          $app_by_month,
@@ -503,7 +531,10 @@ SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_r
        coalesce(last_product_view_on, b_view_on) AS last_product_view_on, CAST(coalesce(n_app_crashes_3m, 0) AS BIGINT) AS n_app_crashes_3m,
        CAST(coalesce(n_app_failures_3m, 0) AS BIGINT) AS n_app_failures_3m, app_latency_ms_3m,
        CAST(app_latency_worst_ms_3m AS DOUBLE) AS app_latency_worst_ms_3m,
-       coalesce(app_device, b_device) AS app_device,
+       coalesce(app_device, b_device) AS app_device, CAST(coalesce(n_complaints_3m, 0) AS BIGINT) AS n_complaints_3m,
+       CAST(coalesce(n_failed_steps_3m, 0) AS BIGINT) AS n_failed_steps_3m,
+       CAST(coalesce(n_given_up_steps_3m, 0) AS BIGINT) AS n_given_up_steps_3m,
+       CAST(worst_complaint_3m AS BIGINT) AS worst_complaint_3m, CAST(longest_step_s_3m AS BIGINT) AS longest_step_s_3m,
        is_customer, became_customer_on, won_back_on, reactivated_on,
        coalesce(DATE '$as_of' - won_back_on <= 90, false) AS is_won_back,
        coalesce(DATE '$as_of' - reactivated_on <= 60, false) AS is_reactivated,

@@ -69,7 +69,8 @@ def activity(p: Frame) -> None:
 def behaviour(p: Frame) -> None:
     for kind in ("transfer_out", "deposit", "wealth", "insurance", "loan", "card"):
         p[f"n_{kind}_views_3m"] = p[f"n_{kind}_views_3m"].fillna(0).astype(np.int64)
-    for name in ("n_transfer_out_views_1m", "n_app_crashes_3m", "n_app_failures_3m"):
+    for name in ("n_transfer_out_views_1m", "n_app_crashes_3m", "n_app_failures_3m", "n_complaints_3m",
+                 "n_failed_steps_3m", "n_given_up_steps_3m"):  # fmt: skip
         p[name] = p[name].fillna(0).astype(np.int64)
     begun, done = ([p[f"{name}_{k}"].fillna(0).astype(np.int64) for k in range(3)] for name in ("begun", "done"))
     p["drop_off_days_3m"] = sum(_bits(b) - _bits(b & d) for b, d in zip(begun, done, strict=True))

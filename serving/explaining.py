@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from features.policy import SegmentsPolicy
 from serving.disclosure import disclosed, seen_tags, shown_to
+from serving.leaving import leaving
 from serving.ledger import DecisionRow
 from serving.records import suppressed_in_words
 from serving.security import Actor
 
 
-def explanation(row: DecisionRow, segments: SegmentsPolicy, actor: Actor) -> dict[str, Any]:
-    """What was offered and why, what was not and what would allow it, and the facts, as far as `actor` may see."""
-    record = json.loads(row.answer)
+def explanation(row: DecisionRow, home: Path, segments: SegmentsPolicy, actor: Actor) -> dict[str, Any]:
+    """What was offered and why, what was not and what would allow it, why the customer was thought to leave, and the
+    facts, as far as `actor` may see."""
+    record, inputs = json.loads(row.answer), json.loads(row.inputs)
     record = disclosed(record | {"suppressed": suppressed_in_words(record["suppressed"])}, actor)
     return {
         "decision_id": row.decision_id,
@@ -28,7 +31,8 @@ def explanation(row: DecisionRow, segments: SegmentsPolicy, actor: Actor) -> dic
         "marks": record["marks"],
         "offers": record["offers"],
         "suppressed": record["suppressed"],
-        "facts": _facts(json.loads(row.inputs), segments, actor),
+        "leaving": leaving(home, row.release_id, inputs, actor),
+        "facts": _facts(inputs, segments, actor),
     }
 
 

@@ -54,8 +54,8 @@ def grow(
 ) -> str:
     """The text of a model of `outcomes` (n,) on `matrix` (n, f) as `recipe` lays it out.
 
-    `objective` is LightGBM's word: `binary` for outcomes of 0 or 1, `regression` for the mean of any figure. `weights`
-    (n,) say how much a row counts, all alike without them.
+    `objective` is LightGBM's word: `binary` for outcomes of 0 or 1, `cross_entropy` for shares between, `regression`
+    for the mean of any figure. `weights` (n,) say how much a row counts, all alike without them.
     """
     settings = {
         "objective": objective,
@@ -98,6 +98,15 @@ class Trees:
     def score(self, matrix: Matrix) -> NDArray[np.float64]:
         """Uncalibrated probabilities (n,) of the rows of `matrix` (n, f)."""
         return np.asarray(self._booster.predict(matrix, num_threads=self._n_threads), dtype=np.float64)
+
+    def contributions(self, matrix: Matrix) -> NDArray[np.float64]:
+        """What each feature adds to the log-odds of each row, (n, f), from the mean of the training rows on.
+
+        Shapley values of the trees, a thousand times as dear as a score: for explanations, never for ranking.
+        Lundberg et al. (2020), Nature Machine Intelligence 2.
+        """
+        told = self._booster.predict(matrix, pred_contrib=True, num_threads=self._n_threads)
+        return np.asarray(told, dtype=np.float64)[:, :-1]
 
     def gains(self) -> dict[str, float]:
         """Total gain of each feature, largest first."""

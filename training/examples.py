@@ -6,13 +6,14 @@ a window that reaches into the test would carry its events into the fit. Sizes o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -32,7 +33,8 @@ Mask = NDArray[np.bool_]
 Instants = NDArray[np.datetime64]
 
 TEST_SHARE = 0.2
-_SERVICE, _CHURN_SERVICE = "response_v1", "churn_v1"
+Label = Callable[[ir.Table, ir.Table], ir.Table]
+_SERVICE, _MONTH_SERVICE = "response_v1", "churn_v1"
 
 
 @dataclass(frozen=True)
@@ -143,23 +145,36 @@ def with_standing(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def churn_examples(home: Path, lineage: str, as_of: date, policy: SegmentsPolicy, *, figures: ChurnFigures) -> Examples:
-    """One row a customer and month t: its profile as Feast joins it when it was published, and what came of it.
+    """One row a customer and month t, labelled by the builds of t and t + months_ahead; see `month_examples`."""
+    return month_examples(
+        home, lineage, as_of, policy, {figures.months_ahead: lambda now, later: churn_labels(now, later, figures)}
+    )
 
-    The label compares the builds of t and t + months_ahead, up to `as_of`. Raises MissingBuild without such a pair.
+
+def month_examples(
+    home: Path, lineage: str, as_of: date, policy: SegmentsPolicy, labels: Mapping[int, Label]
+) -> Examples:
+    """One row a customer, month t and number of months ahead: its profile as Feast joins it when it was published, and
+    what came of it by the build so many months later.
+
+    `labels` gives for each number of months the labels (customer_id, outcome, excluded) of two profiles; only builds up
+    to `as_of` are asked. `months_ahead` stands in the frame. Raises MissingBuild without a pair of months, MissingModel
+    where every row is excluded.
     """
     from features import feast_views  # Feast takes seconds to import, and only this needs it
 
     months = {date.fromisoformat(path.stem): path for path in (home / "profiles" / lineage).glob("*.parquet")}
-    pairs = [(day, months_after(day, figures.months_ahead)) for day in sorted(months)]
-    pairs = [(day, later) for day, later in pairs if later in months and later <= as_of]
+    pairs = [(day, ahead, months_after(day, ahead)) for day in sorted(months) for ahead in labels]
+    pairs = [(day, ahead, later) for day, ahead, later in pairs if later in months and later <= as_of]
     if not pairs:
         raise MissingBuild(
-            f"churn needs two built months, {figures.months_ahead} apart", value=f"{len(months)} built",
+            f"labels need two built months, {min(labels)} apart", value=f"{len(months)} built",
             todo="run `tiercel build` for more months",
         )  # fmt: skip
     con = connect()
     try:
-        parts = [_churn_month(con, months[day], months[later], figures) for day, later in pairs]
+        parts = [_labelled(con, months[day], months[later], labels[ahead]).assign(months_ahead=float(ahead))
+                 for day, ahead, later in pairs]  # fmt: skip
     finally:
         con.disconnect()
     rows = pd.concat(parts, ignore_index=True)
@@ -168,7 +183,7 @@ def churn_examples(home: Path, lineage: str, as_of: date, policy: SegmentsPolicy
     if spine.empty:
         raise MissingModel("no profile can be judged", value=excluded, todo="wait for months with balances or activity")
     feast_views.apply(home, lineage, feast_views.view_specs(lineage, policy.lifetimes))
-    return Examples(feast_views.historical(home, lineage, spine, _CHURN_SERVICE), excluded)
+    return Examples(feast_views.historical(home, lineage, spine, _MONTH_SERVICE), excluded)
 
 
 def months_after(day: date, n_months: int) -> date:
@@ -181,13 +196,12 @@ def months_after(day: date, n_months: int) -> date:
     return month_end(date(number // 12, number % 12 + 1, 1))
 
 
-def _churn_month(con: Any, now: Path, later: Path, figures: ChurnFigures) -> pd.DataFrame:
+def _labelled(con: Any, now: Path, later: Path, label: Label) -> pd.DataFrame:
     """The labels of one month as a spine: asked of Feast at the instant at which the profile was published."""
     profile, after = con.read_parquet(now), con.read_parquet(later)
     told = profile.select("customer_id", event_timestamp=profile.available_at, sent_at=profile.as_of_at)
-    labels = churn_labels(profile, after, figures).join(told, "customer_id")
-    rows = labels.order_by(ibis.asc("customer_id")).to_pandas()
-    rows["outcome"] = rows.pop("is_churned").astype("float64")
+    rows = label(profile, after).join(told, "customer_id").order_by(ibis.asc("customer_id")).to_pandas()
+    rows["outcome"] = rows["outcome"].astype("float64")
     rows["closes_at"] = after.as_of_at.max().execute()
     return rows
 

@@ -41,6 +41,7 @@ _OFFER_COLUMNS = tuple(c for c in TABLES["offer"].columns if c.name not in ("fro
 OFFER_FEATURES: tuple[Column, ...] = (*offer_features(_OFFER_COLUMNS), TABLES["contact"].column("channel"))
 _OFFER_NAMES = {flat.name: stored.name for flat, stored in zip(OFFER_FEATURES, _OFFER_COLUMNS, strict=False)}
 _OFFER_NAMES["channel"] = "channel"
+LEAST_KEPT = 100.0  # reporting currency
 ARM_FEATURES = tuple(column for column in OFFER_FEATURES if column.name != "channel")  # the untold have none
 _GONE = (Stage.PROSPECT, Stage.DORMANT, Stage.LOST)
 
@@ -144,7 +145,7 @@ class ChurnFigures:
 def churn_labels(now: ir.Table, later: ir.Table, figures: ChurnFigures) -> ir.Table:
     """Who leaves: one row a customer of the profile `now` (month t), judged by `later` (month t + months_ahead).
 
-    Columns: customer_id, is_churned, excluded. In a balance tier: mda of the later month is at most kept_share of the
+    Columns: customer_id, outcome, excluded. In a balance tier: mda of the later month is at most kept_share of the
     mean of t−2 … t, and the drop at least drop_amount. In the other tiers: no day with customer-made activity in the
     months between. Excluded: AWAY (prospect, dormant or lost at t: gone already, or never there); UNSEEN (judged by
     activity, and none was ever seen: while the bank's history is short, a long dormant customer has no stage that says
@@ -159,7 +160,41 @@ def churn_labels(now: ir.Table, later: ir.Table, figures: ChurnFigures) -> ir.Ta
     away = both.stage.isin([str(stage) for stage in _GONE])
     unseen = ~by_money & both.last_active_on.isnull()
     excluded = ibis.cases((away, "AWAY"), (unseen, "UNSEEN"), (churned.isnull(), "UNKNOWN"), else_=ibis.null("string"))
-    return both.select("customer_id", is_churned=churned, excluded=excluded)
+    return both.select("customer_id", outcome=churned, excluded=excluded)
+
+
+def step_labels(now: ir.Table, later: ir.Table) -> ir.Table:
+    """Who comes to look at a product: one row a customer of the profile `now`, judged by `later`, a month on.
+
+    Columns: customer_id, outcome, excluded: AWAY and UNSEEN as for churn; UNKNOWN without channel events.
+    """
+    after = later.select("customer_id", viewed_on=later.last_product_view_on, told=later.drop_off_days_3m)
+    both = now.select("customer_id", "stage", "last_active_on", "as_of").left_join(after, "customer_id")
+    away = both.stage.isin([str(stage) for stage in _GONE])
+    unseen = both.last_active_on.isnull()
+    excluded = ibis.cases(
+        (away, "AWAY"), (both.told.isnull(), "UNKNOWN"), (unseen, "UNSEEN"), else_=ibis.null("string")
+    )
+    comes = (both.viewed_on > both.as_of).fill_null(False)
+    return both.select("customer_id", outcome=comes, excluded=excluded)
+
+
+def kept_labels(now: ir.Table, later: ir.Table) -> ir.Table:
+    """What stays: the share of a customer's mda that he still has in the month `later`, 0..1; more counts as 1.
+
+    Columns: customer_id, outcome, excluded: AWAY and UNSEEN as for churn; NO_MONEY: mda below LEAST_KEPT, a share
+    of which would be noise; UNKNOWN where a balance is missing.
+    """
+    after = later.select("customer_id", mda_later=later.mda)
+    both = now.select("customer_id", "stage", "last_active_on", "mda").left_join(after, "customer_id")
+    away = both.stage.isin([str(stage) for stage in _GONE])
+    excluded = ibis.cases(
+        (away, "AWAY"), (both.mda.isnull() | both.mda_later.isnull(), "UNKNOWN"), (both.mda < LEAST_KEPT, "NO_MONEY"),
+        (both.last_active_on.isnull(), "UNSEEN"),
+        else_=ibis.null("string"),
+    )  # fmt: skip
+    share = ibis.greatest(ibis.least(both.mda_later / both.mda.nullif(0), 1.0), 0.0)
+    return both.select("customer_id", outcome=share, excluded=excluded)
 
 
 def _windows(tables: Tables, horizon: datetime) -> ir.Table:

@@ -13,11 +13,14 @@ from typing import Any
 
 from features.errors import MissingModel, NotFound
 from training.fitted import FILES, FittedModel, digests_of
-from training.judging.judgement import Verdict
+from training.gates import Verdict
 from training.tracking import Recorded, library
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-_HASH_TAG = "sha256."
+FOLLOWS = "follows"  # the champion that this version took over from
+OCCASION = "occasion"  # the month-end that a training was for
+_HASH_TAG, _PASSES, _BEATS = "sha256.", "passes", "beats_constant"
+_LONGEST_TAG = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +35,25 @@ class ModelVersion:
     aliases: tuple[str, ...]
     facts: Mapping[str, str]
 
+    @property
+    def verdict(self) -> Verdict:
+        """What was said when the version was registered, without its gates."""
+        return Verdict(self.facts[_PASSES] == str(True), self.facts[_BEATS] == str(True), self.facts["says"])
+
     def read(self) -> FittedModel:
         """The model; raises DamagedModel if its files are not those that were registered."""
         return FittedModel.read(self.folder, self.digests)
 
 
-def register(home: Path, model: str, recorded: Recorded, facts: Mapping[str, object]) -> int:
-    """Register what `recorded` logged as the next version of `model`; its number."""
+def register(home: Path, model: str, recorded: Recorded, facts: Mapping[str, object], verdict: Verdict) -> int:
+    """Register what `recorded` logged as the next version of `model`, with what was said of it; its number."""
     mlflow = library(home)
     client = mlflow.MlflowClient()
     if not any(found.name == model for found in client.search_registered_models(f"name = '{model}'")):
         client.create_registered_model(model)
     tags = {_HASH_TAG + name: digest for name, digest in recorded.digests.items()}
-    tags |= {key: str(value) for key, value in facts.items()}
+    told = {_PASSES: verdict.passes, _BEATS: verdict.is_better_than_constant, "says": verdict.says}
+    tags |= {key: str(value)[:_LONGEST_TAG] for key, value in {**facts, **told}.items()}
     made = client.create_model_version(model, recorded.model_uri, recorded.run_id, tags=tags)
     return int(made.version)
 
@@ -52,7 +61,7 @@ def register(home: Path, model: str, recorded: Recorded, facts: Mapping[str, obj
 def admit(home: Path, model: str, version: int, verdict: Verdict) -> str | None:
     """Give the version the alias that `verdict` earns it: champion, challenger, or None."""
     if verdict.passes:
-        promote(home, model, version)
+        crown(home, model, version)
         return CHAMPION
     if verdict.is_better_than_constant:
         library(home).MlflowClient().set_registered_model_alias(model, CHALLENGER, str(version))
@@ -60,15 +69,38 @@ def admit(home: Path, model: str, version: int, verdict: Verdict) -> str | None:
     return None
 
 
-def promote(home: Path, model: str, version: int) -> ModelVersion:
-    """Make `version` the champion of `model`, once its files are verified; raises NotFound or DamagedModel."""
+def crown(home: Path, model: str, version: int) -> ModelVersion:
+    """Make `version` the champion of `model`, once its files are verified; raises NotFound or DamagedModel.
+
+    The champion before it is kept by its number, for the way back. Whether a version may be champion is not asked here.
+    """
     client = library(home).MlflowClient()
-    found = _find(home, model, version)
+    found = version_of(home, model, version)
     found.read()
+    before = with_alias(home, model, CHAMPION)
+    if before is not None and before.version != version:
+        client.set_model_version_tag(model, str(version), FOLLOWS, str(before.version))
     client.set_registered_model_alias(model, CHAMPION, str(version))
     if CHALLENGER in found.aliases:
         client.delete_registered_model_alias(model, CHALLENGER)
-    return _find(home, model, version)
+    return version_of(home, model, version)
+
+
+def note(home: Path, model: str, version: int, name: str, value: str) -> None:
+    """Write one fact onto a version."""
+    library(home).MlflowClient().set_model_version_tag(model, str(version), name, value)
+
+
+def dethrone(home: Path, model: str) -> ModelVersion:
+    """Give the place back to the champion before this one; raises MissingModel or NotFound."""
+    now = champion(home, model)
+    before = now.facts.get(FOLLOWS)
+    if before is None:
+        raise NotFound("there is no earlier champion to go back to", value=f"{model} version {now.version}")
+    earlier = version_of(home, model, int(before))
+    earlier.read()
+    library(home).MlflowClient().set_registered_model_alias(model, CHAMPION, str(earlier.version))
+    return version_of(home, model, earlier.version)
 
 
 def champion(home: Path, model: str) -> ModelVersion:
@@ -82,6 +114,26 @@ def champion(home: Path, model: str) -> ModelVersion:
 def with_alias(home: Path, model: str, alias: str) -> ModelVersion | None:
     """The version of `model` that carries `alias`, None without one."""
     return next((found for found in versions(home, model) if alias in found.aliases), None)
+
+
+def of_occasion(home: Path, model: str, occasion: str) -> ModelVersion | None:
+    """The newest version that was trained for `occasion`, None without one."""
+    return next((found for found in versions(home, model) if found.facts.get(OCCASION) == occasion), None)
+
+
+def clear(home: Path, model: str, occasion: str) -> int:
+    """Drop runs of `occasion` that never became a version, as a training that was killed leaves them; how many."""
+    mlflow = library(home)
+    if mlflow.MlflowClient().get_experiment_by_name(model) is None:
+        return 0
+    kept = {found.run_id for found in versions(home, model)}
+    runs = mlflow.search_runs(
+        experiment_names=[model], filter_string=f"tags.{OCCASION} = '{occasion}'", output_format="list"
+    )
+    orphans = [run.info.run_id for run in runs if run.info.run_id not in kept]
+    for run_id in orphans:
+        mlflow.MlflowClient().delete_run(run_id)
+    return len(orphans)
 
 
 def versions(home: Path, model: str) -> list[ModelVersion]:
@@ -106,7 +158,8 @@ def verify(found: ModelVersion) -> bool:
     return digests_of(found.folder) == dict(found.digests)
 
 
-def _find(home: Path, model: str, version: int) -> ModelVersion:
+def version_of(home: Path, model: str, version: int) -> ModelVersion:
+    """The version of `model` of that number; raises NotFound."""
     known = versions(home, model)
     for found in known:
         if found.version == version:

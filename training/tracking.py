@@ -8,12 +8,13 @@ the final name.
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import sqlite3
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -23,8 +24,10 @@ from typing import Any
 from features.vocabulary import Kind
 from training.encoding import Recipe
 from training.fitted import FILES, FittedModel, digests_of
+from training.fitting import Trained
+from training.gates import Evidence, Verdict
 from training.judging import report
-from training.judging.judgement import Judgement
+from training.tuning import Trial
 
 _LOADER = Path(__file__).parent / "pyfunc_model.py"
 _PINNED = ("lightgbm", "mlflow", "numpy", "pandas")
@@ -35,22 +38,24 @@ _QUIET = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # a server that is down stalled each call for 249 s with the defaults
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
 }
-MODEL_ARTEFACT = "model"
+MODEL_ARTEFACT, PLAIN_ARTEFACT = "model", "plain"
 
 
 @dataclass(frozen=True)
 class Training:
-    """All that a run keeps: the model, how it was judged, on which rows, and what stood behind it.
+    """All that a run keeps: the model and its plain rival, how they were judged, and what stood behind it.
 
     `frame` holds the test rows, of which the first become golden. `facts` are tags: lineage, digests, data span, code
-    version, seed, counts of rows and of exclusions.
+    version, seed, counts of rows and of exclusions, the inventory's row.
     """
 
-    fitted: FittedModel
-    judgement: Judgement
+    trained: Trained
     parameters: Mapping[str, Any]
     facts: Mapping[str, object]
     frame: Any
+    evidence: Evidence
+    verdict: Verdict
+    trials: Sequence[Trial] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +91,40 @@ def prepare(home: Path) -> str:
 
 
 def record(home: Path, training: Training) -> Recorded:
-    """Log `training` as one run of the experiment named after its model."""
+    """Log `training` as one run of the experiment named after its model; the plain rival lies beside it."""
     mlflow = library(home)
-    name = training.fitted.name
-    run = mlflow.MlflowClient().create_run(_experiment(mlflow, home, name), run_name=name)
+    ours, name = training.trained.ours, training.trained.ours.name
+    tags = {key: str(value) for key, value in training.facts.items()}  # a run that is killed is known by its occasion
+    run = mlflow.MlflowClient().create_run(_experiment(mlflow, home, name), run_name=name, tags=tags)
     with mlflow.start_run(run_id=run.info.run_id), tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        training.fitted.write(folder / "files", training.frame)
+        ours.write(folder / "files", training.frame)
+        training.trained.plain.write(folder / PLAIN_ARTEFACT, training.frame)
         digests = digests_of(folder / "files")
         mlflow.log_params({key: str(value) for key, value in training.parameters.items()})
-        mlflow.set_tags({key: str(value) for key, value in training.facts.items()})
-        mlflow.log_metrics(training.judgement.flat())
+        mlflow.log_metrics(_figures(training))
+        mlflow.log_artifacts(str(folder / PLAIN_ARTEFACT), PLAIN_ARTEFACT)
         _log_report(mlflow, training, folder)
-        model_uri = _log_model(mlflow, training.fitted.recipe, folder / "files")
+        _log_trials(mlflow, training)
+        model_uri = _log_model(mlflow, ours.recipe, folder / "files")
     return Recorded(run.info.run_id, model_uri, digests)
+
+
+def plain_of(home: Path, run_id: str) -> FittedModel:
+    """The plain rival that a run kept."""
+    place = library(home).artifacts.download_artifacts(run_id=run_id, artifact_path=PLAIN_ARTEFACT)
+    return FittedModel.read(Path(place))
+
+
+def _figures(training: Training) -> dict[str, float]:
+    """Every figure of the judgement, the gates and the groups, under names that MLflow takes."""
+    evidence = training.evidence
+    figures = evidence.judgement.flat() | {"score_psi": evidence.score_psi, "n_suspicions": len(evidence.suspicions)}
+    figures |= {f"gate_{gate.name}": float(gate.passes) for gate in training.verdict.gates}
+    if evidence.less_champion is not None:
+        figures["ours_less_champion_auc"] = evidence.less_champion.value
+    widest = [abs(one.calibration_gap.value) for one in evidence.slices if not one.is_small]
+    return figures | ({"widest_calibration_gap": max(widest)} if widest else {})
 
 
 def signature_of(recipe: Recipe) -> Any:
@@ -113,12 +138,24 @@ def signature_of(recipe: Recipe) -> Any:
 
 
 def _log_report(mlflow: Any, training: Training, folder: Path) -> None:
-    pictures = report.draw(training.judgement, folder)
-    title = f"{training.fitted.name}: how good it is"
-    page = report.page(training.judgement, title, training.facts, pictures)
+    evidence, name = training.evidence, training.trained.ours.name
+    pictures = report.draw(evidence.judgement, folder)
+    page = report.page(f"{name}: how good it is", training.facts, evidence, training.verdict, pictures)
     (folder / "report.html").write_text(page, "utf-8")
-    for path in (*pictures, folder / "report.html"):
+    told = {"gates": [gate.to_json() for gate in training.verdict.gates],
+            "slices": [one.to_json() for one in evidence.slices], "suspicions": list(evidence.suspicions)}  # fmt: skip
+    (folder / "examination.json").write_text(json.dumps(told, indent=1, default=str), "utf-8")
+    for path in (*pictures, folder / "report.html", folder / "examination.json"):
         mlflow.log_artifact(str(path))
+
+
+def _log_trials(mlflow: Any, training: Training) -> None:
+    """Each trial of a tuning as a run nested in the training's own."""
+    experiment = mlflow.active_run().info.experiment_id
+    for place, trial in enumerate(training.trials):
+        with mlflow.start_run(run_name=f"trial {place}", experiment_id=experiment, nested=True):
+            mlflow.log_params({key: str(value) for key, value in trial.parameters.to_json().items()})
+            mlflow.log_metric("inner_log_loss", trial.log_loss)
 
 
 def _log_model(mlflow: Any, recipe: Recipe, folder: Path) -> str:

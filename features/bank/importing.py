@@ -29,7 +29,7 @@ from features.policy import segments
 from features.policy_book import PolicyBook
 
 Progress = Callable[[str, float], None]
-_PARTS = ("segments", "decisions")
+_PARTS = ("segments", "decisions", "models")
 _BOUNDED = ("memory_limit = '4GiB'", "preserve_insertion_order = false", "partitioned_write_flush_threshold = 100000")
 
 

@@ -227,6 +227,22 @@ def _app(bank: Bank, chain: Chain) -> ir.Table:
     )
 
 
+def _complaints(bank: Bank, chain: Chain) -> ir.Table:
+    t = _fresh(bank, chain, "complaint", "severity")
+    return t.group_by("customer_id", "month_no").agg(n_complaints=t.count(), worst_complaint=t.severity.max())
+
+
+def _journeys(bank: Bank, chain: Chain) -> ir.Table:
+    """Steps that failed or were given up, and the longest of those that came to an end."""
+    t = _fresh(bank, chain, "journey_event", "outcome", "started_at", "ended_at")
+    lasted = (t.ended_at.epoch_seconds() - t.started_at.epoch_seconds()).cast("int64")
+    return t.group_by("customer_id", "month_no").agg(
+        n_failed_steps=(t.outcome == "FAILED").sum(),
+        n_given_up_steps=(t.outcome == "ABANDONED").sum(),
+        longest_step_s=lasted.max(),
+    )
+
+
 def _contacts(bank: Bank, chain: Chain) -> ir.Table:
     t = _fresh(bank, chain, "contact", "purpose")
     return t.group_by("customer_id", "month_no").agg(
@@ -327,12 +343,14 @@ def _whole(part: ir.Table) -> ir.Table:
 VIEWED: tuple[EventKind, ...] = ("transfer_out", "deposit", "wealth", "insurance", "loan", "card")
 _PARTS: dict[str, Any] = {
     "txn": _txns, "contact": _contacts, "response": _responses, "balance": _balances, "app_quality": _app,
+    "complaint": _complaints, "journey_event": _journeys,
 }  # fmt: skip
 _LIMITS = ("as_of", "window_on", "seen_on", "seen_until", "known_until", "number")
 SUMS = (
     "n_txn", "txn_minor", "out_minor", "n_salary", "salary_minor", "n_contacts", "n_sales_contacts", "n_conversions",
     "aum_day_minor", "aum_end_minor", "invest_end_minor", "deposit_end_minor", *(f"n_{kind}_views" for kind in VIEWED),
     "n_app_crashes", "n_app_failures", "app_latency_ms", "n_app_latencies",
+    "n_complaints", "n_failed_steps", "n_given_up_steps",
     "rated_day",  # weighted balance × days, in hundredths of minor units
     "earned",  # balance × days × basis points, in minor units
 )  # fmt: skip
@@ -341,7 +359,8 @@ MASKS = (
     "begun_day_mask", "done_day_mask",
 )  # fmt: skip
 COLUMNS = (
-    dict.fromkeys((*SUMS, *MASKS, "largest_out_minor", "largest_in_minor", "app_latency_worst_ms"), "int64")
+    dict.fromkeys((*SUMS, *MASKS, "largest_out_minor", "largest_in_minor", "app_latency_worst_ms", "worst_complaint",
+                   "longest_step_s"), "int64")
     | dict.fromkeys(
         ("last_txn_on", "last_login_on", "transfer_viewed_on", "product_viewed_on", "first_funded_on"), "date"
     )

@@ -31,6 +31,7 @@ SLOTS = {
     "event_channel_mask": 3, "services_used": 3, "n_contacts": WINDOW_MONTHS, "n_conversions": WINDOW_MONTHS,
     "has_tile": WINDOW_MONTHS, **{f"n_{kind}_views": 3 for kind in VIEWED}, "begun_day_mask": 3, "done_day_mask": 3,
     "n_app_crashes": 3, "n_app_failures": 3, "app_latency_ms": 3, "n_app_latencies": 3, "app_latency_worst_ms": 3,
+    "n_complaints": 3, "worst_complaint": 3, "n_failed_steps": 3, "n_given_up_steps": 3, "longest_step_s": 3,
     "rated_day": 3, "earned": WINDOW_MONTHS,
 }  # fmt: skip
 _LAST = (  # kept for good: they do not move back

@@ -81,7 +81,7 @@ async def show_decision(request: Request, actor: Reader, decision_id: str) -> Re
 async def explain_decision(request: Request, actor: Reader, decision_id: str) -> Response:
     """Every offer with its reason for or against, what would allow it, and the facts it rests on, as cleared for."""
     stored, desk = await _stored(request, actor, decision_id), request.app.state.desk
-    return answer(explanation(stored.row, desk.ground().segments, actor))
+    return answer(await asyncio.to_thread(explanation, stored.row, desk.home, desk.ground().segments, actor))
 
 
 @router.post("/{decision_id}/replay", response_model=None, responses={200: {"model": Replay}, **_FOUND})

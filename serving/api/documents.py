@@ -191,6 +191,22 @@ class Receipts(Document):
     responses: list[Receipt]
 
 
+class Cause(Document):
+    """A family of causes that raised the probability of leaving, and by how much in log-odds."""
+
+    code: str
+    zh: str
+    en: str
+    weight: float
+
+
+class Leaving(Document):
+    """How likely the customer was thought to leave, and what raised that most."""
+
+    p_churn: float
+    reasons: list[Cause]
+
+
 class Explanation(Document):
     """Why a decision came out as it did: what was offered and why, what was not and what would allow it."""
 
@@ -205,6 +221,7 @@ class Explanation(Document):
     marks: list[Reason]
     offers: list[dict[str, Any]]
     suppressed: list[Suppressed]
+    leaving: Leaving | None
     facts: dict[str, Any]
 
 

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from serving.commands.options import HOME, Day, Home, Json
-from serving.telling import progress, say, told
+from features.errors import UserMistake
+from serving.commands.options import HOME, Day, Home, Json, clock
+from serving.telling import progress, say, show, told
 
 app = typer.Typer()
 
@@ -19,6 +20,8 @@ class ModelName(StrEnum):
 
     RESPONSE = "response"
     CHURN = "churn"
+    NEXT_STEP = "next_step"
+    VALUE = "value"
     ALL = "all"
 
 
@@ -28,10 +31,11 @@ def train(
     model: Annotated[ModelName, typer.Argument(help="Which model.")] = ModelName.ALL,
     as_of: Day = None,
     seed: Annotated[int, typer.Option(help="Seed of trees and intervals.")] = 0,
+    tune: Annotated[int, typer.Option(min=0, help="Trials of hyper-parameters first; asks for the extra tuning.")] = 0,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Train, judge and register models in MLflow; one that passes becomes champion."""
+    """Train, judge and register models in MLflow; one that passes every gate becomes champion."""
     from serving import jobs
     from training.judging import report
     from training.retrain import retrain
@@ -41,26 +45,52 @@ def train(
     answers = []
     for name in names:
         with progress(f"train {name}", as_json=as_json) as moved:
-            done = retrain(home, name, as_of.date() if as_of else None, seed, moved, default_share=share)
+            done = retrain(home, name, as_of.date() if as_of else None, seed, moved, default_share=share, n_trials=tune)
         answers.append(done.to_json())
         if not as_json:
             Console(width=120).print(report.table(done.judgement, f"{name}, version {done.version}"))
+            Console(width=120).print(report.gates_table(done.verdict.gates))
             left_out = ", ".join(f"{n:,} {rule}" for rule, n in done.excluded.items()) or "none"
             say(f"{done.sentence()}\nrows {dict(done.sizes)}; left out by rule: {left_out}", None, as_json=False)
     if as_json:
         say("", answers, as_json=True)
 
 
-@app.command(epilog="example: tiercel promote response 2")
+@app.command(epilog="examples: tiercel promote response 2 --approver 'Li Na'; tiercel promote response --back")
 @told
 def promote(
     model: Annotated[str, typer.Argument(help="Registered model.")],
-    version: Annotated[int, typer.Argument(help="Version to make champion.")],
+    version: Annotated[int | None, typer.Argument(help="Version to make champion.")] = None,
+    approver: Annotated[str, typer.Option(help="Who approves it; else the inventory's.")] = "",
+    back: Annotated[bool, typer.Option("--back", help="Give the place back to the champion before this one.")] = False,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Make a registered version the champion."""
-    from training import registry
+    """Make a registered version the champion, once every gate lets it, or go back one."""
+    from training import promotion, registry
+    from training.judging import report
 
-    done = registry.promote(home.resolve(), model, version)
-    say(f"{done.model} version {done.version} is champion", {"model": model, "version": version}, as_json=as_json)
+    if back or version is None:
+        if not back:
+            raise UserMistake("no version is named", todo="name one, or go back with --back")
+        earlier = registry.dethrone(home.resolve(), model)
+        text = f"{model} version {earlier.version} is champion again; `tiercel release cut` serves it"
+        say(text, {"model": model, "version": earlier.version}, as_json=as_json)
+        return
+    with progress(f"promote {model}", as_json=as_json) as moved:
+        done = promotion.promote(home.resolve(), model, version, approver or None, moved)
+    if not as_json:
+        show(report.gates_table(done.gates))
+    say(f"{model} version {version} is champion; `tiercel release cut` serves it", done.to_json(), as_json=as_json)
+
+
+@app.command("month-end", epilog="example: tiercel month-end   (in cron: 0 6 2 * * tiercel month-end --home /srv/bank)")
+@told
+def month_end(home: Home = HOME, as_json: Json = False) -> None:
+    """Build, publish, drift, retrain, gates, release, report; started again it goes on where it was."""
+    from serving.month_end import month_end as ended
+
+    with progress("month-end", as_json=as_json) as moved:
+        at, now = ended(home, clock(home), moved)
+    text = f"month-end {at.month:%Y-%m}: {', '.join(now) or 'everything stood already, unchanged'}"
+    say("\n".join([*at.lines(), text]), at.to_json() | {"done_now": now}, as_json=as_json)

@@ -91,6 +91,17 @@ def test_B01_a_replayed_history_is_identical(year: tuple[Simulated, list[Build]]
     assert [build.digest for build in again] == [build.digest for build in months]
 
 
+def complaint_of(who: str, day: date, opened: datetime, *, severity: int) -> dict[str, Any]:
+    return {"complaint_id": f"q{day}", "customer_id": who, "opened_at": opened, "business_on": day, "topic": "APP",
+            "severity": severity}  # fmt: skip
+
+
+def step_of(who: str, day: date, begun: datetime, *, outcome: str = "DONE") -> dict[str, Any]:
+    return {"journey_id": f"j{day}", "customer_id": who, "journey": "TRANSFER", "step_no": 1, "step": "PAYEE",
+            "channel": "APP", "started_at": begun, "ended_at": begun + timedelta(seconds=30), "outcome": outcome,
+            "business_on": day}  # fmt: skip
+
+
 def test_B03_no_behaviour_feature_reads_an_event_later_than_the_decision(bank_of: Callable[..., Path], tmp_path: Path
                                                                          ) -> None:  # fmt: skip
     """Whatever happens after the decision, or is told after it, no column of behaviour or activity moves."""
@@ -104,11 +115,18 @@ def test_B03_no_behaviour_feature_reads_an_event_later_than_the_decision(bank_of
         "app_quality": [app | {"business_on": day} for day in days],
         "service_activation": [{"customer_id": "c", "service_id": "P24", "activated_on": date(2023, 6, 1)}],
     }
+    known["complaint"] = [complaint_of("c", day, at(day), severity=2) for day in days]
+    known["journey_event"] = [step_of("c", day, at(day)) for day in days]
     later = {name: list(rows) for name, rows in known.items()}
     for back in range(60):
         happened = decided_at.date() + timedelta(days=back - 40)  # from before the decision to weeks after it
         told = {"business_on": happened, "known_at": decided_at + timedelta(hours=1 + 24 * max(back - 40, 0))}
         later["channel_event"] += [event | told | {"event": e, "occurred_at": at(happened)} for e in what]
+        later["complaint"].append(
+            complaint_of("c", happened, at(happened), severity=5) | told | {"complaint_id": f"l{back}"}
+        )
+        later["journey_event"].append(step_of("c", happened, at(happened), outcome="FAILED")
+                                      | told | {"journey_id": f"l{back}"})  # fmt: skip
         later["app_quality"].append(app | told | {"device": "ANDROID", "n_crashes": 9, "latency_ms": 9_000})
     customer = [{"customer_id": "c"}]
     before = newest(bank_of(home=tmp_path / "before", customer=customer, **known), decided_at)

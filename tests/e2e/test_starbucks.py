@@ -197,7 +197,7 @@ def test_online_and_offline_give_a_member_of_the_wave_the_same_probability(api: 
 
 
 def test_churn_is_refused_in_one_sentence(home: Path) -> None:
-    with pytest.raises(MissingBuild, match="churn needs two built months"):
+    with pytest.raises(MissingBuild, match="labels need two built months, 3 apart"):
         retrain(home, "churn")
 
 

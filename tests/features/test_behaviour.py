@@ -157,3 +157,36 @@ def test_a_rule_over_events_that_does_not_hold_together_is_refused(change: dict[
         sections["activity"]["events"].update(change)
     with pytest.raises(BadPolicy, match=said):
         PolicyBook(SegmentsPolicy, sections).view(date(2024, 1, 31))
+
+
+def test_complaints_failed_steps_and_waits_count_for_three_months(
+    bank_of: Callable[..., Path],
+) -> None:
+    def noon(day: date, seconds: float = 0) -> datetime:
+        return datetime(day.year, day.month, day.day, 12, tzinfo=UTC) + timedelta(seconds=seconds)
+
+    def complained(day: date, severity: int) -> dict[str, Any]:
+        return {"complaint_id": str(day), "customer_id": "c", "opened_at": noon(day), "business_on": day,
+                "closed_at": None, "topic": "APP", "severity": severity}  # fmt: skip
+
+    def step(day: date, no: int, outcome: str, seconds: float | None) -> dict[str, Any]:
+        return {"journey_id": f"j{day}", "customer_id": "c", "journey": "TRANSFER", "step_no": no, "step": "PAYEE",
+                "channel": "APP", "started_at": noon(day), "outcome": outcome, "business_on": day,
+                "ended_at": None if seconds is None else noon(day, seconds)}  # fmt: skip
+
+    home = bank_of(
+        customer=[{"customer_id": "c"}, {"customer_id": "content"}],
+        complaint=[complained(date(2024, 1, 9), 4), complained(date(2024, 2, 9), 2)],
+        journey_event=[step(date(2024, 1, 9), 1, "DONE", 40.0), step(date(2024, 1, 9), 2, "FAILED", 300.0),
+                       step(date(2024, 2, 9), 1, "ABANDONED", None), step(date(2024, 3, 9), 1, "DONE", 20.0)],
+    )  # fmt: skip
+    frame = built(home, 5)
+    c = frame.loc["c"]
+    assert c.n_complaints_3m.tolist() == [1, 2, 2, 1, 0]
+    assert c.worst_complaint_3m.fillna(0).tolist() == [4, 4, 4, 2, 0]
+    assert c.n_failed_steps_3m.tolist() == [1, 1, 1, 0, 0]
+    assert c.n_given_up_steps_3m.tolist() == [0, 1, 1, 1, 0]
+    assert c.longest_step_s_3m.fillna(0).tolist() == [300, 300, 300, 20, 20]
+    content = frame.loc["content"].iloc[-1]
+    assert content[["n_complaints_3m", "n_failed_steps_3m", "n_given_up_steps_3m"]].tolist() == [0, 0, 0]
+    assert content[["worst_complaint_3m", "longest_step_s_3m"]].isna().all()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,11 @@ import pandas as pd
 from features.vocabulary import Column, Kind
 from training.boosting import Parameters
 from training.examples import Examples
+from training.gates import Evidence
+from training.judging.drift import psi
+from training.judging.judgement import CONSTANT, OURS, PLAIN, Judgement, judge
+from training.judging.slices import slices_of
+from training.policy import Inventory, models
 
 FACTS = (
     Column("age", Kind.INTEGER, "age", "not known"),
@@ -58,3 +66,31 @@ def examples_of(
     p = np.full(n, 0.3) if is_noise else chances(frame)
     frame["outcome"] = (chance.random(n) < p).astype(float)
     return Examples(frame, {"IMMATURE": 3})
+
+
+NAMED = Inventory(
+    owner="Head of retail", author="Data science", approver="Model risk", pipia_id="PIA-2025-7", review_months=12
+)
+
+
+def judged_as(examples: Examples, ours: np.ndarray, plain: np.ndarray | None = None) -> Judgement:
+    """The judgement of made-up scores on all rows; the plain one knows nothing unless it is given."""
+    rate = np.full(len(ours), examples.outcomes.mean())
+    scores = {OURS: ours, PLAIN: rate if plain is None else plain, CONSTANT: rate}
+    return judge(examples.outcomes, scores, examples.frame["customer_id"].to_numpy(), seed=3, n_resamples=100)
+
+
+@lru_cache(maxsize=1)
+def _evidence() -> Evidence:
+    examples = examples_of(n=4000)
+    truth = chances(examples.frame)
+    return Evidence(
+        judged_as(examples, truth), None, 0.05, (),
+        slices_of(examples.frame.assign(customer_class="MASS"), examples.outcomes, truth, seed=1),
+        {"age": psi(truth, truth)}, NAMED, models().view(date(2025, 1, 1)).gates,
+    )  # fmt: skip
+
+
+def evidence_of(**changed: Any) -> Evidence:
+    """Evidence of a model that knows the truth and holds every gate, with what a test changes."""
+    return replace(_evidence(), **changed)

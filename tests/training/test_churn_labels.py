@@ -32,11 +32,11 @@ def month(**given: Any) -> dict[str, Any]:
 def label(now: dict[str, Any], later: dict[str, Any]) -> tuple[bool | None, str | None]:
     tables = [ibis.memtable(pd.DataFrame([rows]).astype(object), schema=COLUMNS) for rows in (now, later)]
     row = churn_labels(*tables, FIGURES).to_pandas().iloc[0]
-    return (None if pd.isna(row.is_churned) else bool(row.is_churned)), row.excluded
+    return (None if pd.isna(row.outcome) else bool(row.outcome)), row.excluded
 
 
 @pytest.mark.parametrize(
-    ("mean", "later", "is_churned"),
+    ("mean", "later", "outcome"),
     [
         (50_000, 25_000, True),
         (50_000, 25_001, False),
@@ -46,9 +46,9 @@ def label(now: dict[str, Any], later: dict[str, Any]) -> tuple[bool | None, str 
     ],
 )
 def test_a_balance_tier_is_left_by_half_the_mean_and_at_least_the_floor(
-    mean: float, later: float, is_churned: bool
+    mean: float, later: float, outcome: bool
 ) -> None:
-    assert label(month(mda_mean_3m=float(mean)), month(mda=float(later))) == (is_churned, None)
+    assert label(month(mda_mean_3m=float(mean)), month(mda=float(later))) == (outcome, None)
 
 
 def test_a_balance_tier_is_not_judged_by_its_activity_nor_a_low_tier_by_its_money() -> None:

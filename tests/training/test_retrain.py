@@ -23,6 +23,8 @@ from features.errors import MissingModel, UserMistake
 from features.policy import segments
 from features.profiles import build
 from training import registry
+from training.gates import Verdict
+from training.promotion import GateClosed, promote, reexamine
 from training.retrain import main, retrain
 
 pytestmark = pytest.mark.slow
@@ -30,6 +32,15 @@ ROOT = Path(__file__).parents[2]
 N_CUSTOMERS, N_WAVES = 500, 9
 FIRST = pd.Timestamp("2025-01-06T01:00", tz="UTC")
 AS_OF = date(2025, 4, 15)
+INVENTORY = """
+owner: Head of retail
+author: Data science
+approver: Model risk
+pipia_id: PIA-2025-7
+review_months: 12
+"""
+# the first waves know no earlier contact, so that scores move as the bank's memory fills
+GATES = "{least_slope: 0.9, most_slope: 1.1, most_score_psi: 0.5}"
 
 
 def bank(home: Path, *, seed: int = 1, is_noise: bool = False) -> Path:
@@ -68,6 +79,10 @@ def bank(home: Path, *, seed: int = 1, is_noise: bool = False) -> Path:
     }  # fmt: skip
     rows = {"customer": pd.DataFrame(people), "contact": pd.DataFrame(contacts), "offer": pd.DataFrame(offers),
             "response": pd.DataFrame(answers)[converts]}  # fmt: skip
+    folder = home / "policy" / "models"
+    folder.mkdir(parents=True)
+    (folder / "inventory.yaml").write_text(INVENTORY)
+    (folder / "gates.yaml").write_text(GATES)
     receive(home, {name: table_of(name, frame) for name, frame in rows.items()})
     build(home, segments(), instant=datetime(2025, 4, 16, tzinfo=UTC))
     return home
@@ -88,6 +103,10 @@ def table_of(name: str, frame: pd.DataFrame) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=pa.schema([field.with_nullable(True) for field in schema]))
 
 
+def reexamined(home: Path, version: int) -> Verdict:
+    return reexamine(home, "response", version)
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bank(tmp_path_factory.mktemp("bank") / "home")
@@ -98,7 +117,7 @@ def test_habits_that_only_the_moment_shows_make_a_champion_with_all_its_facts(ho
     done = retrain(home, "response", AS_OF, 1, lambda what, _share: told.append(what))
     assert done.is_champion
     assert done.judgement.ours_less_plain.low > 0
-    assert told == ["examples", "trees", "judgement", "MLflow", "done"]
+    assert told == ["examples", "trees", "guards", "judgement", "MLflow", "done"]
     assert sum(done.sizes.values()) == N_CUSTOMERS * N_WAVES - sum(done.excluded.values())
     found = registry.champion(home, "response")
     facts = found.facts
@@ -142,6 +161,42 @@ def test_mlflow_run_does_the_same_from_the_root_and_leaves_nothing_behind(home: 
     assert {name for name in after - before if "mlflow" in name or "mlruns" in name} == set()
 
 
+def test_a_version_is_promoted_through_the_gates_on_its_own_window_and_gives_way_again(home: Path) -> None:
+    standing = registry.champion(home, "response")
+    before = standing.version
+    later = retrain(home, "response", AS_OF, int(standing.facts["seed"]))
+    registry.crown(home, "response", before)
+    done = promote(home, "response", later.version, "Wang Fang")
+    names = {gate.name: gate for gate in done.gates}
+    assert names["not_worse"].limit == "not below the champion"
+    assert names["second_person"].says == "made by Data science, approved by Wang Fang"
+    champion = registry.champion(home, "response")
+    assert (champion.version, champion.facts["approver"]) == (later.version, "Wang Fang")
+    figures = {name: gate.figure for name, gate in names.items() if name != "second_person"}
+    told = {gate.name: gate.figure for gate in reexamined(home, later.version).gates if gate.name in figures}
+    assert told | {"not_worse": ""} == figures | {"not_worse": ""}  # the champion beside it is now itself
+    assert registry.dethrone(home, "response").version == before
+
+
+def test_scores_that_moved_further_than_the_bank_allows_leave_a_challenger_and_say_by_how_much(home: Path) -> None:
+    gates = home / "policy" / "models" / "gates.yaml"
+    gates.write_text(GATES.replace("0.5}", "0.01}"))
+    try:
+        done = retrain(home, "response", AS_OF, 1)
+    finally:
+        gates.write_text(GATES)
+    (closed,) = done.verdict.failed
+    assert (done.alias, closed.name, closed.limit) == ("challenger", "score_stability", "below 0.01")
+    assert done.sentence().endswith(f"is above 0.01 by {float(closed.figure) - 0.01:.3f}")
+
+
+def test_the_author_is_refused_as_approver_and_the_champion_stays(home: Path) -> None:
+    before = registry.champion(home, "response").version
+    with pytest.raises(GateClosed, match="Data science made the model and cannot approve it"):
+        promote(home, "response", before, "Data science")
+    assert registry.champion(home, "response").version == before
+
+
 def test_noise_is_registered_and_never_champion(tmp_path: Path) -> None:
     done = retrain(bank(tmp_path / "home", is_noise=True), "response", AS_OF, 1)
     assert done.alias is None
@@ -151,8 +206,8 @@ def test_noise_is_registered_and_never_champion(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_trained_is_said_in_one_sentence(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UserMistake, match="no such model: 'value'; allowed: churn, response"):
-        retrain(home, "value", AS_OF)
+    with pytest.raises(UserMistake, match="no such model: 'loan'; allowed: churn, next_step, response, value"):
+        retrain(home, "loan", AS_OF)
     with pytest.raises(MissingModel, match="no contact has a closed outcome window"):
         retrain(home, "response", date(2025, 1, 8))
     assert main(["--home", str(home), "--model", "response", "--as-of", "2025-01-08"]) == 2

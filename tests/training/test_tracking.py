@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +15,18 @@ import pandas as pd
 import pytest
 
 from features.errors import MissingModel, NotFound
-from tests.training.made_up import FACTS, OFFERS, PROFILE, QUICK, examples_of
+from tests.training.made_up import FACTS, OFFERS, PROFILE, QUICK, evidence_of, examples_of
 from training import registry, tracking
 from training.examples import instants, split_by_time
 from training.fitted import DamagedModel
 from training.fitting import Trained, constant
-from training.judging.judgement import CONSTANT, OURS, PLAIN, Verdict, judge
+from training.gates import Verdict, examine
+from training.judging.judgement import CONSTANT, OURS, PLAIN, judge
 from training.models import response
+from training.tuning import Trial
 
 pytestmark = pytest.mark.slow
+TRIALS = (Trial(QUICK, 0.31), Trial(replace(QUICK, n_leaves=15), 0.29))
 GOOD = Verdict(True, True, "better than the plain model")
 
 _ELSEWHERE = """
@@ -68,9 +71,12 @@ def log(home: Path, *, seed: int = 1) -> Logged:
     scores = {OURS: trained.ours.predict(test), PLAIN: trained.plain.predict(test),
               CONSTANT: constant(examples.outcomes, split)}  # fmt: skip
     judged = judge(examples.outcomes[split.test], scores, test["customer_id"].to_numpy(), seed=1, n_resamples=50)
+    evidence = evidence_of(judgement=judged)
     facts = {"lineage": "l1", "segments_digest": "d" * 64, "seed": 7}
-    recorded = tracking.record(home, tracking.Training(trained.ours, judged, QUICK.to_json(), facts, test))
-    version = registry.register(home, "response", recorded, facts)
+    recorded = tracking.record(
+        home, tracking.Training(trained, QUICK.to_json(), facts, test, evidence, examine(evidence), TRIALS)
+    )
+    version = registry.register(home, "response", recorded, facts, GOOD)
     registry.admit(home, "response", version, GOOD)
     return Logged(home, trained, recorded, version, test)
 
@@ -85,9 +91,19 @@ def test_a_run_keeps_parameters_figures_tags_and_report(logged: Logged) -> None:
     assert figures["ours_auc_low"] < figures["ours_auc"] < figures["ours_auc_high"]
     assert {"plain_auc", "constant_brier", "ours_less_plain_auc_low", "ours_slope_high", "ours_ece"} <= set(figures)
     assert {item.path for item in client.list_artifacts(logged.recorded.run_id)} == {
-        "calibration.png", "gain.png", "report.html",
+        "calibration.png", "examination.json", "gain.png", "plain", "report.html",
     }  # fmt: skip
     assert client.get_experiment(run.info.experiment_id).name == "response"
+
+
+def test_each_trial_of_a_tuning_is_a_run_nested_in_the_trainings_own(logged: Logged) -> None:
+    client = tracking.library(logged.home).MlflowClient()
+    run = client.get_run(logged.recorded.run_id)
+    inside = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+    nested = client.search_runs([run.info.experiment_id], filter_string=inside)
+    assert {(one.data.params["n_leaves"], one.data.metrics["inner_log_loss"]) for one in nested} == {
+        ("7", 0.31), ("15", 0.29),
+    }  # fmt: skip
 
 
 def test_all_files_lie_under_the_home_and_none_is_a_pickle(logged: Logged) -> None:
@@ -131,18 +147,19 @@ def test_the_champion_reads_back_whole_with_its_hashes(logged: Logged) -> None:
 
 def test_aliases_follow_the_verdict_and_a_person_may_promote(tmp_path: Path, logged: Logged) -> None:
     home = logged.home
-    second = registry.register(home, "response", logged.recorded, {})
+    second = registry.register(home, "response", logged.recorded, {}, GOOD)
     assert registry.admit(home, "response", second, Verdict(False, False, "")) is None
     assert registry.admit(home, "response", second, Verdict(False, True, "")) == "challenger"
     challenger = registry.with_alias(home, "response", registry.CHALLENGER)
     assert challenger is not None
     assert challenger.version == second
-    promoted = registry.promote(home, "response", second)
+    promoted = registry.crown(home, "response", second)
     assert promoted.aliases == ("champion",)
     assert [(v.version, v.aliases) for v in registry.versions(home, "response")] == [(2, ("champion",)), (1, ())]
-    registry.promote(home, "response", logged.version)
+    registry.crown(home, "response", logged.version)
+    assert registry.dethrone(home, "response").version == second  # one command back
     with pytest.raises(NotFound, match="no such version: 9; allowed: 2, 1"):
-        registry.promote(home, "response", 9)
+        registry.crown(home, "response", 9)
 
 
 def test_a_home_without_models_says_so_and_stays_empty(tmp_path: Path) -> None:
@@ -160,7 +177,7 @@ def test_a_tampered_model_is_neither_read_nor_promoted(tmp_path: Path) -> None:
     with pytest.raises(DamagedModel, match=r"model\.txt"):
         found.read()
     with pytest.raises(DamagedModel):
-        registry.promote(tmp_path, "response", logged.version)
+        registry.crown(tmp_path, "response", logged.version)
 
 
 def test_several_processes_may_meet_an_empty_home(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the test rows say: every figure of every score, the paired difference, and whether a model may be champion."""
+"""What the test rows say: every figure of every score, and the paired differences."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from training.judging.metrics import N_RESAMPLES, Interval, Judged, Metric, paired_difference, with_intervals
 
 OURS, PLAIN, CONSTANT, RANDOM = "ours", "plain", "constant", "random"
-_BLIND_AUC = 0.5
-_STRICTNESS = 3.09 / 1.96  # a bank that trains often would call noise a model one time in forty; so one in a thousand
 
 
 @dataclass(frozen=True)
@@ -50,15 +48,6 @@ class Judgement:
         return {name: value for name, value in values.items() if np.isfinite(value)}
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a model may be champion, and why in one sentence."""
-
-    passes: bool
-    is_better_than_constant: bool
-    says: str
-
-
 def judge(
     outcomes: NDArray[np.float64],
     scores: Mapping[str, NDArray[np.float64]],
@@ -88,29 +77,6 @@ def judge(
         less(CONSTANT, Judged.log_loss),
         len(np.unique(customers)),
     )
-
-
-def verdict(judgement: Judgement, less_champion: Interval | None) -> Verdict:
-    """May the model be champion: better than chance, with honest probabilities, and no worse than the one before it.
-
-    Probabilities are multiplied into money, so a log loss significantly above the constant's or the plain model's
-    refuses a model however well it ranks.
-
-    That one is the champion, whose paired difference in AUC on the same test rows is `less_champion`; without a
-    champion it is the plain model.
-    """
-    auc = judgement.figures[OURS]["auc"]
-    strict = auc.value - (auc.value - auc.low) * _STRICTNESS
-    if not strict > _BLIND_AUC:
-        said = f"not better than a constant: AUC {auc}, whose lower limit at one in a thousand is {strict:.4f}"
-        return Verdict(False, False, said)
-    for name, loss in (("constant", judgement.loss_less_constant), ("plain model", judgement.loss_less_plain)):
-        if loss.low > 0:
-            return Verdict(False, True, f"its probabilities are worse than the {name}'s: log loss higher by {loss}")
-    rival, difference = "champion", less_champion
-    if difference is None:
-        rival, difference = "plain model", judgement.ours_less_plain
-    return Verdict(not difference.high < 0, True, compared(difference, rival))
 
 
 def compared(difference: Interval, rival: str) -> str:

@@ -1,16 +1,19 @@
-"""The judgement for people: a table, two pictures, and one HTML file that needs nothing beside it."""
+"""What a training came to, for people: tables, two pictures, and one HTML file that needs nothing beside it."""
 
 from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from training.gates import Evidence, Gate, Verdict
+from training.inventory import FIELDS
 from training.judging.judgement import CONSTANT, OURS, PLAIN, RANDOM, Judgement, compared
+from training.judging.slices import Slice
 
 _METRICS = {
     "auc": "AUC",
@@ -21,6 +24,13 @@ _METRICS = {
     "lift_at_10": "lift, top 10 %",
     "recall_at_10": "recall, top 10 %",
 }
+CARD = (*FIELDS, "label", "lead_time", "horizon", "data_span", "lineage", "code_version")
+_MOST_DRIFTS = 15
+_SLICE_HEAD = ("by", "group", "rows", "customers", "observed", "mean p − observed", "in the top 10 %", "less all")
+_PARITY_NOTE = (
+    "A gap says that a group fares otherwise, not why: groups differ in what they want. Models choose whom the bank "
+    "tells, never what terms anybody gets."
+)
 _SCORES = (RANDOM, CONSTANT, PLAIN, OURS)
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse}td,th{padding:.3rem .8rem;border-bottom:1px solid #ddd;text-align:right}
@@ -57,20 +67,69 @@ def draw(judgement: Judgement, folder: Path) -> list[Path]:
     return paths
 
 
-def page(judgement: Judgement, title: str, facts: Mapping[str, object], pictures: list[Path]) -> str:
-    """The report as one HTML text with its pictures inside; `facts` are shown as they are, name and value."""
-    head = "".join(f"<th>{score}</th>" for score in ("", *_SCORES))
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-                   for row in _rows(judgement))  # fmt: skip
-    known = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(value))}</td></tr>"
-                    for name, value in facts.items())  # fmt: skip
+def gates_table(gates: Sequence[Gate]) -> Table:
+    """Every gate with its figure and its limit."""
+    shown = Table(title="gates before champion")
+    for name in ("gate", "", "figure", "limit"):
+        shown.add_column(name)
+    for gate in gates:
+        shown.add_row(gate.name, _word(gate), gate.figure, gate.limit)
+    return shown
+
+
+def page(
+    title: str, facts: Mapping[str, object], evidence: Evidence, verdict: Verdict, pictures: Sequence[Path]
+) -> str:
+    """The report as one HTML text with its pictures inside: card, verdict, figures, gates, parity, drift, leakage."""
+    judgement = evidence.judgement
+    card = {name: facts[name] for name in CARD if name in facts}
+    rest = {name: value for name, value in facts.items() if name not in card}
     images = "".join(f'<img alt="{path.stem}" src="data:image/png;base64,'
                      f'{base64.b64encode(path.read_bytes()).decode()}">' for path in pictures)  # fmt: skip
+    leaks = list(evidence.suspicions) or ["none: no feature ranks or picks the outcome as only the answer could"]
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1><p>{html.escape(_caption(judgement))}</p>"
-        f"<table><tr>{head}</tr>{body}</table>{images}<h2>How it came about</h2><table>{known}</table></html>"
+        f"<h2>Model card 模型卡</h2>{_grid((), card.items())}"
+        f"<h2>Figures, with 95 % intervals</h2>{_grid(('', *_SCORES), _rows(judgement))}{images}"
+        f"<h2>Gates before champion</h2><p>{html.escape(verdict.says)}</p>"
+        f"{_grid(('gate', '', 'figure', 'limit', 'says'), _gate_rows(verdict.gates))}"
+        f"<h2>Groups and their gaps</h2>{_grid(_SLICE_HEAD, _slice_rows(evidence.slices))}<p>{_PARITY_NOTE}</p>"
+        f"<h2>Drift</h2><p>Score PSI {evidence.score_psi:.3f} between the champion's training scores and these "
+        f"{judgement.n_rows:,} rows: below .10 stable, to .25 watch, above act; it is a convention, and on few rows "
+        f"it leans high. The features that moved furthest since the training rows:</p>"
+        f"{_grid(('feature', 'PSI'), list(evidence.drifts.items())[:_MOST_DRIFTS])}"
+        f"<h2>Features that may know the answer</h2>{_grid((), ([leak] for leak in leaks))}"
+        f"<h2>How it came about</h2>{_grid((), rest.items())}</html>"
     )
+
+
+def _grid(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    top = "<tr>" + "".join(f"<th>{html.escape(name)}</th>" for name in head) + "</tr>" if head else ""
+    cells = ("".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in rows)
+    return f"<table>{top}{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+def _word(gate: Gate) -> str:
+    return "open" if gate.passes else "CLOSED"
+
+
+def _gate_rows(gates: Sequence[Gate]) -> list[list[str]]:
+    return [[gate.name, _word(gate), gate.figure, gate.limit, gate.says] for gate in gates]
+
+
+def _slice_rows(slices: Sequence[Slice]) -> list[list[str]]:
+    return [
+        [one.by, one.group, f"{one.n_rows:,}", f"{one.n_customers:,}", f"{one.observed_share:.4f}",
+         *_gaps(one)]
+        for one in slices
+    ]  # fmt: skip
+
+
+def _gaps(one: Slice) -> list[str]:
+    if one.is_small:
+        return [f"{one.calibration_gap.value:.4f}", f"{one.chosen_share:.4f}", "too few to say"]
+    return [str(one.calibration_gap), f"{one.chosen_share:.4f}", str(one.chosen_gap)]
 
 
 def _rows(judgement: Judgement) -> list[list[str]]:

@@ -1,1 +1,1 @@
-"""One file a model: `response` (who converts on an offer) and `churn` (whose money or activity goes)."""
+"""One file a model: `response`, `uplift`, `churn`, `next_step` (what he does next), `value` (what stays of him)."""

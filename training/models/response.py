@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from features.vocabulary import Column
 from training.boosting import Parameters
 from training.examples import Examples, Split
-from training.fitting import Trained, fit, refuse_too_little
+from training.fitting import CrossFitted, refuse_too_little, train_beside
 from training.outcomes import OFFER_FEATURES
 
 NAME = "response"
@@ -27,13 +27,10 @@ def train(
     profile: Sequence[Column],
     offers: Sequence[Column] = OFFER_FEATURES,
     parameters: Parameters,
-) -> Trained:
+) -> CrossFitted:
     """The response model on `facts` and `offers`; beside it the plain one on `profile` and `offers`.
 
     Raises MissingModel if fewer than LEAST_POSITIVES conversions lie in the training rows.
     """
     refuse_too_little(NAME, examples, split, least_positives=LEAST_POSITIVES, event="conversions")
-    return Trained(
-        fit(NAME, examples, split, facts, offer_columns=offers, parameters=parameters),
-        fit(NAME, examples, split, profile, offer_columns=offers, parameters=parameters),
-    )
+    return train_beside(NAME, examples, split, facts, profile, offer_columns=offers, parameters=parameters)

@@ -1,0 +1,175 @@
+"""The month-end in one command: build, publish, drift, retrain, gates, release, report. Killed anywhere, it goes on.
+
+A step that is done is noted, with what it came to, in `reports/month-end/MONTH/progress.json`, which is replaced and
+never rewritten; the next start takes up after it. A step that was killed half-way is done again, and each can be: a
+build that stands is left, a training that was registered for this month is found again and one that was not is
+dropped, an alias given twice is given once, a release with the same content is the same release. So nothing is done
+twice and nothing stays half. One month-end runs at a time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from features import profiles
+from features.bank.whole_files import whole
+from features.errors import BadRequest, NotReady
+from serving import jobs
+from serving.settings import Clock
+
+Progress = Callable[[str, float], None]
+Told = dict[str, Any]
+PROGRESS, REPORT = "progress.json", "report.html"
+
+
+@dataclass
+class MonthEnd:
+    """One month-end of a home: what is done already, by step."""
+
+    home: Path
+    clock: Clock
+    month: date
+    done: dict[str, Told] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        return folder_of(self.home, self.month)
+
+    @property
+    def occasion(self) -> str:
+        """What trainings of this month-end are known by."""
+        return f"month-end {self.month:%Y-%m}"
+
+    def note(self, step: str, told: Told) -> None:
+        """Note that `step` is done and what it came to; one replace."""
+        self.done[step] = told
+        with whole(self.folder / PROGRESS) as half:
+            half.write_text(json.dumps(self.done, indent=1, default=str), "utf-8")
+
+    def lines(self) -> list[str]:
+        """One line a step, for people."""
+        return [f"{step:<8} {told['says']}" for step, told in self.done.items()]
+
+    def to_json(self) -> Told:
+        return {"month": str(self.month), "report": str(self.folder / REPORT), "steps": self.done}
+
+
+def month_end(home: Path, clock: Clock, progress: Progress = profiles.silent) -> tuple[MonthEnd, list[str]]:
+    """The newest closed month, brought to its end, and the steps that were done now; none where all were.
+
+    Raises what a step raises, and BadRequest while another month-end runs in this home.
+    """
+    home = home.resolve()
+    with _alone(home):
+        progress("build", 0.0)
+        standing = {build.path for build in jobs.standing_builds(home)}
+        builds = jobs.build(home, clock, progress=profiles.silent)
+        at = _opened(home, clock, builds[-1].as_of)
+        now: list[str] = []
+        fresh = sum(build.path not in standing for build in builds)
+        if "build" not in at.done:
+            at.note(
+                "build", {"says": f"{fresh} months built, the newest {builds[-1].as_of}", "digest": builds[-1].digest}
+            )
+            now.append("build")
+        for place, (name, step) in enumerate(STEPS.items()):
+            if name not in at.done:
+                progress(name, (place + 1) / (len(STEPS) + 1))
+                at.note(name, step(at))
+                now.append(name)
+        progress("done", 1.0)
+    return at, now
+
+
+def folder_of(home: Path, month: date) -> Path:
+    """Where the month-end of `month` keeps its progress and its report."""
+    return home / "reports" / "month-end" / f"{month:%Y-%m}"
+
+
+def _opened(home: Path, clock: Clock, month: date) -> MonthEnd:
+    path = folder_of(home, month) / PROGRESS
+    return MonthEnd(home, clock, month, json.loads(path.read_text("utf-8")) if path.exists() else {})
+
+
+def _publish(at: MonthEnd) -> Told:
+    done = jobs.publish(at.home, at.clock)
+    return {"says": f"{done.n_customers:,} customers online", "day": done.today.stem}
+
+
+def _drift(at: MonthEnd) -> Told:
+    from serving.month_drift import drift_of
+
+    return drift_of(at.home, at.month)
+
+
+def _retrain(at: MonthEnd) -> Told:
+    """A version for each model that can be trained, found again where this month-end made it already."""
+    from training import registry
+    from training.retrain import learn
+
+    share, versions, untrained = jobs.incremental_share(at.home), {}, {}
+    for model in jobs.CHAMPIONS:
+        found = registry.of_occasion(at.home, model, at.occasion)
+        if found is None:
+            registry.clear(at.home, model, at.occasion)
+            try:
+                versions[model] = learn(at.home, model, default_share=share, occasion=at.occasion).version
+            except NotReady as error:
+                untrained[model] = str(error)
+        else:
+            versions[model] = found.version
+    told = [f"{model} version {version}" for model, version in versions.items()]
+    told += [f"no {model}: {why}" for model, why in untrained.items()]
+    return {"says": "; ".join(told), "versions": versions, "untrained": untrained}
+
+
+def _gates(at: MonthEnd) -> Told:
+    """The alias that each version earned by what its gates said."""
+    from training import registry
+
+    told: Told = {}
+    for model, version in at.done["retrain"]["versions"].items():
+        verdict = registry.version_of(at.home, model, version).verdict
+        alias = registry.admit(at.home, model, version, verdict)
+        told[model] = {"version": version, "alias": alias, "passes": verdict.passes, "says": verdict.says}
+    says = [f"{model} {one['alias'] or 'without alias'}: {one['says']}" for model, one in told.items()]
+    return {"says": "; ".join(says) or "nothing was trained", "models": told}
+
+
+def _release(at: MonthEnd) -> Told:
+    release, _ = jobs.cut_release(at.home, at.clock)
+    champions = ", ".join(release.manifest["champions"]) or "none"
+    return {"says": f"{release.id} is current, champions {champions}", "release": release.id}
+
+
+def _report(at: MonthEnd) -> Told:
+    from serving.month_report import page
+
+    with whole(at.folder / REPORT) as half:
+        half.write_text(page(at.month, at.done), "utf-8")
+    return {"says": f"{at.folder / REPORT}"}
+
+
+STEPS: Mapping[str, Callable[[MonthEnd], Told]] = {
+    "publish": _publish, "drift": _drift, "retrain": _retrain, "gates": _gates, "release": _release, "report": _report,
+}  # fmt: skip
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Nobody else at the month-end of this home; the lock goes with the process that holds it."""
+    place = home / "reports" / "month-end"
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BadRequest("a month-end runs in this home already", value=str(home), todo="wait for it") from error
+        yield

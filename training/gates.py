@@ -1,0 +1,176 @@
+"""The gates before champion, one small function each: every one is printed with its figure and its limit.
+
+    beats_constant  ranks better than chance, to one in a thousand       calibration_slope  says p neither too boldly
+    honest          log loss not above the constant's or the plain one's                    nor too timidly
+    not_worse       than the champion on the same window                 score_stability    PSI against the champion's
+    no_leak         no feature that knows the answer                                        training scores
+    parity          how classes, ages and regions fare has been reported
+    assessment      the data protection impact assessment has a number   second_person      approver is not the author
+
+Sampling error is the model's to bear where a gate asks for proof (better than chance) and the gate's where it asks for
+a fault (worse, too bold): a fault is called one when its whole 95 % interval lies outside the limit. Few rows make an
+interval wide, and let a model pass that more rows would stop; the figure is printed either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from training.judging.drift import Psi
+from training.judging.judgement import OURS, Judgement, compared
+from training.judging.metrics import Interval
+from training.judging.slices import Slice
+from training.policy import GateLimits, Inventory
+
+INVENTORY_FILE = "HOME/policy/models/inventory.yaml"
+_BLIND_AUC = 0.5
+_STRICTNESS = 3.09 / 1.96  # a bank that trains often would call noise a model one time in forty; so one in a thousand
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the gates ask of one model on one window.
+
+    `less_champion` is ours − champion in AUC on the same rows, None without a champion; `score_psi` compares the scores
+    of the window with the champion's training scores (without a champion: its own); `suspicions` are columns that may
+    know the answer, each with its reason; `drifts` how far each feature moved since the training rows.
+    """
+
+    judgement: Judgement
+    less_champion: Interval | None
+    score_psi: float
+    suspicions: Sequence[str]
+    slices: Sequence[Slice]
+    drifts: Mapping[str, Psi]
+    inventory: Inventory
+    limits: GateLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate answered: what was measured, what is allowed, and the sentence."""
+
+    name: str
+    passes: bool
+    figure: str
+    limit: str
+    says: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a model may be champion, why in one sentence, and every gate."""
+
+    passes: bool
+    is_better_than_constant: bool
+    says: str
+    gates: tuple[Gate, ...] = ()
+
+    @property
+    def failed(self) -> tuple[Gate, ...]:
+        return tuple(gate for gate in self.gates if not gate.passes)
+
+
+def examine(evidence: Evidence) -> Verdict:
+    """Every gate answered, none left out after the first that fails."""
+    gates = tuple(gate(evidence) for gate in GATES)
+    failed = [gate for gate in gates if not gate.passes]
+    named = {gate.name: gate for gate in gates}
+    says = "; ".join(gate.says for gate in failed) if failed else named["not_worse"].says
+    return Verdict(not failed, named["beats_constant"].passes, says, gates)
+
+
+def beats_constant(evidence: Evidence) -> Gate:
+    auc = evidence.judgement.figures[OURS]["auc"]
+    strict = auc.value - (auc.value - auc.low) * _STRICTNESS
+    passes = strict > _BLIND_AUC  # a NaN does not pass
+    says = "better than a constant" if passes else "not better than a constant"
+    told = f"{says}: AUC {auc}, whose lower limit at one in a thousand is {strict:.4f}"
+    return Gate("beats_constant", passes, f"{strict:.4f}", f"above {_BLIND_AUC}", told)
+
+
+def honest(evidence: Evidence) -> Gate:
+    """Probabilities are multiplied into money, so a worse log loss refuses a model however well it ranks."""
+    judged = evidence.judgement
+    for rival, loss in (("constant", judged.loss_less_constant), ("plain model", judged.loss_less_plain)):
+        if loss.low > 0:
+            told = f"its probabilities are worse than the {rival}'s: log loss higher by {loss}"
+            return Gate("honest", False, str(loss), "not above 0", told)
+    told = f"log loss less the constant's {judged.loss_less_constant}"
+    return Gate("honest", True, str(judged.loss_less_constant), "not above 0", told)
+
+
+def not_worse(evidence: Evidence) -> Gate:
+    """Beside the champion on the same rows; the first model beside the plain one."""
+    rival, difference = "champion", evidence.less_champion
+    if difference is None:
+        rival, difference = "plain model", evidence.judgement.ours_less_plain
+    return Gate("not_worse", not difference.high < 0, str(difference), f"not below the {rival}",
+                compared(difference, rival))  # fmt: skip
+
+
+def calibration_slope(evidence: Evidence) -> Gate:
+    slope, limits = evidence.judgement.figures[OURS]["slope"], evidence.limits
+    passes = not (slope.high < limits.least_slope or slope.low > limits.most_slope)
+    allowed = f"{limits.least_slope:g} to {limits.most_slope:g}"
+    told = f"calibration slope {slope}"
+    if not passes:
+        by = max(limits.least_slope - slope.value, slope.value - limits.most_slope)
+        told += f" lies outside {allowed} by {by:.3f}, its whole interval with it"
+    return Gate("calibration_slope", passes, str(slope), allowed, told)
+
+
+def score_stability(evidence: Evidence) -> Gate:
+    most, psi = evidence.limits.most_score_psi, evidence.score_psi
+    told = f"score PSI {psi:.3f} against the champion's training scores"
+    if not psi < most:
+        told += f" is above {most:g} by {psi - most:.3f}"
+    return Gate("score_stability", psi < most, f"{psi:.3f}", f"below {most:g}", told)
+
+
+def no_leak(evidence: Evidence) -> Gate:
+    found = list(evidence.suspicions)
+    told = f"features that may know the answer: {'; '.join(found)}" if found else "no feature knows the answer"
+    return Gate("no_leak", not found, str(len(found)), "0 suspicions", told)
+
+
+def parity(evidence: Evidence) -> Gate:
+    groups = sorted({one.by for one in evidence.slices})
+    told = f"parity reported by {', '.join(groups)}"
+    if not groups:
+        told = "no parity report: the rows hold neither class nor age nor region of a customer"
+    return Gate("parity", bool(groups), f"{len(evidence.slices)} groups", "a report", told)
+
+
+def assessment(evidence: Evidence) -> Gate:
+    number = evidence.inventory.pipia_id
+    told = f"impact assessment {number}"
+    if not number:
+        told = (
+            "the inventory names no data protection impact assessment (PIPL 55, 56): "
+            f"write its number as pipia_id into {INVENTORY_FILE}"
+        )
+    return Gate("assessment", bool(number), number or "none", "a number", told)
+
+
+def second_person(evidence: Evidence) -> Gate:
+    who = evidence.inventory
+    named = {"owner": who.owner, "author": who.author, "approver": who.approver}
+    figure = f"author {who.author or 'none'}, approver {who.approver or 'none'}"
+    if missing := [role for role, name in named.items() if not name]:
+        told = f"the inventory names no {' and no '.join(missing)}: write who into {INVENTORY_FILE}"
+    elif who.author == who.approver:
+        told = f"{who.author} made the model and cannot approve it: name a second person"
+    else:
+        return Gate("second_person", True, figure, "two people", f"made by {who.author}, approved by {who.approver}")
+    return Gate("second_person", False, figure, "two people", told)
+
+
+GATES: tuple[Callable[[Evidence], Gate], ...] = (
+    beats_constant, honest, not_worse, calibration_slope, score_stability, no_leak, parity, assessment, second_person,
+)  # fmt: skip

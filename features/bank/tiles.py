@@ -235,7 +235,8 @@ def _complaints(bank: Bank, chain: Chain) -> ir.Table:
 def _journeys(bank: Bank, chain: Chain) -> ir.Table:
     """Steps that failed or were given up, and the longest of those that came to an end."""
     t = _fresh(bank, chain, "journey_event", "outcome", "started_at", "ended_at")
-    lasted = (t.ended_at.epoch_seconds() - t.started_at.epoch_seconds()).cast("int64")
+    begun, ended = (at.truncate("s").epoch_seconds() for at in (t.started_at, t.ended_at))  # engines round otherwise
+    lasted = (ended - begun).cast("int64")
     return t.group_by("customer_id", "month_no").agg(
         n_failed_steps=(t.outcome == "FAILED").sum(),
         n_given_up_steps=(t.outcome == "ABANDONED").sum(),

@@ -21,7 +21,7 @@ def test_without_monthly_profiles_the_matrix_says_so_and_a_cell_still_tells_its_
     page = bank.ask("GET", "/console/matrix?lang=en", headers=HTML)
     assert (page.status_code, "No monthly profiles are kept here" in page.text) == (200, True)
     data = bank.ask("GET", "/console/matrix?format=json").json()
-    assert (data["as_of"], data["moves"], data["all"]["n_customers"]) == (None, None, 0)
+    assert (data["as_of"], data["moves"], data["all"]["n_customers"]) == (None, {}, 0)
     cell = bank.ask("GET", "/console/matrix/MASS/GROWTH?lang=en", headers=HTML)
     goal = bank.desk.rulebook().policy.matrix["MASS"]["GROWTH"].goal  # type: ignore[index]  # a stage is its text
     assert (cell.status_code, goal in cell.text) == (200, True)

@@ -26,9 +26,9 @@ from simulation import HookTest, simulate
 from training.arms import arm_examples
 from training.boosting import Parameters
 from training.examples import instants, split_by_time
+from training.ground import FACTS
 from training.judging.effects import HeldArms, Targeted, in_the_same_channels, targeted, top
 from training.models import uplift
-from training.retrain import FACTS
 
 pytestmark = pytest.mark.slow
 CUSTOMERS, MONTHS, SEED = 20_000, 24, 17

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from insight.history import ordered
 from insight.people import in_cell
 from serving.cell_cards import card_of
+from serving.cell_figures import Figures
 from serving.console import drawing
 from serving.console.heads import Plain, day_of, head_of, opened
 from serving.console.pages import PageRoute, page, visitor
@@ -47,26 +48,25 @@ async def show_people(request: Request, customer_class: str, stage: str) -> Resp
 async def cell(request: Request, actor: Actor, key: tuple[str, str]) -> Plain:
     """One cell in full with its figures at the month that is asked for; raises UnknownCell."""
     desk, book, release = opened(request)
-    head = await asyncio.to_thread(head_of, desk, book, release, actor, request.query_params.get("month"))
+    head, figures = await _planned(request, actor, key)
     as_of = day_of(head)
-    figures = await book.figures(release, actor, as_of) if as_of else None
-    card = card_of(desk, *key, figures.classes() if figures else ())
     tiers = await book.tiers(release, key, actor, as_of) if as_of else {}
-    return head | {
-        "card": card,
-        "figures": figures and figures.of(*key, actor),
-        "tiers": _in_order(tiers, desk),
-    }
+    return head | {"figures": figures and figures.of(*key, actor), "tiers": _in_order(tiers, desk)}
 
 
 async def people(request: Request, actor: Actor, key: tuple[str, str]) -> Plain:
     """A page of those in a cell, as far as `actor` may see; raises UnknownCell."""
+    head, _ = await _planned(request, actor, key)
+    return head | await listed(request, actor, head, in_cell(*key))
+
+
+async def _planned(request: Request, actor: Actor, key: tuple[str, str]) -> tuple[Plain, Figures | None]:
+    """The head of a cell's page with its card, and the figures of the month that is asked for; raises UnknownCell."""
     desk, book, release = opened(request)
     head = await asyncio.to_thread(head_of, desk, book, release, actor, request.query_params.get("month"))
     as_of = day_of(head)
     figures = await book.figures(release, actor, as_of) if as_of else None
-    card = card_of(desk, *key, figures.classes() if figures else ())
-    return head | {"card": card} | await listed(request, actor, head, in_cell(*key))
+    return head | {"card": card_of(desk, *key, figures.classes() if figures else ())}, figures
 
 
 def _in_order(tiers: Mapping[str, int], desk: Desk) -> list[Plain]:

@@ -15,7 +15,7 @@ from serving.key_file import ROLES
 from serving.portraits import View
 from serving.security import Actor
 from tests.serving.conftest import Bank
-from tests.serving.homes import facts_of
+from tests.serving.homes import CUSTOMERS, facts_of
 from tests.serving.test_rights_api import change_key
 
 # Said from the law's words (identity, property, account, loan, trade), not read from the list under test.
@@ -117,6 +117,23 @@ def codes_of(answer: Any) -> set[str]:
     return {reason["code"] for slot in answer["offers"] for reason in slot["reasons"]} | {
         out["code"] for out in answer.get("suppressed", ())
     }
+
+
+@pytest.mark.parametrize("explain", ["reasons", "full"])
+def test_one_customer_or_many_nobody_outside_is_told_what_somebody_owns(own_bank: Bank, explain: str) -> None:
+    asked = {"channel": "RM", "limit": 5, "explain": explain}
+    inside = [own_bank.ask("POST", "/v1/decisions", json=asked | {"customer_id": customer, "dry_run": True}).json()
+              for customer in CUSTOMERS]  # fmt: skip
+    assert {reason["code"] for one in inside for slot in one["offers"] for reason in slot["reasons"]} & TELLING
+    change_key(own_bank.home, "rm", network="external")
+    own_bank.client.app.state.keys.refresh()  # type: ignore[attr-defined]  # the client types its app as plain ASGI
+    several = own_bank.ask("POST", "/v1/decisions", role="rm", json=asked | {"customer_ids": list(CUSTOMERS)}).json()
+    alone = [own_bank.ask("POST", "/v1/decisions", role="rm", json=asked | {"customer_id": customer}).json()
+             for customer in CUSTOMERS]  # fmt: skip
+    for answer in (*several["decisions"], *alone):
+        assert codes_of(answer) & TELLING == set()
+        why = [text["en"] for slot in answer["offers"] for text in slot["playbook"]["why"]]
+        assert not {sentence_of(code).en for code in TELLING} & set(why)
 
 
 def test_a_tag_that_may_not_be_seen_is_in_no_explanation_and_no_timeline(own_bank: Bank) -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from tests.training.made_up import FACTS, OFFERS, PROFILE, QUICK, examples_of
 from training.encoding import Recipe
 from training.examples import Examples, Split, instants, split_by_time
 from training.models import response
 from training.tuning import BOUNDS, best_of, tune
-
-pytest.importorskip("optuna")
 
 
 def ground() -> tuple[Examples, Split, Recipe]:

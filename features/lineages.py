@@ -27,6 +27,7 @@ from features.errors import BadRequest, MissingBuild
 from features.policy import PolicyBook, SegmentsPolicy
 
 _CHUNK = 1 << 20
+_HIDDEN = ".restating"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class Build:
     @property
     def manifest(self) -> Path:
         return self.path.with_suffix(".json")
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether the month is the restated lineage's own only by name: built before, and carried over."""
+        return self.restated_from is not None and self.as_of < self.restated_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +159,15 @@ def shown(lineage: Lineage) -> Lineage:
     return replace(lineage, folder=place, months=months)
 
 
+def drop_unseen(home: Path) -> None:
+    """Delete what a killed build left of a lineage none of whose own months stands; only for who builds alone."""
+    seen = {lineage.name for lineage in lineages(home)}
+    for folder in (home / "tiles").glob("*/"):
+        if folder.name not in seen:
+            shutil.rmtree(folder)
+    shutil.rmtree(home / _HIDDEN, ignore_errors=True)
+
+
 @contextmanager
 def one_at_a_time(home: Path) -> Iterator[None]:
     """One builder of a home at a time, over processes; a second one waits. A killed one holds nothing."""
@@ -172,8 +187,7 @@ def sha256_of(path: Path) -> str:
 
 def _carried(lineage: Lineage, old: Lineage, first: date) -> Lineage:
     """`lineage` in a hidden folder, with the older months of `old` as its own and the others as superseded."""
-    folder = lineage.home / ".restating" / lineage.name
-    shutil.rmtree(folder.parent, ignore_errors=True)
+    folder = lineage.home / _HIDDEN / lineage.name
     (folder / "superseded").mkdir(parents=True)
     months = []
     for build in old.months:

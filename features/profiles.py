@@ -50,6 +50,7 @@ def build(
     its older months are those of the lineage it restates. Raises BadBank, BadPolicy, BadRequest, MissingBuild.
     """
     with open_bank(home, engine) as bank, lineages.one_at_a_time(home):
+        lineages.drop_unseen(home)
         policy = book.view(as_of or instant.date())
         last = as_of or instant.date()
         newest = _month_before(last)

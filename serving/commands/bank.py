@@ -92,10 +92,12 @@ def build(
             home, clock(home), as_of=as_of.date() if as_of else None, restate=restate.date() if restate else None,
             engine=engine, progress=moved,
         )  # fmt: skip
-    fresh = [b for b in builds if b.path not in standing]
+    new = [b for b in builds if b.path not in standing]
+    carried = [b for b in new if b.is_carried]
     last, came = builds[-1], insights.month_told(home, builds)
     text = (
-        f"{len(fresh)} months built, {len(builds) - len(fresh)} unchanged; the newest is {last.as_of} with "
+        f"{len(new) - len(carried)} months built, {f'{len(carried)} carried over, ' if carried else ''}"
+        f"{len(builds) - len(new)} unchanged; the newest is {last.as_of} with "
         f"{last.n_customers:,} customers (lineage {last.lineage})"
     )
     settled = builds[-2:][0]  # rows of the newest month are still on their way

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from decisioning.policy import decisions
-from features import feast_views, profiles, views
+from features import feast_views, lineages, profiles, views
 from features.bank.engines import open_bank
 from features.errors import BadRequest, MissingBuild
+from features.lineages import Lineage
 from features.policy import segments
 from features.profiles import Build
 from features.publishing import ViewRows, publish
@@ -139,6 +140,25 @@ def test_a_second_restating_at_the_same_instant_changes_nothing_and_a_later_one_
     assert figures(first, "n_txn_3m") == [1, 1, 1]
     assert figures(later, "n_txn_3m") == [1, 2, 2]
     assert len({build.lineage for build in profiles.builds(home)}) == 3
+
+
+def test_what_an_interrupted_restating_left_is_gone_once_anything_is_built(
+    bank_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = bank_of(customer=PERSON, txn=[txn(date(2024, 1, 5))])
+    built(home)
+    stands = sorted(home.rglob("*"))
+
+    def interrupted(_: Lineage) -> Lineage:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lineages, "shown", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            built(home, restate=FEBRUARY, instant=at(date(2024, 4, 9)))
+    assert sorted(home.rglob("*")) != stands
+    built(home)
+    assert sorted(home.rglob("*")) == stands
 
 
 def test_the_month_after_a_restating_continues_it_and_counts_nothing_twice(bank_of: Callable[..., Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,13 @@ def test_a_build_ends_with_migration_growth_heat_map_and_quarantine(home: Path) 
     assert "customers (净增): 4 + 1 new + 0 won back - 0 lost = 5; AUM in 万元: 0 +0 new" in text
     assert "客户行为矩阵), 5 in all" in text
     assert "quarantine (隔离): 1 rows set aside at the last import: 1 × balance: " in text
+
+
+def test_a_restating_tells_what_it_carried_over(home: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(home, tmp_path / "home"))
+    assert "2 months built, 1 carried over, 0 unchanged; the newest is 2024-03-31" in said(
+        copied, "build", "--restate", "2024-02"
+    )
 
 
 def test_the_same_stands_in_the_json(home: Path) -> None:

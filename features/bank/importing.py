@@ -95,7 +95,7 @@ def bring_in(
     book = segments(*(place for place in own if place.is_dir()))
     values = book.view(_day(mapping, book))
     until, until_is = _until(mapping, ZoneInfo(values.bank.zone), as_of, now)
-    joining = _joining(mapping, home, adds=adds)
+    joining = _joining(mapping, home, until, adds=adds)
     folders = [place for place in (folder, prepared) if place is not None]
     con = connect()
     try:
@@ -128,7 +128,7 @@ def _until(mapping: BankMapping, zone: ZoneInfo, as_of: date | None, now: dateti
     return next(((day, name) for day, name in here if day is not None), (None, ""))
 
 
-def _joining(mapping: BankMapping, home: Path, *, adds: bool) -> Further | Instead:
+def _joining(mapping: BankMapping, home: Path, until: date | None, *, adds: bool) -> Further | Instead:
     """What becomes of the bank that stands; its files stay where they are while the new are written."""
     bank = deliveries.standing(home) / "bank"
     if not adds:
@@ -136,7 +136,8 @@ def _joining(mapping: BankMapping, home: Path, *, adds: bool) -> Further | Inste
     if not (bank / "customer").is_dir():
         raise BadBank("this home holds no bank to add to", value=str(home), todo="import without --add first")
     whole = {name for name, sources in mapping.tables.items() if all(s.snapshots == "ends" for s in sources)}
-    return Further(bank, whole)
+    all_open = {name for name, sources in mapping.tables.items() if all(s.absent == "closed" for s in sources)}
+    return Further(bank, whole, all_open, until)
 
 
 def _policy_folder(mapping: BankMapping, beside: Path | None) -> Path | None:

@@ -5,12 +5,15 @@ now. Rows that do not come again stay. Balances speak for days, not keys: what s
 
     files are daily snapshots, absent = ended   every account, from the first day of the files on
     other balances                              each account that is in the files, from its first day there on
+
+Files that list all that is open close what they do not list, on the day up to which they speak.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +23,7 @@ from features.bank.contract import Table
 from features.bank.values import literal, quoted
 from features.errors import BadBank
 
+MOST_CLOSED = 0.5  # of what is open; files that lack more are cut off rather than a month in which so much closed
 _DAYS = {"balance": "from_on", "txn": "business_on", "channel_event": "business_on"}
 
 
@@ -56,10 +60,15 @@ class Instead:
 
 @dataclass
 class Further:
-    """Joins the bank in the folder `bank`; `whole_days` are tables whose files speak for every account of a day."""
+    """Joins the bank in the folder `bank`; `whole_days` are tables whose files speak for every account of a day.
+
+    What the files of a table in `all_open` do not list was closed on the day `until`.
+    """
 
     bank: Path
     whole_days: Collection[str] = ()
+    all_open: Collection[str] = ()
+    until: date | None = None
     notes: list[str] = field(default_factory=list)
 
     def together(self, con: Any, table: Table, good: ir.Table) -> ir.Table:
@@ -84,7 +93,25 @@ class Further:
         n_changed = _count(con, f"{new} n JOIN {old} o ON {on} AND NOT ({_same(values, 'n', 'o')})")
         self.notes.append(f"{table.name}: {n_new - n_again:,} rows are new, {n_changed:,} replace what stood, "
                           f"{n_again - n_changed:,} stood already")  # fmt: skip
-        return f"SELECT * FROM {new} UNION ALL BY NAME SELECT o.* FROM {old} o ANTI JOIN {new} n ON {on}"
+        stays = f"SELECT o.* FROM {old} o ANTI JOIN {new} n ON {on}"
+        if table.name in self.all_open:
+            stays = self._closed(con, table, stays)
+        return f"SELECT * FROM {new} UNION ALL BY NAME {stays}"
+
+    def _closed(self, con: Any, table: Table, stays: str) -> str:
+        """The rows that `stays` gives, those that were open closed by now; raises BadBank where too many would be."""
+        absent, n_open = f"({stays}) WHERE closed_on IS NULL", f"old_{table.name} WHERE closed_on IS NULL"
+        n_closed, n_stood = _count(con, absent), _count(con, n_open)
+        if self.until is None:
+            raise BadBank(f"table {table.name}: what is absent has closed, but up to which day the files speak is not said",
+                          todo="say it with --as-of, or in the mapping as last_on")  # fmt: skip
+        if n_closed > MOST_CLOSED * n_stood:
+            raise BadBank(
+                f"table {table.name}: of {n_stood:,} rows that are open, {n_closed:,} are not in these files",
+                allowed=f"up to {MOST_CLOSED:.0%}", todo="bring the whole list, or leave out `absent`",
+            )  # fmt: skip
+        self.notes.append(f"{table.name}: {n_closed:,} that stood open are not listed: closed on {self.until}")
+        return f"SELECT * REPLACE (coalesce(closed_on, DATE '{self.until}') AS closed_on) FROM ({stays})"
 
     def _balances(self, con: Any, table: Table, new: str, old: str) -> str:
         """A statement of all balances: what stood up to the cut, then the new; equal ones at the cut made one."""

@@ -155,7 +155,8 @@ class Source(Files):
     """Rows of one table from files of one layout.
 
     `snapshots` turns one row a day into one row a change: an account that is absent from a later day has ended
-    (`ends`), or stands as it was (`holds`). The day is what `from_on` reads.
+    (`ends`), or stands as it was (`holds`). The day is what `from_on` reads. `absent` is for files that list all that
+    is open now: of a further delivery, what stood open and is in no file has `closed` by the delivery's day.
     """
 
     columns: dict[str, Annotated[Value, BeforeValidator(_value)]]
@@ -163,6 +164,7 @@ class Source(Files):
     within: tuple[Within, ...] = ()
     keep: tuple[Keep, ...] = ()
     snapshots: Literal["ends", "holds"] | None = None
+    absent: Literal["closed"] | None = None
 
     def reads(self, prefix: str = "") -> list[str]:
         """Columns that must stand in the files themselves, or with a prefix in the join of that name."""
@@ -264,6 +266,8 @@ def _source_complaints(table: Table, source: Source, mapping: Mapping) -> list[s
         found.append(f"table {table.name}: snapshots make to_on, so it cannot be mapped")
     if source.snapshots and not {"from_on", "to_on"} <= known:
         found.append(f"table {table.name} holds no intervals; snapshots are for balance")
+    if source.absent and "closed_on" not in known:
+        found.append(f"table {table.name} holds nothing that is open; absent is for tables with closed_on")
     if mapping.owners is None and any(value.owner_of for value in source.columns.values()):
         found.append(f"table {table.name}: owner_of needs the section `owners`")
     return found

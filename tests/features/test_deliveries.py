@@ -101,6 +101,32 @@ def test_a_further_delivery_replaces_by_key_keeps_the_rest_and_says_so(tmp_path:
     assert [(aside.rule, aside.value) for aside in done.received.aside] == [("customer_id is not in customer", "E")]
 
 
+def held(folder: Path, *holdings: str) -> Path:
+    """Files of the smallest bank and of a list of what is held now."""
+    smallest(folder)
+    rows = [(name, "C001", "WMP90", "2024-01-05", "100.00") for name in holdings]
+    write(folder / "holding.csv", [("no", "id", "product", "bought", "paid"), *rows])
+    return folder
+
+
+def test_what_a_list_of_everything_open_lacks_was_closed_by_its_day(tmp_path: Path) -> None:
+    columns = {
+        "holding_id": "no", "customer_id": "id", "product_id": "product", "opened_on": "bought", "amount": "paid",
+    }  # fmt: skip
+    listed = deepcopy(SMALLEST) | {"holding": {"files": ["holding.csv"], "absent": "closed", "columns": columns}}
+    home = tmp_path / "home"
+    imported(listed, held(tmp_path / "one", "H1", "H2", "H3"), home)
+    day = date(2024, 2, 29)
+    done = bring_in(mapping_of(listed), held(tmp_path / "two", "H2", "H3", "H4"), home, adds=True, as_of=day)
+    rows = pq.read_table(home / "bank" / "holding").to_pylist()
+    assert {row["holding_id"]: row["closed_on"] for row in rows} == {"H1": day, "H2": None, "H3": None, "H4": None}
+    assert "holding: 1 that stood open are not listed: closed on 2024-02-29" in done.notes
+    before = whole(home)
+    with pytest.raises(BadBank, match=r"of 3 rows that are open, 2 are not in these files; allowed: up to 50%"):
+        bring_in(mapping_of(listed), held(tmp_path / "three", "H4"), home, adds=True, as_of=date(2024, 3, 31))
+    assert whole(home) == before
+
+
 def test_the_next_month_without_add_and_a_month_out_of_order_are_refused(tmp_path: Path) -> None:
     january = daily(tmp_path / "jan", {"A1": ["1.00", "2.00", "3.00"]})
     february = daily(tmp_path / "feb", {"A1": ["4.00", "5.00"]}, date(2024, 2, 1))

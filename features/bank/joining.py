@@ -103,7 +103,7 @@ class Further:
         absent, n_open = f"({stays}) WHERE closed_on IS NULL", f"old_{table.name} WHERE closed_on IS NULL"
         n_closed, n_stood = _count(con, absent), _count(con, n_open)
         if self.until is None:
-            raise BadBank(f"table {table.name}: what is absent has closed, but up to which day the files speak is not said",
+            raise BadBank(f"table {table.name}: what is absent has closed, but nothing says by which day",
                           todo="say it with --as-of, or in the mapping as last_on")  # fmt: skip
         if n_closed > MOST_CLOSED * n_stood:
             raise BadBank(

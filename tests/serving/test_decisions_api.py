@@ -296,7 +296,7 @@ def test_models_written_twice_are_the_same_files(written_home: Path, tmp_path: P
 
 def test_no_request_waits_for_a_compiler(own_bank: Bank) -> None:
     """Opening the release called each kernel with the kinds of arrays that requests have, so that none compiles one."""
-    kernels: Any = (leaves.probabilities, exploration._draw, exploration._noise)
+    kernels: Any = (leaves.scores, exploration._draw, exploration._noise)
     compiled = [len(kernel.signatures) for kernel in kernels]
     assert min(compiled) > 0
     for channel in ("RM", "APP", "SMS"):

@@ -42,6 +42,7 @@ def _alone(name: str) -> FilterAlone:
 
 FILTERS = tuple(_alone(name) for name in ORDER)
 _HELD_OUT, _TOOL_ALONE = ("arms", "HOLDOUT"), ("applicability", "TOOL_ALONE")
+_ASLEEP = ("arbitration", "SLEEPING_DOG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,10 @@ def _ranked(scene: Scene, filters: Sequence[FilterAlone]) -> _Ranked:
     weighing = Weighing.of(scene)
     if terms.channel:
         tally.keep_to(shelf.catalogue.channel_index[terms.channel])
-    candidates = tally.left
     worth = {j: weighing.weigh(j, channel) for j, channel in tally.cheapest()}
+    if scene.case.uplift is not None:
+        _spare(tally, scene, worth)
+    candidates = tally.left
     is_held_out = _is_held_out(scene)
     _settle(tally, scene, is_held_out=is_held_out)
     shadow = _drawn(scene, worth, candidates) if is_held_out else None
@@ -146,6 +149,12 @@ def _is_held_out(scene: Scene) -> bool:
     figures = scene.shelf.policy.arbitration
     chosen = unit_hash(GLOBAL, scene.year, scene.case.customer_id) < figures.holdout_share
     return chosen and scene.case.code("tier") not in figures.holdout_exempt_tiers
+
+
+def _spare(tally: Tally, scene: Scene, worth: Mapping[int, Weighed]) -> None:
+    """Out go sales whose effect arms measured as below 0: whoever is told buys less often (R46)."""
+    asleep: Offers = sum(1 << j for j, weighed in worth.items() if weighed.uplift < 0)
+    tally.reject(asleep & ~(scene.shelf.care | scene.shelf.tools | scene.asked), _ASLEEP)
 
 
 def _settle(tally: Tally, scene: Scene, *, is_held_out: bool) -> None:

@@ -54,19 +54,20 @@ def components(
     """The components of every customer and offer; `cost` is that of the cheapest permitted treatment, (n, m).
 
     Without a model, or where it has no score for a pair, p is the policy's prior; so it is for customers without
-    personal recommendation. A service action is not sold, so nothing about it is a matter of response: with p = τ = 1
-    its value is the whole of what it is worth, value_amount + retention_amount × p_churn (no churn score counts 0),
-    and context and cost apply as to any offer.
+    personal recommendation. τ is what arms measured of the pair, and p × the incremental share of the offer where none
+    did; a measured one may be below 0. A service action is not sold, so nothing about it is a matter of response: with
+    p = τ = 1 its value is the whole of what it is worth, value_amount + retention_amount × p_churn (no churn score
+    counts 0), and context and cost apply as to any offer.
     """
     inputs, shape = situation.inputs, (situation.n, catalogue.m)
     p, is_prior = _p(situation, policy, shape)
-    uplift = p * inputs.uplift_share
+    uplift, is_assumed = _uplift(situation, p)
     p_churn = _p_churn(situation)
     ones = catalogue.is_service
     return Components(
         p=np.where(ones, 1.0, p),
         uplift=np.where(ones, 1.0, uplift),
-        uplift_is_assumed=_wide(inputs.uplift_is_assumed | ones, shape),
+        uplift_is_assumed=is_assumed | ones,
         is_prior=is_prior & ~ones,
         value=catalogue.value + p_churn[:, None] * catalogue.retention,
         reward=_wide(catalogue.reward, shape),
@@ -88,6 +89,15 @@ def _p(situation: Situation, policy: DecisionsPolicy, shape: tuple[int, int]) ->
         return np.full(shape, policy.arbitration.prior_p), np.ones(shape, dtype=bool)
     is_prior = np.isnan(given) | situation.is_generic[:, None]
     return np.where(is_prior, policy.arbitration.prior_p, given), is_prior
+
+
+def _uplift(situation: Situation, p: Floats) -> tuple[Floats, Bools]:
+    inputs = situation.inputs
+    uplift, is_assumed = p * inputs.uplift_share, _wide(inputs.uplift_is_assumed, p.shape)
+    if inputs.uplift is None:
+        return uplift, is_assumed
+    is_measured = (inputs.uplift == inputs.uplift) & ~situation.is_generic[:, None]
+    return np.where(is_measured, inputs.uplift, uplift), is_assumed & ~is_measured
 
 
 def _prices(inputs: Inputs, shape: tuple[int, int]) -> Floats:

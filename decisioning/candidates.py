@@ -19,12 +19,13 @@ Filter = Callable[[Situation, Catalogue, DecisionsPolicy], Verdicts]
 FILTERS: tuple[tuple[str, Filter], ...] = tuple(
     (name, getattr(import_module(f"decisioning.filters.{name}"), name)) for name in ORDER
 )
-NO_REASON, NOT_IN_CHANNEL, TOOL_ALONE, HELD_OUT = range(4)
+NO_REASON, NOT_IN_CHANNEL, TOOL_ALONE, HELD_OUT, ASLEEP = range(5)
 _REASONS = (
     ("", ""),
     ("treatment", "NOT_IN_CHANNEL"),
     ("applicability", "TOOL_ALONE"),
     ("arms", "HOLDOUT"),
+    ("arbitration", "SLEEPING_DOG"),
 )  # before the filters' own
 
 

@@ -37,7 +37,7 @@ class Happened(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One customer at one moment; `p`, `p_channel`, shares and prices have one value an offer, as in `Inputs`."""
+    """One customer at one moment; scores, shares and prices have one value an offer, as in `Inputs`."""
 
     customer_id: str
     facts: Mapping[str, Plain]
@@ -48,6 +48,7 @@ class Case:
     uplift_is_assumed: Sequence[bool]
     terms: Terms
     shadow_price: Sequence[float] | None = None
+    uplift: Sequence[float] | None = None
 
     def number(self, name: str) -> float:
         """A number or flag, NaN where the bank does not have it."""
@@ -83,6 +84,7 @@ class Case:
             uplift_is_assumed=inputs.uplift_is_assumed.tolist(),
             terms=terms,
             shadow_price=None if inputs.shadow_price is None else inputs.shadow_price.tolist(),
+            uplift=None if inputs.uplift is None else inputs.uplift[0].tolist(),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -107,6 +109,7 @@ class Case:
             "shadow_price": self.shadow_price,
             "p": None if self.p is None else [self.p],
             "p_channel": None if self.p_channel is None else [self.p_channel],
+            "uplift": None if self.uplift is None else [self.uplift],
         }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from decisioning.arbitration import Components, components
 from decisioning.arms import holdout, without_sales
-from decisioning.candidates import HELD_OUT, NO_REASON, TOOL_ALONE, Candidates, candidates
+from decisioning.candidates import ASLEEP, HELD_OUT, NO_REASON, TOOL_ALONE, Candidates, candidates
 from decisioning.catalogue.catalogue import Bools, Catalogue, Floats
 from decisioning.decision import Decision, Parts, ShadowSlot, Slot, Suppressed
 from decisioning.exploration import NOTHING, Draw, draw, gumbel
@@ -72,7 +72,7 @@ def _rank(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy) -
     parts = components(situation, catalogue, policy, weights, cost=_cheapest(found, catalogue))
     score = parts.score
     is_held_out = holdout(situation, policy)
-    in_channel = _in_channel(found, situation, catalogue)
+    in_channel = _spared(_in_channel(found, situation, catalogue), parts.uplift, situation, catalogue)
     reason = _settled(in_channel, without_sales(is_held_out, situation, catalogue), catalogue)
     permitted = reason == NO_REASON
     noise = _noise(situation, catalogue)
@@ -99,6 +99,14 @@ def _in_channel(found: Candidates, situation: Situation, catalogue: Catalogue) -
         return found.reason
     there = found.closed[:, :, catalogue.channel_index[situation.inputs.channel]]
     return np.where(found.reason == NO_REASON, there, found.reason)
+
+
+def _spared(reason: NDArray[np.int16], uplift: Floats, situation: Situation, catalogue: Catalogue) -> NDArray[np.int16]:
+    """Reasons once sales are out whose measured effect is below 0: whoever is told buys less often (R46), (n, m)."""
+    asleep = (uplift < 0) & ~(catalogue.is_care | catalogue.is_tool | situation.is_asked)
+    if not np.count_nonzero(asleep):
+        return reason
+    return np.where(asleep & (reason == NO_REASON), np.int16(ASLEEP), reason)
 
 
 def _settled(reason: NDArray[np.int16], sales: Bools, catalogue: Catalogue) -> NDArray[np.int16]:

@@ -124,7 +124,8 @@ class Inputs(Terms):
     `facts` are arrays of n rows: numbers and flags float64 with NaN, codes and sets object with None, dates
     datetime64[D]. `p` is the response probability at the reference channel, `p_channel` at the requested one, both
     (n, m) or None without a model (NaN: no score for this pair). `uplift_share` is the incremental share of p, (m,),
-    and `uplift_is_assumed` says that no arm measured it. `shadow_price` is Σ λ·use per offer, (m,), None for none.
+    and `uplift_is_assumed` says that no arm measured it. `uplift` is the effect τ that arms measured, (n, m) or None,
+    NaN for a pair that none did, where the share speaks. `shadow_price` is Σ λ·use per offer, (m,), None for none.
     """
 
     customer_ids: tuple[str, ...]
@@ -135,6 +136,7 @@ class Inputs(Terms):
     uplift_share: Floats
     uplift_is_assumed: NDArray[np.bool_]
     shadow_price: Floats | None = None
+    uplift: Floats | None = None
 
     @property
     def n(self) -> int:
@@ -181,7 +183,7 @@ class Inputs(Terms):
             "uplift_is_assumed": self.uplift_is_assumed.tolist(),
             "uplift_share": _listed(self.uplift_share), "shadow_price": _listed(self.shadow_price),
         }  # fmt: skip
-        p, p_channel = _rows(self.p, self.n), _rows(self.p_channel, self.n)
+        p, p_channel, uplift = (_rows(given, self.n) for given in (self.p, self.p_channel, self.uplift))
         recent = self.recent.each_json(self.n)
         return [
             shared
@@ -193,6 +195,7 @@ class Inputs(Terms):
                 "recent": recent[i],
                 "p": p[i],
                 "p_channel": p_channel[i],
+                "uplift": uplift[i],
             }
             for i, customer_id in enumerate(self.customer_ids)
         ]
@@ -204,7 +207,9 @@ class Inputs(Terms):
         facts |= {k: _objects(_several(v)) for k, v in data["codes"].items()}
         for name, days in data["dates"].items():
             facts[name] = np.array([day or "NaT" for day in _several(days)], dtype="datetime64[D]")
-        scores: dict[str, Any] = {name: None if data[name] is None else _floats(data[name]) for name in _SCORES}
+        scores: dict[str, Any] = {
+            name: None if data.get(name) is None else _floats(data[name]) for name in _SCORES
+        }  # decisions from before the first uplift champion were stored without `uplift`
         return cls(
             customer_ids=tuple(data["customer_ids"]),
             facts=facts,
@@ -219,7 +224,7 @@ class Inputs(Terms):
 
 
 _CODES = ("kind", "offer_id", "channel", "purpose", "outcome")
-_SCORES = ("p", "p_channel", "uplift_share", "shadow_price")
+_SCORES = ("p", "p_channel", "uplift_share", "shadow_price", "uplift")
 _PLAIN = (
     "channel", "limit", "zone", "consent_basis", "release_id", "epoch", "prices_version", "degraded", "stale",
 )  # fmt: skip

@@ -98,6 +98,11 @@ _PAIRS_AGAINST: dict[str, tuple[str, str, str, str]] = {
         "对照组:本年度不主动营销。", "Holdout: no active marketing this year.",
         "客户提出可照常办理。", "The customer's own request.",
     ),
+    "SLEEPING_DOG": (
+        "随机对照显示:主动沟通反而降低该客户的办理可能,不打扰。",
+        "Randomised arms say that telling this customer makes it less likely; he is left alone.",
+        "客户提出可照常办理,或新的对照结果。", "The customer's own request, or what later arms say.",
+    ),
     "RESTRICTED": (
         "客户受限(冻结、身故或反洗钱)。", "The customer is restricted.",
         "解除限制后。", "The restriction being lifted.",

@@ -25,6 +25,7 @@ class Weighed(NamedTuple):
     channel: int
     overlay: int | None
     is_prior: bool
+    is_assumed: bool  # the uplift: no arm measured it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +63,14 @@ class Weighing:
         case, shelf = self.scene.case, self.scene.shelf
         card = shelf.catalogue.cards[j]
         p, is_prior = self._p(j)
-        uplift = 1.0 if shelf.service >> j & 1 else p * case.uplift_share[j]
+        uplift, is_assumed = self._uplift(j, p)
         value = card.value + self.p_churn * card.retention
         context = self._context(j)
         cost = shelf.channel_cost[channel]
         gain = uplift * value
         price = 0.0 if case.shadow_price is None else case.shadow_price[j]
         score = shelf.lever[j] * context * max(gain, 0.0) + min(gain, 0.0) - p * card.reward - cost - price
-        return Weighed(score, p, uplift, value, gain, context, cost, channel, self.overlay.get(j), is_prior)
+        return Weighed(score, p, uplift, value, gain, context, cost, channel, self.overlay.get(j), is_prior, is_assumed)
 
     def parts(self, weighed: Weighed, j: int) -> Parts:
         """The components as a decision states them."""
@@ -78,7 +79,7 @@ class Weighing:
         return Parts(
             p=weighed.p,
             uplift=weighed.uplift,
-            uplift_is_assumed=card.is_service or case.uplift_is_assumed[j],
+            uplift_is_assumed=weighed.is_assumed,
             value=weighed.value,
             reward=card.reward,
             cost=weighed.cost,
@@ -92,6 +93,17 @@ class Weighing:
             return 1.0, False
         p = None if self.scene.case.p is None or self.scene.is_generic else self.scene.case.p[j]
         return (self.scene.shelf.policy.arbitration.prior_p, True) if p is None or p != p else (p, False)
+
+    def _uplift(self, j: int, p: float) -> tuple[float, bool]:
+        """τ of offer j, and that no arm measured it."""
+        case = self.scene.case
+        if self.scene.shelf.service >> j & 1:
+            return 1.0, True
+        if case.uplift is not None and not self.scene.is_generic:
+            measured = case.uplift[j]
+            if measured == measured:
+                return measured, False
+        return p * case.uplift_share[j], case.uplift_is_assumed[j]
 
     def _context(self, j: int) -> float:
         if self.scene.is_generic:

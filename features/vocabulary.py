@@ -44,6 +44,15 @@ class TierState(StrEnum):
     WATCH = "WATCH"
 
 
+class DecisionMark(StrEnum):
+    """Why a contact that a decision led to says nothing of what offers do: nobody learns from it."""
+
+    DEGRADED = "DEGRADED"
+    DRY_RUN = "DRY_RUN"
+    REPLAYED = "REPLAYED"
+    HOLDOUT = "HOLDOUT"
+
+
 class Outcome(StrEnum):
     """What a customer or a seller says came of a placement."""
 

@@ -2,7 +2,7 @@
 
 Offers that look alike to a tree are one to it, and those that look alike to all are one throughout; splits of one tree
 that a code, or a missing value, sends to the right are one step. `leaves.py` asks about the customers: the
-probabilities are LightGBM's to the bit.
+scores are LightGBM's to the bit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.leaves import Floats, Laid, probabilities
+from serving.leaves import Floats, Laid, scores
 from serving.tree_text import Split, Tree
 from training.encoding import Matrix
 
@@ -26,9 +26,10 @@ class Forest:
     """The trees of one model, laid out for r rows of offers; may be shared by threads."""
 
     def __init__(self, trees: Sequence[Tree], of_customer: Mapping[int, int], of_offer: Mapping[int, int],
-                 offers: Matrix) -> None:  # fmt: skip
+                 offers: Matrix, *, is_log_odds: bool = True) -> None:  # fmt: skip
         """`of_customer` and `of_offer`: where a customer's row, and one of `offers` (r, columns), has what the model
-        calls by a number."""
+        calls by a number. `is_log_odds`: the sums of the leaves are; else they are what the model says."""
+        self._is_log_odds = is_log_odds
         self._word: Any = np.uint32 if max(len(tree.leaves) for tree in trees) <= 32 else np.uint64
         self._every = self._word(np.iinfo(self._word).max)
         kinds = [self._kinds(tree, of_offer, offers) for tree in trees]
@@ -56,8 +57,8 @@ class Forest:
         )
 
     def score(self, rows: Matrix) -> Floats:
-        """Uncalibrated probabilities (n, r) of customers' rows (n, columns) with every row of offers."""
-        return probabilities(rows, self.laid, self._every).take(self._alike, axis=1)
+        """What the model says, not calibrated, (n, r), of customers' rows (n, columns) with every row of offers."""
+        return scores(rows, self.laid, self._every, self._is_log_odds).take(self._alike, axis=1)
 
     def probes(self, n_columns: int) -> Matrix:
         """Rows of made-up customers: values at the splits and right above them, every code, zeros and missing ones."""

@@ -94,7 +94,7 @@ class Ground:
         costs = {name: Decimal(str(channel.unit_cost_amount)) for name, channel in policy.channels.items()}
         scorer = Scorer.of(self.champions, catalogue, policy)
         for channel in catalogue.channels:
-            scorer.lay_out(channel)
+            scorer.score_one({}, channel)  # laid out before somebody waits for it
         return Rulebook(policy, catalogue, scorer, Alone(catalogue, policy), costs)
 
 

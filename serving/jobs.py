@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, float], None]
 POLICY_OF_SIMULATION = Path(__file__).parent.parent / "simulation" / "policy"
 LAST_SIMULATED = date(2025, 12, 31)
-CHAMPIONS = ("response", "churn")
+CHAMPIONS = ("response", "churn", "uplift")
 DECIDE_BATCH = 1000
 _HUNDREDTH = Decimal("0.01")
 

@@ -14,7 +14,7 @@ from features.packing import Plain
 from features.vocabulary import Kind
 from serving.forest import Forest, pairs
 from serving.leaves import Floats
-from serving.tree_text import Unlike, trees_of
+from serving.tree_text import Unlike, is_of_probabilities, trees_of
 from training.encoding import Feature, Matrix, Recipe
 from training.fitted import FittedModel
 
@@ -75,7 +75,7 @@ class Layout:
         self.forest = self._agreeing()  # None: the library is asked, which may be of another mind
 
     def score(self, rows: Matrix) -> Floats:
-        """Probabilities (n, r) of customers' rows (n, columns) with every row of offers."""
+        """Probabilities, or effects, (n, r) of customers' rows (n, columns) with every row of offers."""
         scores = self._by_library(rows) if self.forest is None else self.forest.score(rows)
         found: Floats = np.interp(scores, self._x, self._y)
         return found
@@ -87,7 +87,8 @@ class Layout:
     def _agreeing(self) -> Forest | None:
         """The model's trees, unless its text cannot be laid out or the library scores probes otherwise."""
         try:
-            forest = Forest(trees_of(self._model.text), self._of_customer, self._of_offer, self._offers)
+            trees, is_log_odds = trees_of(self._model.text), is_of_probabilities(self._model.text)
+            forest = Forest(trees, self._of_customer, self._of_offer, self._offers, is_log_odds=is_log_odds)
         except Unlike:
             return None
         probes = forest.probes(max(self._of_customer.values(), default=-1) + 1)

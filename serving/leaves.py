@@ -81,10 +81,11 @@ def _add(still: NDArray[Any], laid: Laid, values: Floats, sums: Floats) -> None:
 
 
 @compiled
-def probabilities(rows: Floats, laid: Laid, every: Any) -> Floats:
-    """Uncalibrated probabilities (n, r) of n customers' `rows` with r offers; `every` is the set of all leaves.
+def scores(rows: Floats, laid: Laid, every: Any, is_log_odds: bool) -> Floats:
+    """What the trees say (n, r) of n customers' `rows` with r offers; `every` is the set of all leaves.
 
-    The sums run in the order of the trees, as LightGBM's do.
+    That is the sum of their leaves, or, where it is the log-odds, the uncalibrated probability. The sums run in the
+    order of the trees, as LightGBM's do.
     """
     n_trees, n_offers = laid.kind_of.shape
     found = np.zeros((len(rows), n_offers))
@@ -93,6 +94,7 @@ def probabilities(rows: Floats, laid: Laid, every: Any) -> Floats:
         still[:] = every
         _close(rows[i], laid, still)
         _add(still, laid, values, found[i])
-        for offer in range(n_offers):
-            found[i, offer] = 1.0 / (1.0 + exp(-found[i, offer]))
+        if is_log_odds:
+            for offer in range(n_offers):
+                found[i, offer] = 1.0 / (1.0 + exp(-found[i, offer]))
     return found

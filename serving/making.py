@@ -100,6 +100,7 @@ class Maker:
             p_channel=scores.p_channel,
             uplift_share=rules.uplift_share,
             uplift_is_assumed=rules.uplift_is_assumed,
+            uplift=scores.uplift,
             terms=_terms(
                 asked,
                 pinned,
@@ -177,6 +178,7 @@ def _inputs(ids: tuple[str, ...], batch: Batch, asked: DecisionRequest, pinned: 
         p_channel=None if scores is None else scores.p_channel,
         uplift_share=scorer.uplift_share,
         uplift_is_assumed=scorer.uplift_is_assumed,
+        uplift=scorer.effects(batch.facts, len(ids)),
         **terms.terms(),
     )
 

@@ -23,7 +23,7 @@ from serving.releases import release_of, verify
 from serving.scorer import Champions, Scorer
 from training.encoding import Feature, arrays_of
 
-SCHEMA = "customer_id string, offer_id string, p double, p_channel double, p_churn double"
+SCHEMA = "customer_id string, offer_id string, p double, p_channel double, uplift double, p_churn double"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class PartitionScorer:
         """One row a customer and offer, as SCHEMA says, for each frame of facts: a row a customer, missing is null.
 
         `p` is the response probability at the reference channel, `p_channel` at the channel, both null without a
-        response model; `p_churn` is null without a churn model. A column that the facts lack is missing.
+        response model; `uplift` is what arms measured of the pair, null where none did; `p_churn` is null without a
+        churn model. A column that the facts lack is missing.
         """
         scorer = _scorer(self.home, self.release_id, self.day)
         for frame in frames:
@@ -50,7 +51,7 @@ class PartitionScorer:
 
         n, m = len(frame), scorer.catalogue.m
         facts = arrays_of(frame, [feature for feature in _asked(scorer.champions) if feature.name in frame])
-        scores = scorer.score(facts, n, self.channel)
+        scores, effects = scorer.score(facts, n, self.channel), scorer.effects(facts, n)
         nothing = np.full(n * m, np.nan)
         return pd.DataFrame(
             {
@@ -58,6 +59,7 @@ class PartitionScorer:
                 "offer_id": np.tile(np.array(scorer.catalogue.offer_ids, dtype=object), n),
                 "p": nothing if scores is None else scores.p.reshape(-1),
                 "p_channel": nothing if scores is None else scores.p_channel.reshape(-1),
+                "uplift": nothing if effects is None else effects.reshape(-1),
                 "p_churn": np.repeat(scorer.churn(facts, n), m),
             }
         )
@@ -65,8 +67,12 @@ class PartitionScorer:
 
 def _asked(champions: Champions) -> list[Feature]:
     """What the champions ask of a customer."""
-    models = [model for model in (champions.response, champions.churn) if model is not None]
-    every = {feature.name: feature for model in models for feature in model.recipe.features if not feature.of_offer}
+    every = {
+        feature.name: feature
+        for model in champions.models()
+        for feature in model.recipe.features
+        if not feature.of_offer
+    }
     return list(every.values())
 
 

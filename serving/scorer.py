@@ -30,11 +30,16 @@ class Champions:
 
     response: FittedModel | None
     churn: FittedModel | None
+    uplift: FittedModel | None = None
 
     @classmethod
     def read(cls, release: Release) -> Champions:
         """The champions, once their files are those of the manifest; raises DamagedModel."""
-        return cls(_read(release, "response"), _read(release, "churn"))
+        return cls(_read(release, "response"), _read(release, "churn"), _read(release, "uplift"))
+
+    def models(self) -> tuple[FittedModel, ...]:
+        """Those that there are."""
+        return tuple(model for model in (self.response, self.churn, self.uplift) if model is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +52,21 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class ScoresOfOne:
-    """The same of one customer, (m,), None without a champion; and his probability of leaving, NaN without one."""
+    """The same of one customer, (m,), None without a champion; his probability of leaving, NaN without one; and the
+    effects that arms measured, (m,), NaN for an offer that none did, None without a champion."""
 
     p: list[float] | None
     p_channel: list[float] | None
     p_churn: float
+    uplift: list[float] | None
 
 
 @dataclass(frozen=True)
 class Scorer:
     """The champions, laid out for the m offers of one catalogue.
 
-    `uplift_share` is the incremental share of p by offer, (m,); `uplift_is_assumed` says that no model measured it.
+    `uplift_share` is the incremental share of p by offer, (m,), which speaks where no effect of the customer was
+    measured; `uplift_is_assumed` says of each that it is an assumption about him.
     """
 
     champions: Champions
@@ -85,14 +93,20 @@ class Scorer:
         """Probability of leaving, (n,), NaN throughout without a champion."""
         return self._churned(self._columns.rows(facts, n))
 
+    def effects(self, facts: Facts, n: int) -> Floats | None:
+        """What telling adds to p of n customers, (n, m), for the offers that arms tested, NaN for the others; None
+        without a champion."""
+        return None if self._tested is None else self._effects(self._columns.rows(facts, n))
+
     def score_one(self, facts: Mapping[str, Plain], channel: str) -> ScoresOfOne:
         """What `score` and `churn` give of one customer, whose facts are plain values."""
         row, layout, m = self._columns.row(facts), self.lay_out(channel), self.catalogue.m
         p_churn = self._churned(row).item()
+        effects = None if self._tested is None else self._effects(row)[0].tolist()
         if layout is None:
-            return ScoresOfOne(None, None, p_churn)
+            return ScoresOfOne(None, None, p_churn, effects)
         p = layout.score(row)[0].tolist()
-        return ScoresOfOne(p[:m], p[-m:], p_churn)
+        return ScoresOfOne(p[:m], p[-m:], p_churn, effects)
 
     def lay_out(self, channel: str) -> Layout | None:
         """The response model for a channel, laid out now or before: a release opens with every channel laid out."""
@@ -105,9 +119,16 @@ class Scorer:
     def _churned(self, rows: Matrix) -> Floats:
         return np.full(len(rows), np.nan) if self._leaving is None else self._leaving.score(rows)[:, 0]
 
+    def _effects(self, rows: Matrix) -> Floats:
+        found = np.full((len(rows), self.catalogue.m), np.nan)
+        if self._tested is not None:
+            places, layout = self._tested
+            found[:, places] = layout.score(rows)
+        return found
+
     @cached_property
     def _columns(self) -> Columns:
-        return Columns(model for model in (self.champions.response, self.champions.churn) if model is not None)
+        return Columns(self.champions.models())
 
     @cached_property
     def _by_channels(self) -> dict[tuple[str, ...], Layout]:
@@ -123,6 +144,19 @@ class Scorer:
         model = self.champions.churn
         return None if model is None else Layout(model, self._columns, np.empty((1, 0)))
 
+    @cached_property
+    def _tested(self) -> tuple[list[int], Layout] | None:
+        """The offers that the uplift champion learnt from arms, and the champion laid out for them."""
+        model = self.champions.uplift
+        if model is None:
+            return None
+        tested = {share["offer_id"] for share in model.shares if share["is_measured"]}
+        places = [place for place, card in enumerate(self.catalogue.cards) if card.offer_id in tested]
+        if not places:
+            return None
+        offers = Offers(model, [self.catalogue.cards[place] for place in places])
+        return places, Layout(model, self._columns, offers.rows(("",)))
+
 
 def uplift_of(
     shares: Sequence[Mapping[str, Any]], cards: Sequence[OfferCard], assumed_share: float
@@ -130,8 +164,8 @@ def uplift_of(
     """Incremental share of p, by offer, (m,): what arms say of its category, pooled over all where it has none itself,
     the policy's where no category has arms; and that it is assumed.
 
-    A share of a whole category is an assumption about each of its offers and customers, so all are marked until an
-    uplift model speaks for them one by one.
+    A share of a whole category is an assumption about each of its offers and customers, so all are marked; where the
+    uplift champion speaks of an offer and customer, its word stands instead.
     """
     is_measured = any(not share["is_assumed"] for share in shares)
     known = {share["category"]: float(share["share"]) for share in shares} if is_measured else {}

@@ -41,13 +41,15 @@ def say(text: str, data: object, *, as_json: bool) -> None:
         Console(soft_wrap=True).print(text, markup=False, highlight=False)
 
 
-def show(*parts: RenderableType) -> None:
+def show(*parts: RenderableType, as_json: bool = False) -> None:
     """Tables and sentences for people; where no terminal says how wide, tables take what they need."""
+    if as_json:
+        return
     out = Console()
     if not out.is_terminal:
         out = Console(width=160)
     for part in parts:
-        out.print(part, soft_wrap=isinstance(part, Text))
+        out.print(part, soft_wrap=isinstance(part, str | Text), markup=False)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from features.errors import TiercelError
 
 MOST_LEAVES, MOST_TREES = 64, 1 << 15
+_PROBABILITIES, _AMOUNTS = "binary sigmoid:1", "regression"
+_OBJECTIVES = (_PROBABILITIES, _AMOUNTS)
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2  # bits of decision_type; bits 2 and 3 say how missing values are kept
 _MISSING_NONE, _MISSING_NAN = 0, 2
 
@@ -49,9 +51,14 @@ def trees_of(text: str) -> list[Tree]:
     settings = dict(line.partition("=")[::2] for line in head.splitlines())
     plain = settings.get("num_class") == "1" and settings.get("num_tree_per_iteration") == "1"
     fits = 0 < len(blocks) < MOST_TREES and "average_output" not in settings
-    if not plain or settings.get("objective") != "binary sigmoid:1" or not fits:
+    if not plain or settings.get("objective") not in _OBJECTIVES or not fits:
         raise Unlike("this model text is not laid out")
     return [_tree(number, block) for number, block in enumerate(blocks)]
+
+
+def is_of_probabilities(text: str) -> bool:
+    """Whether the sums of the leaves are log-odds; else they are what is said."""
+    return f"\nobjective={_PROBABILITIES}\n" in text.partition("\nTree=")[0]
 
 
 def _tree(number: int, block: str) -> Tree:

@@ -115,6 +115,7 @@ def contact_columns(played: Played, offer_ids: list[str], campaigns: tuple[str, 
         "opened_at": instants(opened_at),
         "failed_at": instants(np.where(failed, sent + _MINUTE_US, NEVER)),
         "propensity": pa.array(propensity, mask=np.isnan(propensity)),
+        "decision_mark": nothing(Kind.CODE, n),
         "cost_amount": amounts(_COST[channel]),
         "known_at": instants(known_after(rng, sent)),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,19 @@ from training.encoding import arrays_of
 from training.examples import Examples, Split, instants
 from training.fitted import FittedModel
 from training.fitting import CrossFitted, constant
-from training.gates import Evidence
+from training.gates import AnyJudgement, Evidence
 from training.ground import Ground
 from training.judging.drift import Psi, psi
+from training.judging.effect_judgement import judge_effects
+from training.judging.effects import HeldArms, Vector, row_effects
 from training.judging.judgement import CONSTANT, OURS, PLAIN, Judgement, judge
 from training.judging.leakage import guard
 from training.judging.metrics import Interval, Judged, paired_difference
 from training.judging.slices import slices_of
+from training.judging.uplift_curves import Ranking
+from training.judging.uplift_curves import paired_difference as paired_qini
+from training.models import uplift
+from training.registry import ModelVersion
 
 N_QUANTILES = 100
 SCORE_STEP = 0.01  # what moves p by less than half of it moves no decision
@@ -28,24 +35,50 @@ TRAINING_SCORES, SUSPICIONS = "training_scores", "suspicions"
 
 def evidence_of(
     ground: Ground, examples: Examples, split: Split, trained: CrossFitted, *, suspicions: Sequence[str], seed: int
-) -> Evidence:
+) -> Evidence[Any]:
     """What the gates ask of `trained` on the test rows, beside the champion that stands now."""
     test = examples.frame[split.test]
-    judgement = _judgement(examples, split, trained, seed=seed)
-    ours = judgement.judged[OURS]
     champion = registry.with_alias(ground.home, trained.ours.name, registry.CHAMPION)
     before = None if champion is None else champion.facts.get(TRAINING_SCORES)
     expected = np.array(json.loads(before) if before else quantiles(trained.unseen))
+    seen = _effects_seen if trained.ours.name == uplift.NAME else _outcomes_seen
+    judgement, less, told, scores = seen(examples, split, trained, champion, seed=seed)
     return Evidence(
         judgement,
-        None if champion is None else _less(champion.read(), examples, split, judgement, seed=seed),
-        score_psi(expected, ours.scores),
+        less,
+        score_psi(expected, scores),
         suspicions,
-        slices_of(test, ours.outcomes, ours.scores, seed=seed),
+        slices_of(test, told, scores, seed=seed),
         _drifts(examples, split, trained.ours),
         ground.models.inventory,
         ground.models.gates,
     )
+
+
+_Seen = tuple[AnyJudgement, Interval | None, Vector, Vector]  # ours − champion, what came, what was said of it
+
+
+def _outcomes_seen(
+    examples: Examples, split: Split, trained: CrossFitted, champion: ModelVersion | None, *, seed: int
+) -> _Seen:
+    judgement = _judgement(examples, split, trained, seed=seed)
+    ours = judgement.judged[OURS]
+    less = None if champion is None else _less(champion.read(), examples, split, judgement, seed=seed)
+    return judgement, less, ours.outcomes, ours.scores
+
+
+def _effects_seen(
+    examples: Examples, split: Split, trained: CrossFitted, champion: ModelVersion | None, *, seed: int
+) -> _Seen:
+    test = examples.frame[split.test]
+    held = HeldArms.of(test)
+    rivals = {PLAIN: trained.plain, **trained.rivals, OURS: trained.ours}
+    judgement = judge_effects(held, {name: model.predict(test) for name, model in rivals.items()}, seed=seed)
+    less = None
+    if champion is not None:
+        theirs = Ranking(held.outcomes, held.told, champion.read().predict(test), held.propensity)
+        less = paired_qini(judgement.rankings[OURS], theirs, held.customers, seed=seed)
+    return judgement, less, row_effects(held), judgement.effects
 
 
 def _drifts(examples: Examples, split: Split, model: FittedModel) -> dict[str, Psi]:

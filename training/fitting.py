@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,15 @@ class Trained:
 
     ours: FittedModel
     plain: FittedModel
+
+    def figures(self) -> dict[str, float]:
+        """What a run logs of how it was fitted, beside its parameters."""
+        return {}
+
+    @property
+    def rivals(self) -> Mapping[str, FittedModel]:
+        """Other models of the same rows that are judged beside it, by name."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,26 @@
 Sampling error is the model's to bear where a gate asks for proof (better than chance) and the gate's where it asks for
 a fault (worse, too bold): a fault is called one when its whole 95 % interval lies outside the limit. Few rows make an
 interval wide, and let a model pass that more rows would stop; the figure is printed either way.
+
+Of a model of effects the same is asked on held-out arms: it ranks effects better than chance (Qini), telling those whom
+it puts above 0 loses nothing against telling everybody, and its Qini is not below the champion's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from training.judging.drift import Psi
-from training.judging.judgement import OURS, Judgement, compared
+from training.judging.effect_judgement import EffectJudgement, said_of
+from training.judging.judgement import OURS, PLAIN, Judgement, compared
 from training.judging.metrics import Interval
 from training.judging.slices import Slice
 from training.policy import GateLimits, Inventory
+
+AnyJudgement = Judgement | EffectJudgement
+J = TypeVar("J", bound=AnyJudgement)
 
 INVENTORY_FILE = "HOME/policy/models/inventory.yaml"
 _BLIND_AUC = 0.5
@@ -30,15 +37,16 @@ _STRICTNESS = 3.09 / 1.96  # a bank that trains often would call noise a model o
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(Generic[J]):
     """All that the gates ask of one model on one window.
 
-    `less_champion` is ours − champion in AUC on the same rows, None without a champion; `score_psi` compares the scores
-    of the window with the champion's training scores (without a champion: its own); `suspicions` are columns that may
-    know the answer, each with its reason; `drifts` how far each feature moved since the training rows.
+    `less_champion` is ours − champion on the same rows, in AUC or, of effects, in Qini, None without a champion;
+    `score_psi` compares the scores of the window with the champion's training scores (without a champion: its own);
+    `suspicions` are columns that may know the answer, each with its reason; `drifts` how far each feature moved since
+    the training rows.
     """
 
-    judgement: Judgement
+    judgement: J
     less_champion: Interval | None
     score_psi: float
     suspicions: Sequence[str]
@@ -76,16 +84,17 @@ class Verdict:
         return tuple(gate for gate in self.gates if not gate.passes)
 
 
-def examine(evidence: Evidence) -> Verdict:
+def examine(evidence: Evidence[Any]) -> Verdict:
     """Every gate answered, none left out after the first that fails."""
-    gates = tuple(gate(evidence) for gate in GATES)
+    asked = EFFECT_GATES if isinstance(evidence.judgement, EffectJudgement) else GATES
+    gates = tuple(gate(evidence) for gate in asked)
     failed = [gate for gate in gates if not gate.passes]
     named = {gate.name: gate for gate in gates}
     says = "; ".join(gate.says for gate in failed) if failed else named["not_worse"].says
     return Verdict(not failed, named["beats_constant"].passes, says, gates)
 
 
-def beats_constant(evidence: Evidence) -> Gate:
+def beats_constant(evidence: Evidence[Judgement]) -> Gate:
     auc = evidence.judgement.figures[OURS]["auc"]
     strict = auc.value - (auc.value - auc.low) * _STRICTNESS
     passes = strict > _BLIND_AUC  # a NaN does not pass
@@ -94,7 +103,7 @@ def beats_constant(evidence: Evidence) -> Gate:
     return Gate("beats_constant", passes, f"{strict:.4f}", f"above {_BLIND_AUC}", told)
 
 
-def honest(evidence: Evidence) -> Gate:
+def honest(evidence: Evidence[Judgement]) -> Gate:
     """Probabilities are multiplied into money, so a worse log loss refuses a model however well it ranks."""
     judged = evidence.judgement
     for rival, loss in (("constant", judged.loss_less_constant), ("plain model", judged.loss_less_plain)):
@@ -105,7 +114,7 @@ def honest(evidence: Evidence) -> Gate:
     return Gate("honest", True, str(judged.loss_less_constant), "not above 0", told)
 
 
-def not_worse(evidence: Evidence) -> Gate:
+def not_worse(evidence: Evidence[Judgement]) -> Gate:
     """Beside the champion on the same rows; the first model beside the plain one."""
     rival, difference = "champion", evidence.less_champion
     if difference is None:
@@ -114,7 +123,32 @@ def not_worse(evidence: Evidence) -> Gate:
                 compared(difference, rival))  # fmt: skip
 
 
-def calibration_slope(evidence: Evidence) -> Gate:
+def ranks_effects(evidence: Evidence[EffectJudgement]) -> Gate:
+    qini = evidence.judgement.figures[OURS]["qini"]
+    strict = qini.value - (qini.value - qini.low) * _STRICTNESS
+    passes = strict > 0  # a NaN does not pass
+    says = "better than a constant" if passes else "not better than a constant"
+    told = f"{says}: Qini {qini}, whose lower limit at one in a thousand is {strict:.4f}"
+    return Gate("beats_constant", passes, f"{strict:.4f}", "above 0", told)
+
+
+def spares_nobody_wrongly(evidence: Evidence[EffectJudgement]) -> Gate:
+    """Effects decide whom the bank leaves alone, so a plan that gains less than telling everybody refuses a model."""
+    less = evidence.judgement.less_everybody
+    told = f"telling those whom it puts above 0 is {said_of(less)} telling everybody: {less} conversions a row"
+    return Gate("honest", not less.high < 0, str(less), "not below telling everybody", told)
+
+
+def ranks_no_worse(evidence: Evidence[EffectJudgement]) -> Gate:
+    """Beside the champion on the same rows; the first model beside ranking by response."""
+    rival, difference = "champion", evidence.less_champion
+    if difference is None:
+        rival, difference = "ranking by response", evidence.judgement.less[PLAIN]
+    return Gate("not_worse", not difference.high < 0, str(difference), f"not below the {rival}",
+                compared(difference, rival, "Qini"))  # fmt: skip
+
+
+def calibration_slope(evidence: Evidence[Any]) -> Gate:
     slope, limits = evidence.judgement.figures[OURS]["slope"], evidence.limits
     passes = not (slope.high < limits.least_slope or slope.low > limits.most_slope)
     allowed = f"{limits.least_slope:g} to {limits.most_slope:g}"
@@ -125,7 +159,7 @@ def calibration_slope(evidence: Evidence) -> Gate:
     return Gate("calibration_slope", passes, str(slope), allowed, told)
 
 
-def score_stability(evidence: Evidence) -> Gate:
+def score_stability(evidence: Evidence[Any]) -> Gate:
     most, psi = evidence.limits.most_score_psi, evidence.score_psi
     told = f"score PSI {psi:.3f} against the champion's training scores"
     if not psi < most:
@@ -133,13 +167,13 @@ def score_stability(evidence: Evidence) -> Gate:
     return Gate("score_stability", psi < most, f"{psi:.3f}", f"below {most:g}", told)
 
 
-def no_leak(evidence: Evidence) -> Gate:
+def no_leak(evidence: Evidence[Any]) -> Gate:
     found = list(evidence.suspicions)
     told = f"features that may know the answer: {'; '.join(found)}" if found else "no feature knows the answer"
     return Gate("no_leak", not found, str(len(found)), "0 suspicions", told)
 
 
-def parity(evidence: Evidence) -> Gate:
+def parity(evidence: Evidence[Any]) -> Gate:
     groups = sorted({one.by for one in evidence.slices})
     told = f"parity reported by {', '.join(groups)}"
     if not groups:
@@ -147,7 +181,7 @@ def parity(evidence: Evidence) -> Gate:
     return Gate("parity", bool(groups), f"{len(evidence.slices)} groups", "a report", told)
 
 
-def assessment(evidence: Evidence) -> Gate:
+def assessment(evidence: Evidence[Any]) -> Gate:
     number = evidence.inventory.pipia_id
     told = f"impact assessment {number}"
     if not number:
@@ -158,7 +192,7 @@ def assessment(evidence: Evidence) -> Gate:
     return Gate("assessment", bool(number), number or "none", "a number", told)
 
 
-def second_person(evidence: Evidence) -> Gate:
+def second_person(evidence: Evidence[Any]) -> Gate:
     who = evidence.inventory
     named = {"owner": who.owner, "author": who.author, "approver": who.approver}
     figure = f"author {who.author or 'none'}, approver {who.approver or 'none'}"
@@ -171,6 +205,10 @@ def second_person(evidence: Evidence) -> Gate:
     return Gate("second_person", False, figure, "two people", told)
 
 
-GATES: tuple[Callable[[Evidence], Gate], ...] = (
-    beats_constant, honest, not_worse, calibration_slope, score_stability, no_leak, parity, assessment, second_person,
+_OF_ALL: tuple[Callable[[Evidence[Any]], Gate], ...] = (
+    calibration_slope, score_stability, no_leak, parity, assessment, second_person,
+)  # fmt: skip
+GATES: tuple[Callable[[Evidence[Any]], Gate], ...] = (beats_constant, honest, not_worse, *_OF_ALL)
+EFFECT_GATES: tuple[Callable[[Evidence[Any]], Gate], ...] = (
+    ranks_effects, spares_nobody_wrongly, ranks_no_worse, *_OF_ALL,
 )  # fmt: skip

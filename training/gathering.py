@@ -8,6 +8,7 @@ from datetime import datetime
 
 from features.bank.engines import Bank, open_bank
 from features.errors import MissingModel, UserMistake
+from training.arms import arm_examples
 from training.boosting import Parameters
 from training.examples import (
     Examples,
@@ -21,7 +22,7 @@ from training.examples import (
 )
 from training.fitting import CrossFitted
 from training.ground import FACTS, PROFILE_FACTS, Ground
-from training.models import churn, next_step, response, value
+from training.models import churn, next_step, response, uplift, value
 from training.models.shares import ArmRow, incremental_shares
 from training.outcomes import ChurnFigures, arm_outcomes, kept_labels, step_labels
 
@@ -73,6 +74,19 @@ def _response_fit(gathered: Gathered, split: Split, parameters: Parameters, defa
     return replace(trained, ours=trained.ours.with_shares([share.to_json() for share in shares]))
 
 
+def _uplift(ground: Ground) -> Gathered:
+    with open_bank(ground.home) as bank:
+        examples = arm_examples(bank, ground.build.lineage, ground.horizon, ground.policy)
+    told = {"label": "converted within the offer's window after chance drew the arm, told or not"}
+    return Gathered(examples, told=told)
+
+
+def _uplift_fit(gathered: Gathered, split: Split, parameters: Parameters, default_share: float) -> CrossFitted:  # noqa: ARG001  # one signature for every model
+    trained = uplift.train(gathered.examples, split, facts=FACTS, parameters=parameters)
+    measured = uplift.measured_offers(gathered.examples.frame[split.train])
+    return replace(trained, ours=trained.ours.with_shares(one.to_json() for one in measured))
+
+
 def _churn(ground: Ground) -> Gathered:
     figures = churn_figures(ground)
     examples = churn_examples(ground.home, ground.build.lineage, ground.last_on, ground.policy, figures=figures)
@@ -112,10 +126,12 @@ def _by_month(ground: Ground, labels: Mapping[int, Label]) -> Examples:
 
 
 _GATHERED: dict[str, Callable[[Ground], Gathered]] = {
-    churn.NAME: _churn, next_step.NAME: _next_step, response.NAME: _response, value.NAME: _value,
+    churn.NAME: _churn, next_step.NAME: _next_step, response.NAME: _response, uplift.NAME: _uplift,
+    value.NAME: _value,
 }  # fmt: skip
 _FITTED: dict[str, Fit] = {
-    churn.NAME: _churn_fit, next_step.NAME: _next_step_fit, response.NAME: _response_fit, value.NAME: _value_fit,
+    churn.NAME: _churn_fit, next_step.NAME: _next_step_fit, response.NAME: _response_fit, uplift.NAME: _uplift_fit,
+    value.NAME: _value_fit,
 }  # fmt: skip
 MODELS = tuple(sorted(_GATHERED))
 

@@ -8,6 +8,9 @@ can state how many rows each rule took away.
     NOT_RANKED   an information: a contact only, never a row
     NOT_SALES    the bank did not mean to sell
     FAILED       failed or blocked
+    DEGRADED     the decision behind it was made without a part that it counts on, or by the fallback
+    DRY_RUN      asked for and never meant to be shown
+    REPLAYED     decided again from what was stored
     HOLDOUT      a member of the global holdout, reached in spite of it
     IMMATURE     the window is still open at the horizon
 """
@@ -23,7 +26,7 @@ import ibis
 import ibis.expr.types as ir
 
 from features.bank.tables import TABLES
-from features.vocabulary import Column, Outcome, Purpose, Stage
+from features.vocabulary import Column, DecisionMark, Outcome, Purpose, Stage
 from training.encoding import offer_features
 
 Tables = Mapping[str, ir.Table]
@@ -211,6 +214,7 @@ def _windows(tables: Tables, horizon: datetime) -> ir.Table:
         (~rows.is_ranked, "NOT_RANKED"),
         (rows.purpose != str(Purpose.SALES), "NOT_SALES"),
         (rows.failed_at.notnull(), "FAILED"),
+        (rows.decision_mark.notnull(), rows.decision_mark),
         (rows.is_held_out, HOLDOUT),
         (rows.closes_at > ibis.literal(horizon), "IMMATURE"),
         else_=ibis.null("string"),
@@ -242,8 +246,9 @@ def _with_holdout(rows: ir.Table, tables: Tables) -> ir.Table:
 
 
 def _candidates(windows: ir.Table) -> ir.Table:
-    """Windows that may hold a conversion: rows to learn from, now or when they have closed."""
-    return windows.filter(windows.excluded.isnull() | (windows.excluded == "IMMATURE"))
+    """Windows that may hold a conversion: rows to learn from, now or when they have closed, and what a degraded
+    decision brought about, which is not credited to the contact before it."""
+    return windows.filter(windows.excluded.isnull() | windows.excluded.isin(["IMMATURE", str(DecisionMark.DEGRADED)]))
 
 
 def _cited(tables: Tables, windows: ir.Table) -> ir.Table:

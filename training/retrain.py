@@ -23,12 +23,11 @@ from training.boosting import Parameters
 from training.examination import SUSPICIONS, TRAINING_SCORES, evidence_of, quantiles, suspicions_of
 from training.examples import Examples, Split, instants
 from training.fitting import CrossFitted
-from training.gates import Verdict, examine
+from training.gates import AnyJudgement, Verdict, examine
 from training.gathering import MODELS, Gathered, fitted, gather, split_of
 from training.ground import Ground, code_version, ground_of
 from training.inventory import row_of
 from training.judging import report
-from training.judging.judgement import Judgement
 from training.models import response
 from training.models.shares import DEFAULT_SHARE
 from training.tuning import Trial, best_of, tune
@@ -44,7 +43,7 @@ class Retrained:
     version: int
     alias: str | None
     verdict: Verdict
-    judgement: Judgement
+    judgement: AnyJudgement
     sizes: Mapping[str, int]
     excluded: Mapping[str, int]
     run_id: str

@@ -26,7 +26,7 @@ from training.encoding import Recipe
 from training.fitted import FILES, FittedModel, digests_of
 from training.fitting import Trained
 from training.gates import Evidence, Verdict
-from training.judging import report
+from training.judging import pictures, report
 from training.tuning import Trial
 
 _LOADER = Path(__file__).parent / "pyfunc_model.py"
@@ -53,7 +53,7 @@ class Training:
     parameters: Mapping[str, Any]
     facts: Mapping[str, object]
     frame: Any
-    evidence: Evidence
+    evidence: Evidence[Any]
     verdict: Verdict
     trials: Sequence[Trial] = ()
 
@@ -119,10 +119,12 @@ def plain_of(home: Path, run_id: str) -> FittedModel:
 def _figures(training: Training) -> dict[str, float]:
     """Every figure of the judgement, the gates and the groups, under names that MLflow takes."""
     evidence = training.evidence
-    figures = evidence.judgement.flat() | {"score_psi": evidence.score_psi, "n_suspicions": len(evidence.suspicions)}
+    figures: dict[str, float] = evidence.judgement.flat()
+    figures |= {"score_psi": evidence.score_psi, "n_suspicions": len(evidence.suspicions)}
+    figures |= training.trained.figures()
     figures |= {f"gate_{gate.name}": float(gate.passes) for gate in training.verdict.gates}
     if evidence.less_champion is not None:
-        figures["ours_less_champion_auc"] = evidence.less_champion.value
+        figures[f"ours_less_champion_{evidence.judgement.measure}"] = evidence.less_champion.value
     widest = [abs(one.calibration_gap.value) for one in evidence.slices if not one.is_small]
     return figures | ({"widest_calibration_gap": max(widest)} if widest else {})
 
@@ -139,13 +141,13 @@ def signature_of(recipe: Recipe) -> Any:
 
 def _log_report(mlflow: Any, training: Training, folder: Path) -> None:
     evidence, name = training.evidence, training.trained.ours.name
-    pictures = report.draw(evidence.judgement, folder)
-    page = report.page(f"{name}: how good it is", training.facts, evidence, training.verdict, pictures)
+    drawn = pictures.draw(evidence.judgement, folder)
+    page = report.page(f"{name}: how good it is", training.facts, evidence, training.verdict, drawn)
     (folder / "report.html").write_text(page, "utf-8")
     told = {"gates": [gate.to_json() for gate in training.verdict.gates],
             "slices": [one.to_json() for one in evidence.slices], "suspicions": list(evidence.suspicions)}  # fmt: skip
     (folder / "examination.json").write_text(json.dumps(told, indent=1, default=str), "utf-8")
-    for path in (*pictures, folder / "report.html", folder / "examination.json"):
+    for path in (*drawn, folder / "report.html", folder / "examination.json"):
         mlflow.log_artifact(str(path))
 
 

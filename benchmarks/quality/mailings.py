@@ -113,7 +113,7 @@ class _Policy:
 
 def _policy(found: TrainedUplift, learnt: pd.DataFrame) -> _Policy:
     """The product's own choice of learner, and the share that earned most among training rows it had not seen."""
-    scores = found.unseen[found.chosen]
+    scores = found.panel_unseen[found.chosen]
 
     def earned(share: float) -> float:
         told = scores >= np.quantile(scores, 1 - share)

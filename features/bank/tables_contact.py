@@ -16,7 +16,7 @@ from features.bank.contract import (
     codes_of,
     id_of,
 )
-from features.vocabulary import Column, Kind, Outcome, Purpose, Sensitivity
+from features.vocabulary import Column, DecisionMark, Kind, Outcome, Purpose, Sensitivity
 
 FLAG, INTEGER, NUMBER = Kind.FLAG, Kind.INTEGER, Kind.NUMBER
 DATE, INSTANT = Kind.DATE, Kind.INSTANT
@@ -148,6 +148,12 @@ contact = Table(
         Column("failed_at", INSTANT, "failed or blocked", "did not fail"),
         Column(
             "propensity", NUMBER, "probability with which chance chose this offer", "not chosen by chance", at_least=0
+        ),
+        codes_of(
+            "decision_mark",
+            "what forbids to learn from the decision behind it",
+            tuple(DecisionMark),
+            "nothing does, or there was no decision",
         ),
         amount_of("cost_amount", "cost of the contact", at_least=0),
         KNOWN_AT,

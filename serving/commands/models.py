@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from features.errors import UserMistake
+from features.errors import MissingModel, NotReady, UserMistake
 from serving.commands.options import HOME, Day, Home, Json, clock
 from serving.telling import progress, say, show, told
 
@@ -19,6 +18,7 @@ class ModelName(StrEnum):
     """Models that can be trained now."""
 
     RESPONSE = "response"
+    UPLIFT = "uplift"
     CHURN = "churn"
     NEXT_STEP = "next_step"
     VALUE = "value"
@@ -35,23 +35,37 @@ def train(
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Train, judge and register models in MLflow; one that passes every gate becomes champion."""
+    """Train, judge and register models in MLflow; one that passes every gate becomes champion.
+
+    Of all models those are trained that can be, and of the others it is told what they lack.
+    """
     from serving import jobs
     from training.judging import report
     from training.retrain import retrain
 
     share = jobs.incremental_share(home)
     names = [m for m in ModelName if m is not ModelName.ALL] if model is ModelName.ALL else [model]
-    answers = []
+    answers: list[dict[str, Any]] = []
     for name in names:
-        with progress(f"train {name}", as_json=as_json) as moved:
-            done = retrain(home, name, as_of.date() if as_of else None, seed, moved, default_share=share, n_trials=tune)
+        try:
+            with progress(f"train {name}", as_json=as_json) as moved:
+                done = retrain(
+                    home, name, as_of.date() if as_of else None, seed, moved, default_share=share, n_trials=tune
+                )
+        except NotReady as error:
+            if model is not ModelName.ALL:
+                raise
+            answers.append({"model": name, "version": None, "alias": None, "says": str(error)})
+            show(f"no {name} model: {error}", as_json=as_json)
+            continue
         answers.append(done.to_json())
-        if not as_json:
-            Console(width=120).print(report.table(done.judgement, f"{name}, version {done.version}"))
-            Console(width=120).print(report.gates_table(done.verdict.gates))
-            left_out = ", ".join(f"{n:,} {rule}" for rule, n in done.excluded.items()) or "none"
-            say(f"{done.sentence()}\nrows {dict(done.sizes)}; left out by rule: {left_out}", None, as_json=False)
+        left_out = ", ".join(f"{n:,} {rule}" for rule, n in done.excluded.items()) or "none"
+        show(
+            report.table(done.judgement, f"{name}, version {done.version}"), report.gates_table(done.verdict.gates),
+            f"{done.sentence()}\nrows {dict(done.sizes)}; left out by rule: {left_out}", as_json=as_json,
+        )  # fmt: skip
+    if all(answer["version"] is None for answer in answers):
+        raise MissingModel("no model could be trained", value="; ".join(f"{a['model']}: {a['says']}" for a in answers))
     if as_json:
         say("", answers, as_json=True)
 
@@ -79,8 +93,7 @@ def promote(
         return
     with progress(f"promote {model}", as_json=as_json) as moved:
         done = promotion.promote(home.resolve(), model, version, approver or None, moved)
-    if not as_json:
-        show(report.gates_table(done.gates))
+    show(report.gates_table(done.gates), as_json=as_json)
     say(f"{model} version {version} is champion; `tiercel release cut` serves it", done.to_json(), as_json=as_json)
 
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sqlalchemy import Connection, Select, Table, func, select
+from sqlalchemy import Connection, Select, Table, case, func, or_, select
 
 from features.bank.tables import TABLES
-from features.vocabulary import Kind
+from features.vocabulary import DecisionMark, Kind
 from serving.ledger.tables import (
     LEDGER,
     complaint,
@@ -33,6 +33,7 @@ from serving.ledger.tables import (
 
 FILE = "ledger.parquet"
 _CHUNK_ROWS = 20_000
+_HELD_OUT = "HOLDOUT"  # the arm of a decision, as `decisioning.arms` names it
 _INSTANT = pa.timestamp("us", tz="UTC")
 _ARROW = {
     Kind.FLAG: pa.bool_(), Kind.INTEGER: pa.int64(), Kind.NUMBER: pa.float64(), Kind.AMOUNT: pa.decimal128(18, 2),
@@ -53,7 +54,7 @@ def _exported() -> Mapping[str, tuple[Select[Any], pa.Schema]]:
     first = select(func.min(contact.c.contact_id)).where(contact.c.placement_id == response.c.placement_id)
     answered = func.coalesce(response.c.contact_id, first.scalar_subquery()).label("contact_id")
     bank: dict[str, Select[Any]] = {
-        "contact": _as_bank(contact).where(contact.c.source == LEDGER),
+        "contact": _as_bank(contact, decision_mark=_mark()).where(contact.c.source == LEDGER),
         "response": _as_bank(response, contact_id=answered).where(response.c.source == LEDGER),
         "complaint": _as_bank(complaint).where(complaint.c.source == LEDGER),
         "do_not_call": _as_bank(do_not_call),
@@ -63,6 +64,19 @@ def _exported() -> Mapping[str, tuple[Select[Any], pa.Schema]]:
     for table in (decision, placement, tag_deletion):
         found[table.name] = (_as_own(table).order_by(*table.primary_key), _own_schema(table))
     return found
+
+
+def _mark() -> Any:
+    """What forbids to learn from the decision behind a contact. Dry runs and replays are never written, so they lead to
+    none."""
+    mine = select(
+        case(
+            (or_(decision.c.is_degraded, decision.c.is_fallback), str(DecisionMark.DEGRADED)),
+            (decision.c.arm == _HELD_OUT, str(DecisionMark.HOLDOUT)),
+        )
+    )
+    joined = mine.join(placement, placement.c.decision_id == decision.c.decision_id)
+    return joined.where(placement.c.placement_id == contact.c.placement_id).scalar_subquery()
 
 
 def _as_bank(table: Table, **replaced: Any) -> Select[Any]:

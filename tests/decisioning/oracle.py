@@ -104,12 +104,20 @@ def verdict(offer_id: str, customer: Customer) -> tuple[str, str] | list[str]:
     return left or ("treatment", "NOT_IN_CHANNEL")
 
 
-def outcome(offer_id: str, customer: Customer) -> tuple[str, str] | list[str]:
-    """As `verdict`, once the requested channel has had its say."""
+def outcome(offer_id: str, customer: Customer, effect: float | None = None) -> tuple[str, str] | list[str]:
+    """As `verdict`, once the requested channel and what arms measured of the offer have had their say."""
     found = verdict(offer_id, customer)
     if isinstance(found, list) and customer.channel and customer.channel not in found:
         return customer.facts.get("_closed", {}).get(offer_id, ("treatment", "NOT_IN_CHANNEL"))  # type: ignore[no-any-return]  # facts are of any kind
+    harms = effect is not None and effect < 0 and customer.number("has_marketing_optout") != 1
+    if isinstance(found, list) and harms and _is_sold(offer_id, customer) and not _is_tool(offer_id, customer.policy):
+        return "arbitration", "SLEEPING_DOG"
     return found
+
+
+def _is_tool(offer_id: str, policy: DecisionsPolicy) -> bool:
+    product = policy.offers[offer_id].product
+    return product is not None and policy.products[product].kind == "tool"
 
 
 def _exclusion(offer_id: str, customer: Customer) -> str | None:
@@ -247,8 +255,9 @@ def _contact_channel(offer_id: str, channel: str, customer: Customer) -> str | N
 
 
 def score(
-    offer_id: str, customer: Customer, *, p: float, share: float, channels: list[str], price: float = 0.0
-) -> float:
+    offer_id: str, customer: Customer, *, p: float, share: float, channels: list[str], price: float = 0.0,
+    effect: float | None = None,
+) -> float:  # fmt: skip
     """The score of an offer that may go out by `channels`, straight from its formula."""
     policy, offer = customer.policy, customer.policy.offers[offer_id]
     figures, generic = policy.arbitration, customer.number("has_marketing_optout") == 1
@@ -259,7 +268,8 @@ def score(
         churn = 0.0 if generic else customer.number("p_churn") or 0.0
         p, uplift, value = 1.0, 1.0, service.value_amount + churn * service.retention_amount
     else:
-        uplift, value = p * share, _value(offer_id, policy)
+        is_known = effect is not None and effect == effect and not generic
+        uplift, value = effect if is_known else p * share, _value(offer_id, policy)
     hook = policy.hooks[offer.hook] if offer.hook else None
     reward = offer.reward_amount if offer.reward_amount is not None else (hook.reward.amount if hook else 0.0)
     category = policy.products[offer.product].category if offer.product else ("service" if offer.service else "hook")

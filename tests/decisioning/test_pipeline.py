@@ -53,10 +53,16 @@ def batches(draw: st.DrawFn, policy: DecisionsPolicy, who: st.SearchStrategy[dic
         asked=tuple(draw(st.lists(st.sampled_from(ranked), max_size=2))),
         moment=tuple(draw(st.lists(st.sampled_from(ranked), max_size=2))),
         shadow_price=draw(st.sampled_from([None, rng.random(catalogue.m)])),
+        uplift=draw(st.sampled_from([None, effects(rng, (n, catalogue.m))])),
         degraded=draw(st.booleans()),
         stale=draw(st.booleans()),
         limit=draw(st.integers(1, 5)),
     )
+
+
+def effects(rng: np.random.Generator, shape: tuple[int, int]) -> Any:
+    """Measured effects, a third of them below 0; half of the pairs were never tested."""
+    return np.where(rng.random(shape) < 0.5, np.nan, rng.uniform(-0.1, 0.2, shape))
 
 
 def recent_of(stored: Inputs, rows: Sequence[int]) -> Recent:
@@ -78,6 +84,7 @@ def part_of(stored: Inputs, rows: Sequence[int]) -> Inputs:
         recent=recent_of(stored, picked),
         p=None if stored.p is None else stored.p[picked],
         p_channel=None if stored.p_channel is None else stored.p_channel[picked],
+        uplift=None if stored.uplift is None else stored.uplift[picked],
     )
 
 
@@ -101,13 +108,16 @@ def check_against_oracle(stored: Inputs, policy: DecisionsPolicy) -> None:
     catalogue = Catalogue.of(policy)
     for row, decision in enumerate(decide(stored, catalogue, policy)):
         customer = plain_customer(stored, row, policy)
-        verdicts = {name: oracle.outcome(name, customer) for name in catalogue.offer_ids}
+        effect = {name: None if stored.uplift is None else float(stored.uplift[row, j])
+                  for j, name in enumerate(catalogue.offer_ids)}  # fmt: skip
+        verdicts = {name: oracle.outcome(name, customer, effect[name]) for name in catalogue.offer_ids}
         scores = {}
         for j, (name, found) in enumerate(verdicts.items()):
             if isinstance(found, list):
                 p = policy.arbitration.prior_p if stored.p is None else float(stored.p[row, j])
                 price = 0.0 if stored.shadow_price is None else float(stored.shadow_price[j])
-                scores[name] = oracle.score(name, customer, p=p, share=0.3, channels=found, price=price)
+                scores[name] = oracle.score(name, customer, p=p, share=0.3, channels=found, price=price,
+                                            effect=effect[name])  # fmt: skip
         tools = {name for name in scores if catalogue.cards[catalogue.index[name]].is_tool}
         if tools and tools == set(scores):
             verdicts |= dict.fromkeys(tools, ("applicability", "TOOL_ALONE"))

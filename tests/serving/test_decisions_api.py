@@ -191,6 +191,15 @@ def test_a_dry_run_writes_nothing_and_has_no_ids(own_bank: Bank) -> None:
     assert real["decision_id"] is not None
 
 
+def test_neither_a_dry_run_nor_a_replay_leaves_a_row_that_could_be_learnt_from(own_bank: Bank, tmp_path: Path) -> None:
+    real = own_bank.decide("C-WEALTHY")
+    before = own_bank.desk.ledger.export(tmp_path)
+    own_bank.decide(dry_run=True)
+    assert replayed(own_bank, real["decision_id"])["identical"]
+    assert own_bank.desk.ledger.export(tmp_path) == before
+    assert before["decision"] == 1
+
+
 def test_many_customers_are_answered_in_order_and_each_unknown_one_has_its_problem(bank: Bank) -> None:
     ids = ["C-YOUNG", "C-NOBODY", "C-USUAL", "C-WEALTHY", "C-SILENT"]
     response = bank.ask("POST", "/v1/decisions", json={"customer_ids": ids, "channel": "APP", "limit": 2})
@@ -296,7 +305,7 @@ def test_models_written_twice_are_the_same_files(written_home: Path, tmp_path: P
 
 def test_no_request_waits_for_a_compiler(own_bank: Bank) -> None:
     """Opening the release called each kernel with the kinds of arrays that requests have, so that none compiles one."""
-    kernels: Any = (leaves.probabilities, exploration._draw, exploration._noise)
+    kernels: Any = (leaves.scores, exploration._draw, exploration._noise)
     compiled = [len(kernel.signatures) for kernel in kernels]
     assert min(compiled) > 0
     for channel in ("RM", "APP", "SMS"):

@@ -19,7 +19,7 @@ from features.compiling import compiled
 from features.vocabulary import Kind
 from serving.forest import Forest, pairs
 from serving.layout import Columns, Layout
-from serving.tree_text import MOST_LEAVES, MOST_TREES, Unlike, trees_of
+from serving.tree_text import MOST_LEAVES, MOST_TREES, Unlike, is_of_probabilities, trees_of
 from training.boosting import Trees
 from training.calibration import Calibration
 from training.encoding import Feature, Recipe
@@ -59,7 +59,8 @@ def offers() -> NDArray[np.float64]:
 
 def laid_out(text: str) -> Forest:
     return Forest(trees_of(text), dict(zip(OF_CUSTOMER, range(3), strict=True)),
-                  dict(zip(OF_OFFER, range(3), strict=True)), offers())  # fmt: skip
+                  dict(zip(OF_OFFER, range(3), strict=True)), offers(),
+                  is_log_odds=is_of_probabilities(text))  # fmt: skip
 
 
 def by_library(text: str, rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -70,7 +71,8 @@ def by_library(text: str, rows: NDArray[np.float64]) -> NDArray[np.float64]:
 @pytest.mark.parametrize(
     "settings",
     [{}, {"num_leaves": 64}, {"num_leaves": 33}, {"num_leaves": 2}, {"use_missing": False}, {"max_bin": 5},
-     {"monotone_constraints": [1, 0, 0, -1, 0, 0]}, {"min_data_in_leaf": 2_000}, {"feature_fraction": 0.3}],
+     {"monotone_constraints": [1, 0, 0, -1, 0, 0]}, {"min_data_in_leaf": 2_000}, {"feature_fraction": 0.3},
+     {"objective": "regression"}, {"objective": "regression", "min_data_in_leaf": 2_000}],
     ids=str,
 )  # fmt: skip
 def test_every_customer_with_every_offer_is_scored_as_lightgbm_scores_the_pair(settings: dict[str, Any]) -> None:
@@ -109,7 +111,7 @@ def test_offers_that_look_alike_to_every_tree_are_summed_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"zero_as_missing": True}, {"num_leaves": MOST_LEAVES + 1}, {"objective": "regression"},
+    "settings", [{"zero_as_missing": True}, {"num_leaves": MOST_LEAVES + 1}, {"objective": "poisson"},
                  {"boosting": "rf", "bagging_fraction": 0.5, "bagging_freq": 1}, {"linear_tree": True}], ids=str,
 )  # fmt: skip
 def test_a_text_that_says_more_than_is_read_here_is_not_laid_out(settings: dict[str, Any]) -> None:
@@ -196,8 +198,8 @@ def test_kernels_of_one_process_serve_the_next(tmp_path: Path) -> None:
     script = (
         "import json, numpy as np; from serving import leaves; from tests.serving.test_forest import *;"
         "laid_out(grown()).score(customers());"
-        "print(json.dumps([sum(leaves.probabilities.stats.cache_hits.values()),"
-        "sum(leaves.probabilities.stats.cache_misses.values())]))"
+        "print(json.dumps([sum(leaves.scores.stats.cache_hits.values()),"
+        "sum(leaves.scores.stats.cache_misses.values())]))"
     )
     settings = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     run = [sys.executable, "-c", script]

@@ -31,13 +31,28 @@ def ledger(ledger_url: LedgerUrl, tmp_path_factory: pytest.TempPathFactory) -> I
         yield ledger
 
 
-def decided(ledger: Ledger) -> str:
-    """The customer of a new decision with one placement, `<customer>.1`."""
+def decided(ledger: Ledger, **said: Any) -> str:
+    """The customer of a new decision with one placement, `<customer>.1`; `said` of the decision."""
     customer_id = f"C{next(_examples)}"
     slot = PlacementRow(f"{customer_id}.1", 1, "P01", "P01-SMS-1", "SMS", 0.25, LATER, "SERVICE", Decimal("0.05"))
     names = ("R1", "none", "s", "d", "treated", "{}", "{}")
-    ledger.record([DecisionRow(f"D-{customer_id}", customer_id, NOON, "SMS", *names, (slot,))]).result()
+    row = DecisionRow(f"D-{customer_id}", customer_id, NOON, "SMS", *names, (slot,))
+    ledger.record([replace(row, **said)]).result()
     return customer_id
+
+
+@pytest.mark.parametrize(
+    ("said", "mark"),
+    [({}, None), ({"is_degraded": True}, "DEGRADED"), ({"is_fallback": True}, "DEGRADED"), ({"is_stale": True}, None),
+     ({"arm": "HOLDOUT"}, "HOLDOUT"), ({"arm": "HOLDOUT", "is_degraded": True}, "DEGRADED")],
+)  # fmt: skip
+def test_a_contact_is_exported_with_what_forbids_to_learn_from_its_decision(
+    ledger: Ledger, tmp_path: Path, said: dict[str, Any], mark: str | None
+) -> None:
+    customer_id = decided(ledger, **said)
+    ledger.contacts([ContactRow(f"{customer_id}-e", "sent", NOON, f"{customer_id}.1")], "sms")
+    (found,) = exported(ledger, tmp_path, customer_id)
+    assert found["decision_mark"] == mark
 
 
 def exported(ledger: Ledger, folder: Path, customer_id: str) -> list[dict[str, Any]]:

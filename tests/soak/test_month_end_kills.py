@@ -65,6 +65,8 @@ def what_stands(home: Path) -> dict[str, Any]:
     models: dict[str, Any] = {}
     for model in jobs.CHAMPIONS:
         experiment = client.get_experiment_by_name(model)
+        if experiment is None:  # a bank of this size has drawn too few for the model of effects
+            continue
         runs = client.search_runs([experiment.experiment_id])
         versions = registry.versions(home, model)
         models[model] = [(v.version, v.aliases, v.run_id, dict(v.digests)) for v in versions], len(runs)

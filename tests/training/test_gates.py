@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tests.training.made_up import chances, evidence_of, examples_of, judged_as
 from training.gates import GATES, Evidence, Gate, examine
-from training.judging import report
+from training.judging import pictures, report
 from training.judging.judgement import CONSTANT, OURS, PLAIN, judge
 from training.judging.metrics import Interval
 from training.judging.slices import slices_of
@@ -150,9 +150,9 @@ def test_a_group_of_a_few_customers_is_marked_small() -> None:
 def test_the_report_says_what_the_evidence_holds(tmp_path: Path) -> None:
     evidence = evidence_of(suspicions=["duration <leaks>"])
     judged, verdict = evidence.judgement, examine(evidence)
-    pictures = report.draw(judged, tmp_path)
+    drawn = pictures.draw(judged, tmp_path)
     facts = {"lineage": "l1 & more", "pipia_id": "PIA-7", "lead_time": "3 months"}
-    page = report.page("response <1>", facts, evidence, verdict, pictures)
+    page = report.page("response <1>", facts, evidence, verdict, drawn)
     said = io.StringIO()
     Console(file=said, width=160).print(report.table(judged, "response"), report.gates_table(verdict.gates))
     for text in (page, said.getvalue()):

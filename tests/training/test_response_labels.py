@@ -161,6 +161,14 @@ def test_a_contact_that_failed_takes_no_credit_from_one_that_arrived(bench: Benc
     assert bench.labels(contact=contacts, holding=[taken(5)]) == {"k1": (True, None), "k2": (False, "FAILED")}
 
 
+def test_what_a_degraded_decision_brought_about_is_not_credited_to_the_contact_before_it(bench: Bench) -> None:
+    later = {"contact_id": "k2", "sent_at": SENT + 3 * DAY}
+    marked = bench.labels(contact=[{}, later | {"decision_mark": "DEGRADED"}], holding=[taken(5)])
+    assert marked == {"k1": (False, None), "k2": (True, "DEGRADED")}
+    never_shown = bench.labels(contact=[{}, later | {"decision_mark": "DRY_RUN"}], holding=[taken(5)])
+    assert never_shown == {"k1": (True, None), "k2": (False, "DRY_RUN")}
+
+
 @pytest.mark.parametrize(
     ("rule", "rows"),
     [
@@ -169,6 +177,7 @@ def test_a_contact_that_failed_takes_no_credit_from_one_that_arrived(bench: Benc
         ("NOT_RANKED", {"offer": [{"is_ranked": False}]}),
         ("NOT_SALES", {"contact": [{"purpose": "SERVICE"}]}),
         ("FAILED", {"contact": [{"failed_at": SENT}]}),
+        *((mark, {"contact": [{"decision_mark": mark}]}) for mark in ("DEGRADED", "DRY_RUN", "REPLAYED", "HOLDOUT")),
         ("HOLDOUT", {"assignment": [{"experiment_id": "GLOBAL", "arm": "HOLDOUT", "assigned_at": SENT - DAY}]}),
     ],
 )

@@ -206,7 +206,7 @@ def test_noise_is_registered_and_never_champion(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_trained_is_said_in_one_sentence(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UserMistake, match="no such model: 'loan'; allowed: churn, next_step, response, value"):
+    with pytest.raises(UserMistake, match="no such model: 'loan'; allowed: churn, next_step, response, uplift, value"):
         retrain(home, "loan", AS_OF)
     with pytest.raises(MissingModel, match="no contact has a closed outcome window"):
         retrain(home, "response", date(2025, 1, 8))

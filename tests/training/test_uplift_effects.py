@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from features.errors import MissingModel
-from training.judging.effects import HeldArms, effect, in_the_same_channels, judge_effects, sleeping_dogs, targeted, top
+from training.judging.effect_judgement import judge_effects
+from training.judging.effects import HeldArms, effect, in_the_same_channels, sleeping_dogs, targeted, top
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,6 @@ and group. Hájek (1971), Comment on "An essay on the logical foundations of sur
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,9 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import MissingModel
-from training.judging.judgement import OURS, RANDOM
-from training.judging.resampling import N_RESAMPLES, Interval
-from training.judging.uplift_curves import Ranking, paired_difference, with_intervals
+from training.judging.resampling import Interval
 
 DOG_SHARES = (0.05, 0.1, 0.2)
 _Z = 1.959964
@@ -83,6 +80,37 @@ def effect(held: HeldArms, group: Vector | None = None) -> Effect:
         mean = float((w * held.outcomes).sum() / mass)
         sides.append(Effect(mean, w * (held.outcomes - mean) / mass))
     return sides[0].less(sides[1])
+
+
+def row_effects(held: HeldArms) -> Vector:
+    """What each row says of the effect, (n,), of which the mean in a group is its effect: (y − ȳ)(t − e) ÷ e(1 − e).
+
+    A single one says nothing. Horvitz & Thompson (1952), JASA 47; ȳ takes noise away and moves no mean.
+    """
+    e = held.propensity
+    off = held.outcomes - np.average(held.outcomes, weights=_weights(held))
+    return np.asarray(off * (held.told - e) / (e * (1 - e)))
+
+
+def slope(held: HeldArms, effects: Vector) -> Effect:
+    """How much more effect the arms show where `effects` (n,) say one more: 1 is honest, below 1 too bold.
+
+    Weighted least squares of `row_effects` on `effects`; NaN where these do not vary. Chernozhukov et al. (2018), NBER
+    24678.
+    """
+    w, psi = _weights(held), row_effects(held)
+    spread = effects - np.average(effects, weights=w)
+    mass = float((w * spread**2).sum())
+    if mass <= 1e-12 * w.sum():
+        return Effect(float("nan"), np.zeros(held.n))
+    off = psi - np.average(psi, weights=w)
+    value = float((w * spread * off).sum() / mass)
+    return Effect(value, w * spread * (off - value * spread) / mass)
+
+
+def _weights(held: HeldArms) -> Vector:
+    """4 e (1 − e): rows that say less because one arm was rare count less."""
+    return np.asarray(4 * held.propensity * (1 - held.propensity))
 
 
 def top(scores: Vector, share: float) -> Vector:
@@ -199,72 +227,3 @@ def sleeping_dogs(held: HeldArms, effects: Vector) -> tuple[Group, ...]:
         measured = effect(held, member).interval(held.customers, _Z_DOGS)
         found.append(Group(name, float(member.sum()), float(np.average(effects, weights=member)), measured))
     return tuple(found)
-
-
-@dataclass(frozen=True)
-class EffectJudgement:
-    """What held-out arms say of effect scores: `figures` score -> metric of `uplift_curves` -> Interval.
-
-    `less` holds ours − rival in Qini, on the same resamples. `less_everybody` is telling those with an effect above 0
-    less telling everybody, the best single plan, in conversions a row.
-    """
-
-    n: int
-    average: Interval
-    figures: Mapping[str, Mapping[str, Interval]]
-    less: Mapping[str, Interval]
-    less_everybody: Interval
-    dogs: tuple[Group, ...]
-
-    def flat(self) -> dict[str, float]:
-        """Every figure under one name, for a run's metrics."""
-        told = {f"{score}_{metric}": one for score, metrics in self.figures.items() for metric, one in metrics.items()}
-        told |= {f"ours_less_{rival}_qini": one for rival, one in self.less.items()}
-        told |= {"average_effect": self.average, "ours_less_everybody": self.less_everybody}
-        return {
-            f"{name}{end}": getattr(one, part)
-            for name, one in told.items()
-            for end, part in (("", "value"), ("_low", "low"), ("_high", "high"))
-        }
-
-    def sentences(self) -> list[str]:
-        """What came out, for people: against each rival, against telling everybody, and who is left alone."""
-        words = [f"{_compared(one)} {rival}: {one} Qini" for rival, one in self.less.items()]
-        words.append(f"{_compared(self.less_everybody)} telling everybody: {self.less_everybody} conversions a row")
-        asleep = [f"{group.name} ({group.n:,.0f}: {group.measured})" for group in self.dogs if group.is_asleep]
-        return [*words, "left alone: " + ("; ".join(asleep) or "no group whom telling is shown to lose")]
-
-
-def judge_effects(
-    held: HeldArms, scores: Mapping[str, Vector], *, seed: int, n_resamples: int = N_RESAMPLES
-) -> EffectJudgement:
-    """The judgement of `scores`, of which `ours` are effects and the others may be any ranking (each (n,)).
-
-    Beside them stands a random one, drawn from `seed`.
-    """
-    drawn = np.random.default_rng(seed).random(held.n)
-    rankings = {
-        name: Ranking(held.outcomes, held.told, values, held.propensity)
-        for name, values in {**scores, RANDOM: drawn}.items()
-    }
-    figures = with_intervals(rankings, held.customers, seed=seed, n_resamples=n_resamples)
-    ours = scores[OURS]
-    less = {
-        name: paired_difference(rankings[OURS], one, held.customers, seed=seed, n_resamples=n_resamples)
-        for name, one in rankings.items()
-        if name != OURS
-    }
-    spared = (ours < 0).astype(np.float64)
-    everybody = Effect(0.0, np.zeros(held.n))
-    if spared[held.told].any() and spared[~held.told].any():
-        everybody = effect(held, spared).times(-float(spared.mean()))
-    return EffectJudgement(
-        held.n, effect(held).interval(held.customers), figures, less, everybody.interval(held.customers),
-        sleeping_dogs(held, ours),
-    )  # fmt: skip
-
-
-def _compared(difference: Interval) -> str:
-    if difference.low > 0:
-        return "better than"
-    return "worse than" if difference.high < 0 else "not distinguishable from"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ class Judgement:
     loss_less_plain: Interval
     loss_less_constant: Interval
     n_customers: int
+
+    measure: ClassVar[str] = "auc"
 
     @property
     def n_rows(self) -> int:
@@ -46,6 +48,13 @@ class Judgement:
             for end, part in (("", "value"), ("_low", "low"), ("_high", "high"))
         }
         return {name: value for name, value in values.items() if np.isfinite(value)}
+
+    def caption(self) -> str:
+        """What came out and on how many rows, for the foot of a table."""
+        return (
+            f"Ours is {compared(self.ours_less_plain, 'plain model')}. Test: {self.n_rows:,} rows, "
+            f"{self.n_positive:,} positive, {self.n_customers:,} customers; intervals 95 %, over customers."
+        )
 
 
 def judge(
@@ -79,10 +88,10 @@ def judge(
     )
 
 
-def compared(difference: Interval, rival: str) -> str:
-    """A paired difference in AUC in words: better, worse, or not distinguishable."""
+def compared(difference: Interval, rival: str, measure: str = "AUC") -> str:
+    """A paired difference in words: better, worse, or not distinguishable."""
     if difference.low > 0:
-        return f"better than the {rival} by {difference} AUC"
+        return f"better than the {rival} by {difference} {measure}"
     if difference.high < 0:
-        return f"worse than the {rival} by {difference} AUC"
-    return f"not distinguishable from the {rival}: difference {difference} AUC"
+        return f"worse than the {rival} by {difference} {measure}"
+    return f"not distinguishable from the {rival}: difference {difference} {measure}"

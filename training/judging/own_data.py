@@ -28,7 +28,8 @@ from training.boosting import Parameters
 from training.examples import Examples, Split, customer_folds, instants, split_by_time
 from training.fitted import FittedModel
 from training.fitting import constant, fit
-from training.judging.effects import HeldArms, judge_effects
+from training.judging.effect_judgement import judge_effects
+from training.judging.effects import HeldArms
 from training.judging.judgement import CONSTANT, OURS, PLAIN, compared, judge
 from training.judging.leakage import Rule, guard
 from training.judging.resampling import Interval

@@ -1,4 +1,4 @@
-"""What a training came to, for people: tables, two pictures, and one HTML file that needs nothing beside it."""
+"""What a training came to, for people: tables, and one HTML file that needs nothing beside it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.table import Table
 
-from training.gates import Evidence, Gate, Verdict
+from training.gates import AnyJudgement, Evidence, Gate, Verdict
 from training.inventory import FIELDS
-from training.judging.judgement import CONSTANT, OURS, PLAIN, RANDOM, Judgement, compared
+from training.judging.judgement import OURS
 from training.judging.slices import Slice
 
 _METRICS = {
@@ -23,6 +23,10 @@ _METRICS = {
     "slope": "calibration slope",
     "lift_at_10": "lift, top 10 %",
     "recall_at_10": "recall, top 10 %",
+    "qini": "Qini",
+    "uplift_at_10": "effect, top 10 %",
+    "uplift_at_20": "effect, top 20 %",
+    "uplift_at_30": "effect, top 30 %",
 }
 CARD = (*FIELDS, "label", "lead_time", "horizon", "data_span", "lineage", "code_version")
 _MOST_DRIFTS = 15
@@ -31,40 +35,21 @@ _PARITY_NOTE = (
     "A gap says that a group fares otherwise, not why: groups differ in what they want. Models choose whom the bank "
     "tells, never what terms anybody gets."
 )
-_SCORES = (RANDOM, CONSTANT, PLAIN, OURS)
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse}td,th{padding:.3rem .8rem;border-bottom:1px solid #ddd;text-align:right}
 td:first-child,th:first-child{text-align:left}img{max-width:48%}"""
 
 
-def table(judgement: Judgement, title: str) -> Table:
+def table(judgement: AnyJudgement, title: str) -> Table:
     """The comparison as a rich table: one row a metric, one column a score, each with its 95 % interval."""
     shown = Table(title=title)
     shown.add_column("")
-    for score in _SCORES:
+    for score in judgement.figures:
         shown.add_column(score, justify="right")
     for row in _rows(judgement):
         shown.add_row(*row)
-    shown.caption = _caption(judgement)
+    shown.caption = judgement.caption()
     return shown
-
-
-def draw(judgement: Judgement, folder: Path) -> list[Path]:
-    """Write `calibration.png` and `gain.png` into `folder`; both paths."""
-    import matplotlib  # a picture library on the path of every import would cost a second
-
-    matplotlib.use("Agg")
-    from matplotlib.figure import Figure
-
-    pictures = {"calibration": Figure(figsize=(5, 5)), "gain": Figure(figsize=(5, 5))}
-    _draw_calibration(pictures["calibration"].add_subplot(), judgement)
-    _draw_gain(pictures["gain"].add_subplot(), judgement)
-    paths = []
-    for name, figure in pictures.items():
-        path = folder / f"{name}.png"
-        figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
-        paths.append(path)
-    return paths
 
 
 def gates_table(gates: Sequence[Gate]) -> Table:
@@ -78,7 +63,7 @@ def gates_table(gates: Sequence[Gate]) -> Table:
 
 
 def page(
-    title: str, facts: Mapping[str, object], evidence: Evidence, verdict: Verdict, pictures: Sequence[Path]
+    title: str, facts: Mapping[str, object], evidence: Evidence[Any], verdict: Verdict, pictures: Sequence[Path]
 ) -> str:
     """The report as one HTML text with its pictures inside: card, verdict, figures, gates, parity, drift, leakage."""
     judgement = evidence.judgement
@@ -89,9 +74,9 @@ def page(
     leaks = list(evidence.suspicions) or ["none: no feature ranks or picks the outcome as only the answer could"]
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1><p>{html.escape(_caption(judgement))}</p>"
+        f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1><p>{html.escape(judgement.caption())}</p>"
         f"<h2>Model card 模型卡</h2>{_grid((), card.items())}"
-        f"<h2>Figures, with 95 % intervals</h2>{_grid(('', *_SCORES), _rows(judgement))}{images}"
+        f"<h2>Figures, with 95 % intervals</h2>{_grid(('', *judgement.figures), _rows(judgement))}{images}"
         f"<h2>Gates before champion</h2><p>{html.escape(verdict.says)}</p>"
         f"{_grid(('gate', '', 'figure', 'limit', 'says'), _gate_rows(verdict.gates))}"
         f"<h2>Groups and their gaps</h2>{_grid(_SLICE_HEAD, _slice_rows(evidence.slices))}<p>{_PARITY_NOTE}</p>"
@@ -132,37 +117,14 @@ def _gaps(one: Slice) -> list[str]:
     return [str(one.calibration_gap), f"{one.chosen_share:.4f}", str(one.chosen_gap)]
 
 
-def _rows(judgement: Judgement) -> list[list[str]]:
+def _rows(judgement: AnyJudgement) -> list[list[str]]:
     return [
-        [label, *(_cell(judgement, score, metric) for score in _SCORES)] for metric, label in _METRICS.items()
-    ]  # fmt: skip
+        [label, *(_cell(judgement, score, metric) for score in judgement.figures)]
+        for metric, label in _METRICS.items()
+        if metric in judgement.figures[OURS]
+    ]
 
 
-def _cell(judgement: Judgement, score: str, metric: str) -> str:
-    interval = judgement.figures[score][metric]
-    return "–" if interval.value != interval.value else str(interval)
-
-
-def _caption(judgement: Judgement) -> str:
-    return (
-        f"Ours is {compared(judgement.ours_less_plain, 'plain model')}. Test: {judgement.n_rows:,} rows, "
-        f"{judgement.n_positive:,} positive, {judgement.n_customers:,} customers; intervals 95 %, over customers."
-    )
-
-
-def _draw_calibration(axes: Any, judgement: Judgement) -> None:
-    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
-    for score in (PLAIN, OURS):
-        mean_p, mean_y, _ = judgement.judged[score].reliability()
-        axes.plot(mean_p, mean_y, marker="o", label=score)
-    top = max(float(judgement.judged[score].reliability()[axis].max()) for score in (PLAIN, OURS) for axis in (0, 1))
-    axes.set(xlim=(0, top * 1.1), ylim=(0, top * 1.1), xlabel="mean predicted p", ylabel="observed share")
-    axes.legend()
-
-
-def _draw_gain(axes: Any, judgement: Judgement) -> None:
-    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
-    for score in (PLAIN, OURS):
-        axes.plot(*judgement.judged[score].gains(), label=score)
-    axes.set(xlabel="share of customers, highest p first", ylabel="share of positives found")
-    axes.legend()
+def _cell(judgement: AnyJudgement, score: str, metric: str) -> str:
+    interval = judgement.figures[score].get(metric)
+    return "–" if interval is None or interval.value != interval.value else str(interval)

@@ -21,7 +21,8 @@ Kennedy (2023), Electronic Journal of Statistics 17 (dr); Künzel et al. (2019),
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,10 @@ from training.boosting import Parameters, Trees, grow
 from training.calibration import Calibration
 from training.examples import Examples, Split, customer_folds
 from training.fitted import FittedModel
-from training.fitting import Trained, refuse_too_little
+from training.fitting import CrossFitted, refuse_too_little
+from training.judging.effects import HeldArms, effect
 from training.outcomes import ARM_FEATURES
-from training.trials import Arms, Expected, Nuisances, Vector, arms_of, expect
+from training.trials import LEAST_ARM, Arms, Expected, Nuisances, Vector, arms_of, expect
 
 NAME = "uplift"
 NEEDS = ("assignment", "offer")  # bank tables without which there is nothing to learn from
@@ -80,13 +82,13 @@ class Shrinkage:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainedUplift(Trained):
+class TrainedUplift(CrossFitted):
     """The chosen model (`ours`), ranking by response (`plain`), and every learner of the panel beside them.
 
     `gains` holds what inner cross-validation said of each learner: by how much more than chance its ranking puts large
     effects first, as the area between the two curves, in conversions a row. `psi` (n,) are the pseudo-outcomes of the
-    training rows and `unseen` the scores (n,) that each learner gave them without having seen them, for who has to fix
-    a threshold before he looks at the test.
+    training rows and `panel_unseen` the raw scores (n,) that each learner gave them without having seen them, for who
+    has to fix a threshold before he looks at the test.
     """
 
     chosen: str
@@ -94,7 +96,7 @@ class TrainedUplift(Trained):
     gains: Mapping[str, float]
     shrinkage: Mapping[str, Shrinkage]
     psi: Vector
-    unseen: Mapping[str, Vector]
+    panel_unseen: Mapping[str, Vector]
 
     def figures(self) -> dict[str, float]:
         """What a run logs of the choice: gains, the average effect, and how far the chosen score was trusted."""
@@ -104,6 +106,46 @@ class TrainedUplift(Trained):
             "average_effect": kept.average, "average_effect_error": kept.average_error,
             "slope_measured": kept.measured, "slope_error": kept.error, "slope_kept": kept.slope,
         }  # fmt: skip
+
+    @property
+    def rivals(self) -> Mapping[str, FittedModel]:
+        """The learners that were not chosen; ranking by response stands beside every model of effects already."""
+        return {name: model for name, model in self.panel.items() if name not in (self.chosen, RESPONSE)}
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredOffer:
+    """An offer that chance has tested: customers in each arm, and the effect on them with its 95 % interval.
+
+    `is_measured`: its smaller arm is large enough for a model to speak of its effect.
+    """
+
+    offer_id: str
+    n_treat: int
+    n_control: int
+    effect: float
+    low: float
+    high: float
+    is_measured: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def measured_offers(frame: Any) -> tuple[MeasuredOffer, ...]:
+    """The offers of the arms in `frame` (columns of `training.arms`), in order of their id.
+
+    An offer with an empty arm has no effect to tell, and is left out.
+    """
+    found = []
+    for offer_id, rows in frame.groupby("offer_id", sort=True):
+        held = HeldArms.of(rows)
+        n_treat, n_control = int(held.told.sum()), int((~held.told).sum())
+        if min(n_treat, n_control):
+            one = effect(held).interval(held.customers)
+            found.append(MeasuredOffer(str(offer_id), n_treat, n_control, one.value, one.low, one.high,
+                                       is_measured=min(n_treat, n_control) >= LEAST_ARM))  # fmt: skip
+    return tuple(found)
 
 
 def train(
@@ -135,7 +177,8 @@ def train(
     panel = {name: _fit(name, arms, expected, kept[name], parameters) for name in learners}
     chosen = max(learners, key=lambda name: gains[name])
     plain = panel.get(RESPONSE, panel[chosen])
-    return TrainedUplift(panel[chosen], plain, chosen, panel, gains, kept, psi, scores)
+    unseen = kept[chosen].line(scores[chosen]).apply(scores[chosen])
+    return TrainedUplift(panel[chosen], plain, unseen, chosen, panel, gains, kept, psi, scores)
 
 
 def shrinkage(

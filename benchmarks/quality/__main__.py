@@ -22,6 +22,8 @@ from rich.table import Table
 from benchmarks.quality.bank_marketing import bank_marketing
 from benchmarks.quality.churners import av_bank_churn, bankchurners
 from benchmarks.quality.contests import Contest
+from benchmarks.quality.fashion import open_bandit
+from benchmarks.quality.logs import off_policy_logs
 from benchmarks.quality.mailings import hillstrom_men, hillstrom_women, promotion
 from benchmarks.quality.purchases import cdnow
 from serving.settings import read_settings
@@ -34,6 +36,8 @@ SETS: Mapping[str, Callable[[Path, int], Contest]] = {
     "hillstrom_men": hillstrom_men,
     "promotion": promotion,
     "cdnow": cdnow,
+    "open_bandit": open_bandit,
+    "off_policy": off_policy_logs,
 }
 
 

@@ -25,6 +25,7 @@ from benchmarks.quality.contests import Contest
 from benchmarks.quality.fashion import open_bandit
 from benchmarks.quality.logs import off_policy_logs
 from benchmarks.quality.mailings import hillstrom_men, hillstrom_women, promotion
+from benchmarks.quality.offers import starbucks
 from benchmarks.quality.purchases import cdnow
 from serving.settings import read_settings
 
@@ -35,6 +36,7 @@ SETS: Mapping[str, Callable[[Path, int], Contest]] = {
     "hillstrom_women": hillstrom_women,
     "hillstrom_men": hillstrom_men,
     "promotion": promotion,
+    "starbucks": starbucks,
     "cdnow": cdnow,
     "open_bandit": open_bandit,
     "off_policy": off_policy_logs,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,11 +100,11 @@ class Contest:
 
 def beside(
     what: str, metric: str, ours: Sequence[Judged], peers: Sequence[Judged], line: float | None,
-    against: Against | None = None,
+    against: Against | None = None, *, clusters: NDArray[Any] | None = None,
 ) -> Figure:  # fmt: skip
-    """A figure of METRICS, both learners under the same seeds on the same rows, rows resampled one by one."""
+    """A figure of METRICS, both learners on the same rows under the same seeds; resampled are `clusters` or rows."""
     of = METRICS[metric]
-    rows = np.arange(len(ours[0].outcomes))
+    rows = np.arange(len(ours[0].outcomes)) if clusters is None else clusters
     difference = mean_difference(ours, peers, rows, seed=0, metric=of)
     peer = statistics.fmean(of(one, None) for one in peers)
     is_more_better = metric not in ("log_loss", "brier", "ece")

@@ -19,10 +19,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.quality.bank_marketing import bank_marketing
-from benchmarks.quality.churners import av_bank_churn, bankchurners
+from benchmarks.quality.bank_marketing import bank_marketing, bank_marketing_earlier
+from benchmarks.quality.churners import av_bank_churn, bankchurners, bankchurners_fresh
 from benchmarks.quality.contests import Contest
 from benchmarks.quality.fashion import open_bandit
+from benchmarks.quality.known_bank import simulated_bank
 from benchmarks.quality.logs import off_policy_logs
 from benchmarks.quality.mailings import hillstrom_men, hillstrom_women, promotion
 from benchmarks.quality.offers import starbucks
@@ -31,7 +32,9 @@ from serving.settings import read_settings
 
 SETS: Mapping[str, Callable[[Path, int], Contest]] = {
     "bank_marketing": bank_marketing,
+    "bank_marketing_earlier": bank_marketing_earlier,
     "bankchurners": bankchurners,
+    "bankchurners_fresh": bankchurners_fresh,
     "av_bank_churn": av_bank_churn,
     "hillstrom_women": hillstrom_women,
     "hillstrom_men": hillstrom_men,
@@ -40,6 +43,7 @@ SETS: Mapping[str, Callable[[Path, int], Contest]] = {
     "cdnow": cdnow,
     "open_bandit": open_bandit,
     "off_policy": off_policy_logs,
+    "simulated_bank": simulated_bank,
 }
 
 

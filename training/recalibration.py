@@ -2,11 +2,14 @@
 
 A model trained over a year says the year's rate; when the rate moves, all its probabilities are off together while
 their order still holds. One shift a day mends that, and little else can be learnt from a few days: isotonic maps by
-block made some periods of a real campaign worse, and estimates without labels diverged.
+block made some periods of a real campaign worse, and estimates without labels diverged. How short a memory the shift
+should have is no constant either: `Blend` asks many, and lets the mature days say whom to believe.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +69,58 @@ class Recalibration:
             if gains[mature & (ages <= window)].sum() > 0:
                 shown[today] = shifted[today]
         return shown
+
+
+SHIFTS = tuple(
+    Recalibration(half_life_days=half, spread=spread)
+    for half, spread in itertools.product((1.0, 2.0, 5.0, 10.0, 20.0), (0.1, 0.2, 0.35, 0.6, 1.0, 1.6))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """The mean of many shifts and of none, each weighted by what it would have told of the days that are mature.
+
+    The weight of a shift is e^(−Σ loss), its log losses over mature rows, those `memory_days` ago counting half: what
+    Bayes' rule says of which one is right, slowly forgotten. So neither half-life nor spread is chosen, by a person or
+    on a window that differs from the next. Vovk (1998), Journal of Computer and System Sciences 56.
+    """
+
+    shifts: Sequence[Recalibration] = SHIFTS
+    memory_days: float = 20.0
+    delay_days: int = 1
+
+    def daily(self, p: Vector, outcomes: Vector, days: Days) -> Vector:
+        """Probabilities (n,) as each day would have said them: `p` shifted by what was mature on the row's day (n,).
+
+        >>> days = np.repeat(np.arange(40), 50)
+        >>> said = Blend().daily(np.full(2000, 0.1), (np.arange(2000) % 2).astype(float), days)
+        >>> bool(abs(said[-1] - 0.5) < 0.05), round(float(said[0]), 9)
+        (True, 0.1)
+        """
+        order = np.unique(days)
+        losses, shown = np.zeros((len(order), len(self.shifts) + 1)), np.array(p, dtype=np.float64)
+        for place, day in enumerate(order):
+            today = days == day
+            asked = np.append(self._asked(p, outcomes, day - days), 0.0)
+            shown[today] = moved(p[today], float(self._weights(losses[:place], day - order[:place]) @ asked))
+            losses[place] = [_losses(moved(p[today], shift), outcomes[today]).sum() for shift in asked]
+        return shown
+
+    def _asked(self, p: Vector, outcomes: Vector, ages: Days) -> Vector:
+        """The shift that each of `shifts` asks for, from the rows that are mature."""
+        found = np.empty(len(self.shifts))
+        for place, one in enumerate(self.shifts):
+            mature = (ages >= self.delay_days) & (ages <= 8 * one.half_life_days + self.delay_days)
+            found[place] = one.shift(p[mature], outcomes[mature], ages[mature].astype(np.float64))
+        return found
+
+    def _weights(self, losses: NDArray[np.float64], ages: Days) -> Vector:
+        """Weights (shifts + 1,) from losses (days, shifts + 1) of days so long ago."""
+        counted = np.where(ages >= self.delay_days, np.exp2(-ages / self.memory_days), 0.0)
+        summed = counted @ losses
+        weights = np.exp(summed.min() - summed)
+        return np.asarray(weights / weights.sum())
 
 
 def moved(p: Vector, shift: float) -> Vector:

@@ -19,26 +19,39 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.quality.bank_marketing import bank_marketing
-from benchmarks.quality.churners import av_bank_churn, bankchurners
+from benchmarks.quality.bank_marketing import bank_marketing, bank_marketing_earlier
+from benchmarks.quality.churners import av_bank_churn, bankchurners, bankchurners_fresh
 from benchmarks.quality.contests import Contest
+from benchmarks.quality.fashion import open_bandit
+from benchmarks.quality.known_bank import simulated_bank
+from benchmarks.quality.logs import off_policy_logs
 from benchmarks.quality.mailings import hillstrom_men, hillstrom_women, promotion
+from benchmarks.quality.offers import starbucks
+from benchmarks.quality.purchases import cdnow
 from serving.settings import read_settings
 
 SETS: Mapping[str, Callable[[Path, int], Contest]] = {
     "bank_marketing": bank_marketing,
+    "bank_marketing_earlier": bank_marketing_earlier,
     "bankchurners": bankchurners,
+    "bankchurners_fresh": bankchurners_fresh,
     "av_bank_churn": av_bank_churn,
     "hillstrom_women": hillstrom_women,
     "hillstrom_men": hillstrom_men,
     "promotion": promotion,
+    "starbucks": starbucks,
+    "cdnow": cdnow,
+    "open_bandit": open_bandit,
+    "off_policy": off_policy_logs,
+    "simulated_bank": simulated_bank,
 }
 
 
 def table(contest: Contest, n_seeds: int) -> Table:
     """The figures of one set for people."""
-    shown = Table("what", "ours", "± seeds", "plain", "difference [95 %]", "to reach",
-                  title=f"{contest.name}, mean of {n_seeds} seed(s)", caption=contest.says)  # fmt: skip
+    blind = f"not blind: {contest.seen}" if contest.seen else "blind: nothing of the judging rows was seen before"
+    shown = Table("what", "ours", "± seeds", "peer", "difference [95 %]", "to reach",
+                  title=f"{contest.name}, mean of {n_seeds} seed(s)", caption=f"{contest.says}; {blind}")  # fmt: skip
     for one in contest.figures:
         peer = "" if one.peer is None else f"{one.peer:.4f}"
         shown.add_row(one.what, f"{one.mean:.4f}", f"{one.spread:.4f}", peer, one.verdict, one.bound)

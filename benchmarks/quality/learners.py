@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -29,10 +30,16 @@ N_FOLDS, N_INNER, N_HELD = 5, 4, 2
 
 @dataclass(frozen=True)
 class Flat:
-    """Rows of a public set: `features` alone, and `outcomes` (n,), 0 or 1."""
+    """Rows of a public set: `features` alone, `outcomes` (n,), 0 or 1, and their `customers`, one a row if None."""
 
     features: pd.DataFrame
     outcomes: Vector
+    customers: NDArray[Any] | None = None
+
+    @property
+    def owners(self) -> NDArray[Any]:
+        """The customer of each row (n,)."""
+        return np.arange(len(self.outcomes)) if self.customers is None else self.customers
 
     @property
     def columns(self) -> list[Column]:
@@ -54,7 +61,7 @@ class Flat:
 
     def own(self, learnt: Mask, asked: Mask, parameters: Parameters) -> Vector:
         """The product's training: encoded, grown and calibrated on `learnt` alone."""
-        rows = self.features.assign(customer_id=np.arange(len(self.outcomes)), outcome=self.outcomes)
+        rows = self.features.assign(customer_id=self.owners, outcome=self.outcomes)
         split = Split(learnt, asked, np.datetime64("1970-01-01", "us"))
         model = fit("contest", Examples(rows, {}), split, self.columns, parameters=parameters)
         return np.asarray(model.predict(rows[asked]))
@@ -68,7 +75,7 @@ class Flat:
 
     def folds(self, n_folds: int, seed: int) -> NDArray[np.int64]:
         """A fold for every row."""
-        return customer_folds(np.arange(len(self.outcomes)), n_folds, seed)
+        return customer_folds(self.owners, n_folds, seed)
 
 
 @dataclass(frozen=True)

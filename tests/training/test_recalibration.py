@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from training.recalibration import Recalibration, moved
+from training.recalibration import SHIFTS, Blend, Recalibration, moved
 
 
 def stream(*, rates: list[float], n_days: int = 30, n_a_day: int = 100, seed: int = 0) -> tuple[np.ndarray, ...]:
@@ -88,3 +88,35 @@ def test_a_shift_keeps_the_order_of_a_day() -> None:
     for day in (5, 45):
         today = days == day
         assert (np.argsort(said[today]) == np.argsort(p[today])).all()
+
+
+def test_a_blend_of_shifts_follows_as_the_best_of_them_and_harms_no_steady_rate() -> None:
+    """One stream wants a short memory, the other none: the best for one loses on the other, the blend on neither."""
+    for rates, least in ((([0.03, 0.4] * 5), 0.02), ([0.1] * 10, -0.001)):
+        p, y, days = stream(rates=rates, n_days=10)
+        late = days >= 10
+        gain = log_loss(p[late], y[late]) - log_loss(Blend().daily(p, y, days)[late], y[late])
+        each = [log_loss(p[late], y[late]) - log_loss(one.daily(p, y, days)[late], y[late]) for one in SHIFTS]
+        assert gain > least
+        assert gain > max(each) - 0.003
+
+
+def test_a_blend_shifts_a_day_by_mature_days_alone() -> None:
+    p, y, days = stream(rates=[0.1, 0.4])
+    how = Blend(shifts=SHIFTS[::7], delay_days=3)
+    changed = np.where(days >= 37, 1 - y, y)
+    said, again = how.daily(p, y, days), how.daily(p, changed, days)
+    assert (said[days < 40] == again[days < 40]).all()
+    assert (said[days == 40] != again[days == 40]).any()
+    assert np.allclose(said[days < 3], p[days < 3], rtol=1e-9, atol=0)
+
+
+def test_what_lies_longer_ago_than_the_memory_weighs_less() -> None:
+    """Ten days that asked for a shift, long followed by ten that asked for none."""
+    p, y, days = stream(rates=[0.4, 0.1, 0.1], n_days=10)
+    short = Blend(shifts=(Recalibration(half_life_days=50, spread=1.6),), memory_days=2)
+    long = Blend(shifts=short.shifts, memory_days=1e6)
+    last = days >= 25
+    assert abs(short.daily(p, y, days)[last].mean() - p[last].mean()) < abs(
+        long.daily(p, y, days)[last].mean() - p[last].mean()
+    )

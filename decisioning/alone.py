@@ -189,6 +189,7 @@ def _decision(ranked: _Ranked) -> Decision:
             is_class_assumed=scene.is_class_assumed,
             is_stage_assumed=scene.is_stage_assumed,
             is_generic=scene.is_generic,
+            scored_by=terms.scored_by,
         ),
         degraded=terms.degraded,
         stale=terms.stale,

@@ -99,7 +99,8 @@ class Case:
         return {
             "channel": terms.channel, "limit": terms.limit, "zone": terms.zone, "consent_basis": terms.consent_basis,
             "release_id": terms.release_id, "epoch": terms.epoch, "prices_version": terms.prices_version,
-            "degraded": terms.degraded, "stale": terms.stale, "customer_ids": [self.customer_id],
+            "degraded": terms.degraded, "stale": terms.stale, "scored_by": terms.scored_by,
+            "customer_ids": [self.customer_id],
             "asked": terms.asked, "moment": terms.moment, "now": terms.now.isoformat(),
             "numbers": dict(zip(numbers, numbers_of(facts), strict=True)),
             "codes": dict(zip(codes, codes_of(facts), strict=True)),

@@ -165,6 +165,7 @@ def _decision(ranked: _Ranked, i: int, without_end: Sequence[Sequence[Suppressed
             is_class_assumed=bool(situation.is_class_assumed[i]),
             is_stage_assumed=bool(situation.is_stage_assumed[i]),
             is_generic=bool(situation.is_generic[i]),
+            scored_by=inputs.scored_by,
         ),
         degraded=inputs.degraded,
         stale=inputs.stale,

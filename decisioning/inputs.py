@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from features.errors import BadRequest
 
 Floats = NDArray[np.float64]
+CHAMPION, CHALLENGER = "champion", "challenger"  # who scored
 ConsentBasis = Literal["none", "bank_attests", "opt_in"]
 
 
@@ -90,7 +91,8 @@ class Terms:
     """What all customers of a request or a batch are decided under.
 
     `channel` is the requested channel, empty for any. `now` is a UTC instant, `zone` the bank's. `asked` are offers the
-    customer asked for, `moment` those that a moment of truth of this session speaks for.
+    customer asked for, `moment` those that a moment of truth of this session speaks for. `scored_by` is CHAMPION or
+    CHALLENGER.
     """
 
     channel: str
@@ -105,6 +107,7 @@ class Terms:
     moment: tuple[str, ...] = ()
     degraded: bool = False
     stale: bool = False
+    scored_by: str = CHAMPION
 
     def __post_init__(self) -> None:
         if self.now.utcoffset() is None:
@@ -218,7 +221,8 @@ class Inputs(Terms):
             asked=tuple(data["asked"]),
             moment=tuple(data["moment"]),
             uplift_is_assumed=np.array(data["uplift_is_assumed"], dtype=bool),
-            **{name: data[name] for name in _PLAIN},
+            scored_by=data.get("scored_by", CHAMPION),  # as for `uplift`
+            **{name: data[name] for name in _PLAIN if name != "scored_by"},
             **scores,
         )
 
@@ -227,6 +231,7 @@ _CODES = ("kind", "offer_id", "channel", "purpose", "outcome")
 _SCORES = ("p", "p_channel", "uplift_share", "shadow_price", "uplift")
 _PLAIN = (
     "channel", "limit", "zone", "consent_basis", "release_id", "epoch", "prices_version", "degraded", "stale",
+    "scored_by",
 )  # fmt: skip
 
 

@@ -207,6 +207,7 @@ _PAIRS_AGAINST: dict[str, tuple[str, str, str, str]] = {
 _PAIRS_OF_DECISION: dict[str, tuple[str, str]] = {
     "NO_CANDIDATE": ("没有可推荐的事项。", "Nothing may be offered."),
     "BELOW_FLOOR": ("不打扰比任何推荐都更值得。", "Leaving the customer in peace is worth more than any offer."),
+    "CHALLENGER": ("由试运行的挑战者模型打分。", "Scored by the challenger that is on trial."),
     "CLASS_ASSUMED": ("客群未知,按默认客群处理。", "The class is unknown: the default class is assumed."),
     "STAGE_ASSUMED": ("生命周期阶段未知,按首个产品日期推定。", "The stage is unknown: told by the first product."),
     "CONSENT_NOT_KEPT": ("本行无授权记录:不主动外呼外发。", "The bank keeps no consents: it does not reach out."),

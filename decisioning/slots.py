@@ -8,6 +8,7 @@ from functools import lru_cache
 from decisioning.arms import HOLDOUT, TREAT
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.decision import Arm, Parts, Slot, Suppressed
+from decisioning.inputs import CHALLENGER, CHAMPION
 from decisioning.playbooks import Playbook
 from decisioning.reasons import Reason
 
@@ -58,12 +59,15 @@ def left_out(catalogue: Catalogue, name: str, code: str) -> tuple[Suppressed, ..
 
 
 @lru_cache
-def marks(consent_basis: str, *, is_class_assumed: bool, is_stage_assumed: bool, is_generic: bool) -> tuple[str, ...]:
-    """Codes of what was assumed."""
+def marks(
+    consent_basis: str, *, is_class_assumed: bool, is_stage_assumed: bool, is_generic: bool, scored_by: str = CHAMPION
+) -> tuple[str, ...]:
+    """Codes of what was assumed, and of who scored where it was not the champions."""
     known = {
         "CLASS_ASSUMED": is_class_assumed,
         "STAGE_ASSUMED": is_stage_assumed,
         "GENERIC_ORDER": is_generic,
         _OF_CONSENT.get(consent_basis, ""): consent_basis in _OF_CONSENT,
+        "CHALLENGER": scored_by == CHALLENGER,
     }
     return tuple(code for code, holds in known.items() if holds)

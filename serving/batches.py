@@ -13,10 +13,12 @@ from serving.customer_reader import Facts
 
 @dataclass(frozen=True, slots=True)
 class BatchTerms:
-    """What all customers of a batch share beside the request: whose noise they have, whether their rows are stale."""
+    """What all customers of a batch share beside the request: whose noise they have, whether their rows are stale, and
+    who scores them."""
 
     epoch: str
     is_stale: bool
+    scored_by: str
 
 
 @dataclass(frozen=True, slots=True)

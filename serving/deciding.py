@@ -123,7 +123,8 @@ class Desk:
         found = ground.reader.read([customer_id], at=now, day=day)
         if not found.ids:
             return None
-        facts = self._maker.facts(found.ids, found.facts, self._maker.moment(found.ids, ground, now), rules, now)
+        facts = self._maker.facts(found.ids, found.facts, self._maker.moment(found.ids, ground, now), now)
+        facts["p_churn"] = rules.scorer.churn(facts, 1)
         scores = rules.scorer.score(facts, 1, "")
         p_best = None if scores is None else float(np.nanmax(scores.p))
         return Known(customer_id, facts, p_best, bool(found.stale[0]))

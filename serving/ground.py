@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cached_property
 from typing import cast
 from zoneinfo import ZoneInfo
 
 from decisioning.alone import Alone
+from decisioning.arms import unit_hash
 from decisioning.catalogue.catalogue import Catalogue
-from decisioning.inputs import ConsentBasis
+from decisioning.inputs import CHALLENGER, CHAMPION, ConsentBasis
 from decisioning.policy import DecisionsPolicy
 from features.policy import SegmentsPolicy
 from features.policy_book import PolicyBook
@@ -21,7 +21,10 @@ from serving.provenance import lightgbm_version
 from serving.releases import Release, verify
 from serving.scorer import Champions, Scorer
 from serving.settings import zone_of
+from serving.shipping import model_folders
 from serving.trial import try_models
+
+_SALT = "CHALLENGER"  # whoever it scores this year is another draw than the holdout's
 
 
 @dataclass(frozen=True)
@@ -33,15 +36,15 @@ class Rulebook:
     scorer: Scorer
     alone: Alone  # the pipeline for one customer
     costs: Mapping[str, Decimal]  # of a contact, by channel
+    challenger: Scorer | None = None  # where the release carries one, in shadow too
+    challenger_share: float = 0.0
 
-    @cached_property
-    def uplift_share(self) -> Sequence[float]:
-        """The scorer's shares as a decision of one customer reads them."""
-        return tuple(self.scorer.uplift_share.tolist())
-
-    @cached_property
-    def uplift_is_assumed(self) -> Sequence[bool]:
-        return tuple(self.scorer.uplift_is_assumed.tolist())
+    def scorer_of(self, customer_id: str, on: date) -> tuple[Scorer, str]:
+        """Who scores a customer, and by what name: the challenger its share by stable hash, the champions the rest."""
+        if not self.challenger_share or self.challenger is None:
+            return self.scorer, CHAMPION
+        is_drawn = unit_hash(_SALT, on.year, customer_id) < self.challenger_share
+        return (self.challenger, CHALLENGER) if is_drawn else (self.scorer, CHAMPION)
 
 
 class Ground:
@@ -54,9 +57,10 @@ class Ground:
         """
         verify(release)
         if release.manifest["lightgbm_version"] != lightgbm_version():
-            try_models(release.folder / "models" / name for name in release.manifest["champions"])
+            try_models(release.folder / folder for folder in model_folders(release.manifest))
         self.release = release
         self.champions = Champions.read(release)
+        self._challengers = self.champions.challenged(release)
         self.segments: SegmentsPolicy = release.segments().view(release.as_of)
         self.zone: ZoneInfo = zone_of(self.segments.bank.zone)
         self.reader = CustomerReader(release.online_path, self.segments.tags)
@@ -92,10 +96,18 @@ class Ground:
     def _laid_out(self, policy: DecisionsPolicy) -> Rulebook:
         catalogue = catalogue_of(policy, self.segments)
         costs = {name: Decimal(str(channel.unit_cost_amount)) for name, channel in policy.channels.items()}
-        scorer = Scorer.of(self.champions, catalogue, policy)
-        for channel in catalogue.channels:
-            scorer.score_one({}, channel)  # laid out before somebody waits for it
-        return Rulebook(policy, catalogue, scorer, Alone(catalogue, policy), costs)
+        scorer = _laid_out(self.champions, catalogue, policy)
+        challenger = None if self._challengers is None else _laid_out(self._challengers, catalogue, policy)
+        alone = Alone(catalogue, policy)
+        return Rulebook(policy, catalogue, scorer, alone, costs, challenger, self.release.challenger_share)
+
+
+def _laid_out(champions: Champions, catalogue: Catalogue, policy: DecisionsPolicy) -> Scorer:
+    """The scorer for every channel, laid out before somebody waits for it."""
+    scorer = Scorer.of(champions, catalogue, policy)
+    for channel in catalogue.channels:
+        scorer.score_one({}, channel)
+    return scorer
 
 
 def catalogue_of(policy: DecisionsPolicy, segments: SegmentsPolicy) -> Catalogue:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -39,6 +39,7 @@ from serving.deciding import Desk
 from serving.ledger import Ledger
 from serving.records import public_of
 from serving.releases import Release
+from serving.scorer import NAMES
 from serving.settings import Clock, ledger_url, read_settings, zone_of
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, float], None]
 POLICY_OF_SIMULATION = Path(__file__).parent.parent / "simulation" / "policy"
+CHAMPIONS = NAMES
 LAST_SIMULATED = date(2025, 12, 31)
-CHAMPIONS = ("response", "churn", "uplift")
 DECIDE_BATCH = 1000
 _HUNDREDTH = Decimal("0.01")
 
@@ -203,22 +204,28 @@ def publish(home: Path, clock: Clock, *, progress: Progress = profiles.silent) -
     return Published(build, today, rows[-1].table.num_rows, size)
 
 
-def cut_release(home: Path, clock: Clock) -> tuple[Release, bool]:
-    """A release of the newest build, the champions and both policies, switched to; whether it is a new one."""
+def cut_release(
+    home: Path, clock: Clock, *, challengers: Sequence[str] | None = None, share: float | None = None
+) -> tuple[Release, bool]:
+    """A release of the newest build, the champions and both policies, switched to; whether it is a new one.
+
+    `challengers` names the models whose registered challenger is shipped, all that have one unless told, and `share`
+    the share of customers for whom it decides; unless told, what a challenger that is shipped already has, else 0:
+    shadow. Raises BadRequest for a share that may not be, or a challenger that may decide for nobody.
+    """
+    from serving.challenging import beside_of
     from training import registry
 
     write_catalogue(home)
-    standing = {release.id for release in releases.releases(home)}
-    champions = {
-        name: found.folder
-        for name in CHAMPIONS
-        if (found := registry.with_alias(home, name, registry.CHAMPION)) is not None
-    }
+    standing = releases.releases(home)
+    champions = {name: found for name in CHAMPIONS if (found := registry.with_alias(home, name, registry.CHAMPION))}
     release = releases.cut(
-        home, segments=segments_book(home), decisions=decisions_book(home), champions=champions, now=clock.now()
-    )
+        home, segments=segments_book(home), decisions=decisions_book(home), now=clock.now(),
+        champions={name: found.folder for name, found in champions.items()},
+        beside=beside_of(home, champions, challengers, share),
+    )  # fmt: skip
     releases.switch(home, release)
-    return release, release.id not in standing
+    return release, release.id not in {one.id for one in standing}
 
 
 @contextmanager

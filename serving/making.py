@@ -90,7 +90,8 @@ class Maker:
             facts["do_not_call"] = with_closed(facts["do_not_call"], moment.closed)
         if moment.untagged:
             facts["tags"] = without(facts["tags"], moment.untagged)
-        scores = rules.scorer.score_one(facts, asked.channel)
+        scorer, scored_by = rules.scorer_of(customer_id, pinned.day)
+        scores, (share, is_assumed) = scorer.score_one(facts, asked.channel), scorer.shares_of_one
         facts["p_churn"] = scores.p_churn
         return Case(
             customer_id=customer_id,
@@ -98,8 +99,8 @@ class Maker:
             recent=told_of(moment.happened),
             p=scores.p,
             p_channel=scores.p_channel,
-            uplift_share=rules.uplift_share,
-            uplift_is_assumed=rules.uplift_is_assumed,
+            uplift_share=share,
+            uplift_is_assumed=is_assumed,
             uplift=scores.uplift,
             terms=_terms(
                 asked,
@@ -107,6 +108,7 @@ class Maker:
                 epoch=self._epoch(moment.first, pinned.ground),
                 degraded=scores.p is None,
                 stale=row.is_stale,
+                scored_by=scored_by,
             ),
         )
 
@@ -115,9 +117,9 @@ class Maker:
         ground, rules, now = pinned.ground, pinned.rules, pinned.now
         customers = ground.reader.read(list(dict.fromkeys(customer_ids)), at=now, day=pinned.day)
         moment = self.moment(customers.ids, ground, now)
-        firsts, facts = moment.firsts, self.facts(customers.ids, customers.facts, moment, rules, now)
+        firsts, facts = moment.firsts, self.facts(customers.ids, customers.facts, moment, now)
         terms = [
-            BatchTerms(self._epoch(firsts.get(customer), ground), is_stale)
+            BatchTerms(self._epoch(firsts.get(customer), ground), is_stale, rules.scorer_of(customer, pinned.day)[1])
             for customer, is_stale in zip(customers.ids, customers.stale.tolist(), strict=True)
         ]
         found: dict[str, _Made] = {}
@@ -138,16 +140,15 @@ class Maker:
         day = ground.business_day(now)
         return self._ledger.moment(ids, before=now, on=day, start=start_of(day, ground.zone))
 
-    def facts(self, ids: tuple[str, ...], rows: Facts, moment: Moment, rules: Rulebook, now: datetime) -> Facts:
-        """Rows, moment and churn of customers."""
+    def facts(self, ids: tuple[str, ...], rows: Facts, moment: Moment, now: datetime) -> Facts:
+        """Rows and moment of customers."""
         facts = rows | moment_facts(len(ids), now, moment.recent)
         facts["do_not_call"] = closed_channels(ids, facts["do_not_call"], moment.closed)
         facts["tags"] = kept_tags(ids, facts["tags"], moment.untagged)
-        facts["p_churn"] = rules.scorer.churn(facts, len(ids))
         return facts
 
 
-def _terms(asked: DecisionRequest, pinned: Pinned, *, epoch: str, degraded: bool, stale: bool) -> Terms:
+def _terms(asked: DecisionRequest, pinned: Pinned, *, epoch: str, degraded: bool, stale: bool, scored_by: str) -> Terms:
     ground = pinned.ground
     return Terms(
         channel=asked.channel,
@@ -162,17 +163,19 @@ def _terms(asked: DecisionRequest, pinned: Pinned, *, epoch: str, degraded: bool
         moment=asked.context.moment,
         degraded=degraded,
         stale=stale,
+        scored_by=scored_by,
     )
 
 
 def _inputs(ids: tuple[str, ...], batch: Batch, asked: DecisionRequest, pinned: Pinned) -> Inputs:
-    scorer = pinned.rules.scorer
+    shared, (scorer, _) = batch.terms, pinned.rules.scorer_of(ids[0], pinned.day)
     scores = scorer.score(batch.facts, len(ids), asked.channel)
-    shared = batch.terms
-    terms = _terms(asked, pinned, epoch=shared.epoch, degraded=scores is None, stale=shared.is_stale)
+    terms = _terms(
+        asked, pinned, epoch=shared.epoch, degraded=scores is None, stale=shared.is_stale, scored_by=shared.scored_by
+    )
     return Inputs(
         customer_ids=ids,
-        facts=batch.facts,
+        facts=batch.facts | {"p_churn": scorer.churn(batch.facts, len(ids))},
         recent=batch.recent,
         p=None if scores is None else scores.p,
         p_channel=None if scores is None else scores.p_channel,

@@ -2,6 +2,7 @@
 
     releases/<id>/manifest.json             SHA-256 of everything below, lineage, build, both digests, code version
     releases/<id>/models/<name>/            champion files, copied: the registry may be gone when a decision is replayed
+    releases/<id>/challengers/<name>/       a challenger's, if one is shipped
     releases/<id>/policy/<book>.json        both policy books, all dates
     releases/<id>/online.sqlite             the packed rows, copied: the next morning publishes others under their name
     releases/CURRENT                        the id that new requests pin
@@ -17,7 +18,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -33,6 +34,7 @@ from features.profiles import Build
 from serving.policy_files import book_from, dump_sections
 from serving.provenance import code_version, lightgbm_version
 from serving.settings import zone_of
+from serving.shipping import CHAMPIONS, Beside, copy_models, untried
 from serving.trial import try_models
 
 CURRENT = "CURRENT"
@@ -86,9 +88,24 @@ class Release:
         """Lineage and decisions digest: what the noise of a day is drawn for."""
         return f"{self.lineage}:{str(self.manifest['decisions_digest'])[:16]}"
 
-    def model_folder(self, name: str) -> Path | None:
-        """Files of the champion `name`; None where the release has none."""
-        return self.folder / "models" / name if name in self.manifest["champions"] else None
+    @property
+    def challengers(self) -> tuple[str, ...]:
+        """The champions whose place a challenger takes, none without one."""
+        return tuple((self.manifest.get("challenger") or {"models": ()})["models"])
+
+    @property
+    def challenger_share(self) -> float:
+        """The share of customers for whom the challenger decides, 0 in shadow."""
+        return float((self.manifest.get("challenger") or {"share": 0.0})["share"])
+
+    def shift(self, name: str) -> float:
+        """What recalibration adds to the logits of the champion `name`."""
+        return float(self.manifest.get("recalibration", {}).get(name, {"shift": 0.0})["shift"])
+
+    def model_folder(self, name: str, *, of: str = CHAMPIONS) -> Path | None:
+        """Files of the champion `name`, or of its challenger; None where the release has none."""
+        held = self.manifest["champions"] if of == CHAMPIONS else self.challengers
+        return self.folder / of / name if name in held else None
 
     def segments(self) -> PolicyBook[SegmentsPolicy]:
         return book_from(SegmentsPolicy, self.folder / "policy" / "segments.json")
@@ -105,8 +122,10 @@ def cut(
     champions: Mapping[str, Path],
     now: datetime,
     build: Build | None = None,
+    beside: Beside | None = None,
 ) -> Release:
-    """A new release of the newest build known at `now`, or of `build`, with the champions' folders; not switched to.
+    """A new release of the newest build known at `now`, or of `build`, with the champions' folders and what `beside`
+    names; not switched to.
 
     Where the newest release holds the very same content it is given back and nothing is written. Raises MissingBuild,
     MissingRelease where the online rows are missing, OtherPolicy where the build knows another segments policy, and
@@ -127,11 +146,11 @@ def cut(
     facts = {
         "lineage": build.lineage, "as_of": build.as_of.isoformat(), "build_digest": build.digest,
         "segments_digest": digest, "decisions_digest": decisions.view(day).digest,
-        "champions": sorted(champions),
+        "champions": sorted(champions), **(beside or Beside()).facts(),
         "code_version": code_version(), "lightgbm_version": lightgbm_version(),
     }  # fmt: skip
     with _locked(home / "releases"):
-        draft = _draft(home, online, champions)
+        draft = _draft(home, online, champions, beside or Beside())
         (draft / "policy" / "segments.json").write_text(dump_sections(segments.sections), "utf-8")
         (draft / "policy" / "decisions.json").write_text(dump_sections(decisions.sections), "utf-8")
         try:
@@ -208,13 +227,12 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _draft(home: Path, online: Path, champions: Mapping[str, Path]) -> Path:
+def _draft(home: Path, online: Path, champions: Mapping[str, Path], beside: Beside) -> Path:
     """A folder with rows and models copied, under a name that no reader looks at."""
     draft = home / "releases" / f".draft.{os.getpid()}"
     shutil.rmtree(draft, ignore_errors=True)
     (draft / "policy").mkdir(parents=True)
-    for name, folder in sorted(champions.items()):
-        shutil.copytree(folder, draft / "models" / name)
+    copy_models(draft, champions, beside)
     shutil.copyfile(online, draft / ONLINE)
     return draft
 
@@ -227,7 +245,7 @@ def _publish(home: Path, draft: Path, facts: Mapping[str, Any], now: datetime) -
     if kept and kept[-1].manifest["content"] == manifest["content"]:
         return kept[-1]
     number = int(kept[-1].manifest["number"]) + 1 if kept else 1
-    try_models(draft / "models" / name for name in manifest["champions"] if not _is_tried(name, manifest, kept))
+    try_models(draft / folder for folder in untried(manifest, [release.manifest for release in kept]))
     manifest |= {
         "id": f"r{number:05d}-{manifest['content'][:8]}",
         "number": number,
@@ -240,17 +258,6 @@ def _publish(home: Path, draft: Path, facts: Mapping[str, Any], now: datetime) -
     draft.replace(folder)
     _sync(folder.parent)
     return _read(folder)
-
-
-def _is_tried(name: str, manifest: Mapping[str, Any], kept: Sequence[Release]) -> bool:
-    """Whether an earlier release holds the very files of a champion, loaded by the same LightGBM."""
-
-    def identity(of: Mapping[str, Any]) -> tuple[Any, ...]:
-        prefix = f"models/{name}/"
-        return of["lightgbm_version"], {path: sha for path, sha in of["files"].items() if path.startswith(prefix)}
-
-    return any(name in release.manifest["champions"] and identity(release.manifest) == identity(manifest)
-               for release in kept)  # fmt: skip
 
 
 def _content(manifest: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ No pandas and no MLflow: facts come as arrays, a model is its text, its recipe a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,8 +20,11 @@ from features.packing import Plain
 from serving.layout import Columns, Facts, Layout, Offers
 from serving.leaves import Floats
 from serving.releases import Release
+from serving.shipping import CHALLENGERS, CHAMPIONS
 from training.encoding import Matrix
 from training.fitted import FILES, FittedModel
+
+NAMES = ("response", "churn", "uplift")  # the models that a decision asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,13 @@ class Champions:
     @classmethod
     def read(cls, release: Release) -> Champions:
         """The champions, once their files are those of the manifest; raises DamagedModel."""
-        return cls(_read(release, "response"), _read(release, "churn"), _read(release, "uplift"))
+        return cls(**{name: _read(release, name) for name in NAMES})
+
+    def challenged(self, release: Release) -> Champions | None:
+        """The same with the challenger in the places it takes; None where the release carries none."""
+        if not release.challengers:
+            return None
+        return replace(self, **{name: _read(release, name, of=CHALLENGERS) for name in release.challengers})
 
     def models(self) -> tuple[FittedModel, ...]:
         """Those that there are."""
@@ -108,6 +117,11 @@ class Scorer:
         p = layout.score(row)[0].tolist()
         return ScoresOfOne(p[:m], p[-m:], p_churn, effects)
 
+    @cached_property
+    def shares_of_one(self) -> tuple[tuple[float, ...], tuple[bool, ...]]:
+        """The shares and that they are assumed, as a decision of one customer reads them."""
+        return tuple(self.uplift_share.tolist()), tuple(self.uplift_is_assumed.tolist())
+
     def lay_out(self, channel: str) -> Layout | None:
         """The response model for a channel, laid out now or before: a release opens with every channel laid out."""
         channels = tuple(dict.fromkeys((self.reference_channel, channel or self.reference_channel)))
@@ -174,9 +188,9 @@ def uplift_of(
     return share, np.ones(len(found), dtype=bool)
 
 
-def _read(release: Release, name: str) -> FittedModel | None:
-    folder = release.model_folder(name)
+def _read(release: Release, name: str, *, of: str = CHAMPIONS) -> FittedModel | None:
+    folder = release.model_folder(name, of=of)
     if folder is None:
         return None
     kept = release.manifest["files"]
-    return FittedModel.read(folder, {file: kept.get(f"models/{name}/{file}") for file in FILES})
+    return FittedModel.read(folder, {file: kept.get(f"{of}/{name}/{file}") for file in FILES})

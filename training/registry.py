@@ -18,8 +18,10 @@ from training.tracking import Recorded, library
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 FOLLOWS = "follows"  # the champion that this version took over from
+RECALIBRATION = "recalibration"  # of a champion by recent labels (training.recalibration), JSON
 OCCASION = "occasion"  # the month-end that a training was for
-_HASH_TAG, _PASSES, _BEATS = "sha256.", "passes", "beats_constant"
+_HASH_TAG, _PASSES, _BEATS, _CLOSED = "sha256.", "passes", "beats_constant", "closed_gates"
+_NEVER_LIVE = frozenset({"no_leak", "assessment", "second_person"})  # closed, they keep a model from any customer
 _LONGEST_TAG = 5000
 
 
@@ -40,6 +42,12 @@ class ModelVersion:
         """What was said when the version was registered, without its gates."""
         return Verdict(self.facts[_PASSES] == str(True), self.facts[_BEATS] == str(True), self.facts["says"])
 
+    @property
+    def bars_live(self) -> tuple[str, ...]:
+        """Closed gates that let it decide for nobody, not even on trial; all where a version tells of no gates."""
+        closed = self.facts.get(_CLOSED)
+        return tuple(sorted(_NEVER_LIVE if closed is None else _NEVER_LIVE & set(closed.split(","))))
+
     def read(self) -> FittedModel:
         """The model; raises DamagedModel if its files are not those that were registered."""
         return FittedModel.read(self.folder, self.digests)
@@ -53,6 +61,7 @@ def register(home: Path, model: str, recorded: Recorded, facts: Mapping[str, obj
         client.create_registered_model(model)
     tags = {_HASH_TAG + name: digest for name, digest in recorded.digests.items()}
     told = {_PASSES: verdict.passes, _BEATS: verdict.is_better_than_constant, "says": verdict.says}
+    told |= {_CLOSED: ",".join(gate.name for gate in verdict.failed) or "none"}
     tags |= {key: str(value)[:_LONGEST_TAG] for key, value in {**facts, **told}.items()}
     made = client.create_model_version(model, recorded.model_uri, recorded.run_id, tags=tags)
     return int(made.version)

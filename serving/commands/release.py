@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from serving.commands.options import HOME, Home, Json, clock
@@ -22,14 +24,27 @@ def release_list(home: Home = HOME, as_json: Json = False) -> None:
     say("\n".join(lines) or "nothing has been released", [dict(r.manifest) for r in found], as_json=as_json)
 
 
-@app.command("cut", epilog="example: tiercel release cut")
+@app.command("cut", epilog="examples: tiercel release cut; tiercel release cut --challenger response --share 0.02")
 @told
-def release_cut(home: Home = HOME, as_json: Json = False) -> None:
-    """Cut a release of the newest build, the champions and the policy, and switch to it."""
+def release_cut(
+    challenger: Annotated[
+        list[str] | None,
+        typer.Option(help="Model whose challenger to ship; all that are registered unless named, `none` for none."),
+    ] = None,
+    share: Annotated[
+        float | None, typer.Option(help="Customers it decides for, 0 (shadow) to 0.05; as it was unless told.")
+    ] = None,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """Cut a release of the newest build, the champions, perhaps a challenger, and the policy, and switch to it."""
     from serving import jobs
 
-    release, is_new = jobs.cut_release(home.resolve(), clock(home))
+    release, is_new = jobs.cut_release(home.resolve(), clock(home), challengers=challenger, share=share)
     text = f"{release.id} is current{'' if is_new else ' (unchanged)'}; models {release.manifest['champions']}"
+    if release.challengers:
+        where = f"for {release.challenger_share:.1%} of customers" if release.challenger_share else "in shadow"
+        text += f"; challenger {list(release.challengers)} {where}"
     say(text, dict(release.manifest), as_json=as_json)
 
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -30,6 +30,7 @@ from pydantic import (
     PlainSerializer,
     ValidationError,
 )
+from pydantic_core import ErrorDetails
 
 from features.errors import BadPolicy, BadPredicate, TiercelError
 from features.predicates import Predicate
@@ -105,7 +106,7 @@ class PolicyBook(Generic[T]):
         try:
             return self._schema(**values, version=version, digest=digest)
         except ValidationError as error:
-            told = complaint_of(error, "policy")
+            told = complaint_of(error, "policy", self._schema)
             raise BadPolicy(told, todo="`tiercel policy check` lists the rules") from error
 
 
@@ -169,11 +170,29 @@ def _in_force(node: object, as_of: date, path: str) -> Any:
     return _in_force(node["since"][max(begun)], as_of, path)
 
 
-def complaint_of(error: ValidationError, what: str) -> str:
+def complaint_of(error: ValidationError, what: str, schema: type[BaseModel]) -> str:
     """What does not hold together in `what`, with the place and the value: the first five findings, one sentence."""
-    lines = []
-    for item in error.errors():
-        where = ".".join(map(str, item["loc"]))
-        got = "" if isinstance(item["input"], dict) else f" (got {item['input']!r})"
-        lines.append(f"{where}: {item['msg']}{got}")
-    return f"{what} does not hold together: " + "; ".join(lines[:5])
+    return f"{what} does not hold together: " + "; ".join(_told(item, schema) for item in error.errors()[:5])
+
+
+def _told(item: ErrorDetails, schema: type[BaseModel]) -> str:
+    where = ".".join(map(str, item["loc"]))
+    if item["type"] == "extra_forbidden":
+        allowed = ", ".join(_keys(schema, item["loc"][:-1]))
+        return f"{where}: unknown key" + (f" (allowed: {allowed})" if allowed else "")
+    got = "" if isinstance(item["input"], dict) else f" (got {item['input']!r})"
+    return f"{where}: {item['msg']}{got}"
+
+
+def _keys(schema: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """The keys of the model that stands at a place of `schema`; none where that cannot be told."""
+    stands: Any = schema
+    for name in place:
+        if isinstance(stands, type) and issubclass(stands, BaseModel):
+            field = stands.model_fields.get(str(name))
+            stands = None if field is None else field.annotation
+        else:  # the name is a key of a register, or a number in a list
+            stands = next(iter(reversed(get_args(stands))), None)
+    if not (isinstance(stands, type) and issubclass(stands, BaseModel)):
+        return []
+    return sorted({field.alias or name for name, field in stands.model_fields.items()} - {"version", "digest"})

@@ -246,7 +246,7 @@ def parse(said: object, name: str = "mapping") -> Mapping:
     try:
         return Mapping.model_validate(said)
     except ValidationError as error:
-        raise BadMapping(complaint_of(error, name), todo="docs/import.md shows each key") from error
+        raise BadMapping(complaint_of(error, name, Mapping), todo="docs/import.md shows each key") from error
 
 
 def _complaints(name: str, sources: tuple[Source, ...], mapping: Mapping) -> list[str]:

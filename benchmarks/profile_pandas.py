@@ -281,7 +281,7 @@ def _contracts(asked: Asked) -> list[Frame]:
         rows("holding", "opened_on", ["product_id", "closed_on"]),
         rows("service_activation", "activated_on", ["service_id", "closed_on"]),
     )
-    loan = rows("loan", "opened_on", ["ends_on", "closed_on", "overdue_from_on", "overdue_to_on"])
+    loan = rows("loan", "opened_on", ["ends_on", "closed_on", "overdue_from_on", "overdue_to_on", "amount"])
     h, s, loan = (frame[frame.closed_on.isna() | (frame.closed_on >= on)] for frame in (h, s, loan))
     a, f = (
         rows("preapproval", "from_on", ["product_id", "expires_on"]),
@@ -292,6 +292,7 @@ def _contracts(asked: Asked) -> list[Frame]:
         "next_loan_end_on": loan[loan.ends_on >= on].groupby("customer_id").ends_on.min(),
         "overdue_from_on": loan[is_overdue].groupby("customer_id").overdue_from_on.min(),
         "card_opened_on": loan[loan.ends_on.isna()].groupby("customer_id").opened_on.min(),
+        "loan_amount": loan[loan.ends_on >= on].groupby("customer_id").amount.sum() / 100,
     })  # fmt: skip
     return [sets(h, "product_id", "held_products"), loans, sets(s, "service_id", "active_services"),
             sets(a[a.expires_on > on], "product_id", "preapproved"),

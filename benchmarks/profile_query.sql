@@ -231,7 +231,8 @@ WITH fresh_txn AS (
   SELECT customer_id, min(ends_on) FILTER (ends_on >= DATE '$morning_on') AS next_loan_end_on,
          min(overdue_from_on) FILTER (overdue_from_on < DATE '$morning_on'
            AND (overdue_to_on IS NULL OR overdue_to_on >= DATE '$morning_on')) AS overdue_from_on,
-         min(opened_on) FILTER (ends_on IS NULL) AS card_opened_on
+         min(opened_on) FILTER (ends_on IS NULL) AS card_opened_on,
+         sum(amount) FILTER (ends_on >= DATE '$morning_on') AS loan_amount
   FROM read_parquet('$bank/loan/*.parquet')
   WHERE opened_on <= DATE '$as_of' AND known_at <= TIMESTAMPTZ '$known_until'
     AND (closed_on IS NULL OR closed_on >= DATE '$morning_on')
@@ -305,6 +306,7 @@ WITH fresh_txn AS (
 ), joined AS (
   SELECT c.*, w.* EXCLUDE (customer_id), w.customer_id IS NOT NULL AS in_window,
          coalesce(h.held_products, '|') AS held_products, l.next_loan_end_on, l.overdue_from_on, l.card_opened_on,
+         l.loan_amount,
          coalesce(s.active_services, '|') AS active_services, coalesce(a.preapproved, '|') AS preapproved,
          coalesce(f.customer_facts, '|') AS customer_facts, coalesce(i.income, 0) AS income,
          b.last_active_on AS b_active_on, b.tier AS b_tier, b.tier_since_on AS b_tier_since_on,
@@ -376,12 +378,22 @@ WITH fresh_txn AS (
          year(DATE '$as_of') - year(birth_on) - (month(birth_on) * 100 + day(birth_on)
            > month(DATE '$as_of') * 100 + day(DATE '$as_of'))::INT AS age,
          list_position($tier_names, b_tier) - 1 AS held,
-         len(list_filter($floors, lambda f: aum_day_minor >= day(DATE '$as_of') * f * 100)) - 1 AS earned
+         len(list_filter($floors, lambda f: aum_day_minor >= day(DATE '$as_of') * f * 100)) - 1 AS earned_aum,
+         CASE WHEN loan_amount >= 6e6 AND overdue_from_on IS NULL THEN 6 ELSE 0 END AS by_loan,
+         greatest(earned_aum, by_loan) AS earned, greatest(mda, CASE WHEN by_loan = 6 THEN 3e6 ELSE 0 END) AS counted,
+         date_diff('day', became_customer_on, DATE '$as_of') + 1 AS own_days,
+         CASE WHEN own_days >= 7 AND own_days < day(DATE '$as_of')
+              THEN len(list_filter($floors, lambda f: aum_day_minor >= own_days * f * 100)) - 1 END AS risen
   FROM wealth2
+), raised AS (
+  SELECT * REPLACE (CASE WHEN rises THEN risen ELSE held END AS held,
+                    CASE WHEN rises THEN 0 ELSE b_months_below END AS b_months_below,
+                    CASE WHEN rises THEN 0 ELSE b_best_below END AS b_best_below)
+  FROM (SELECT *, held AS before, coalesce(risen > greatest(coalesce(held, 0), earned), false) AS rises FROM activity)
 ), tiers AS (
   SELECT *, coalesce(earned < held, false) AS is_below,
          CASE WHEN coalesce(earned < held, false) THEN coalesce(b_months_below, 0) + 1 ELSE 0 END AS below
-  FROM activity
+  FROM raised
 ), tiers2 AS (
   SELECT *, is_below AND below > CASE WHEN held >= 6 THEN 12 ELSE 6 END AS falls,
          greatest(len(list_filter($floors, lambda f: coalesce(b_best_below, 0) >= f)) - 1, earned) AS landing
@@ -398,9 +410,11 @@ WITH fresh_txn AS (
   SELECT *,
          CASE WHEN still_below AND months_below > CASE WHEN tier_index >= 6 THEN 6 ELSE 3 END THEN 'WATCH'
               WHEN still_below THEN 'GRACE' ELSE 'NORMAL' END AS tier_state,
-         CASE WHEN tier_index = held THEN b_tier_since_on ELSE DATE '$as_of' END AS tier_since_on,
-         CASE WHEN still_below THEN CASE WHEN falls THEN mda ELSE greatest(coalesce(b_best_below, 0), mda) END END
-           AS best_below,
+         CASE WHEN tier_index = before THEN b_tier_since_on ELSE DATE '$as_of' END AS tier_since_on,
+         CASE WHEN still_below THEN CASE WHEN falls THEN counted
+              ELSE greatest(coalesce(b_best_below, 0), counted) END END AS best_below,
+         CASE WHEN tier_index <= earned_aum THEN 'AUM' WHEN tier_index <= earned THEN 'LOAN'
+              WHEN tier_index <= risen THEN 'NEWCOMER' ELSE 'KEPT' END AS qualify_path,
          coalesce(mda >= 0.8 * following AND mda < following AND tier_index >= 2, false) AS near_up,
          CASE WHEN following IS NOT NULL THEN greatest(following - mda, 0) END AS next_tier_gap,
          35 * least(log10(1 + mda / 1e4) / log10(601), 1) AS grade_aum, 20 * least(n_services_3m / 12, 1) AS grade_services,
@@ -549,7 +563,8 @@ SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_r
        CAST(months_below AS BIGINT) AS months_below, best_below, near_up, next_tier_gap,
        CASE WHEN tier_index = 7 THEN (mda >= 6e6)::BIGINT + (mda >= 1e7)::BIGINT + (mda >= 3e7)::BIGINT
          + (mda >= 1e8)::BIGINT END AS tier_level,
-       CAST($floors[tier_index + 1] AS DOUBLE) AS tier_floor, CAST(following AS DOUBLE) AS next_floor,
+       qualify_path, CAST(NULL AS DOUBLE) AS family_mda,
+       CASE WHEN tier_index <= by_loan THEN 0.0 ELSE CAST($floors[tier_index + 1] AS DOUBLE) END AS tier_floor, CAST(following AS DOUBLE) AS next_floor,
        CASE WHEN tier_index >= 2 THEN 0.8 * following END AS near_floor, tier_index = 6 AS is_next_highest,
        value_12m, grade, points AS grade_score, grade_aum, grade_services, grade_business, grade_channels,
        0.0 AS grade_contribution,

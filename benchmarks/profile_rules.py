@@ -82,27 +82,38 @@ def behaviour(p: Frame) -> None:
 
 def tiers(p: Frame, asked: Asked, policy: SegmentsPolicy) -> None:
     names, floors = list(policy.tiers.thresholds), np.array([*policy.tiers.thresholds.values()], np.int64)
-    earned = np.searchsorted(floors * asked.closing.days * 100, p.aum_day_minor.to_numpy(), side="right") - 1
-    held = pd.Categorical(p.b_tier, names).codes.astype(np.int64)
+    total, days = p.aum_day_minor.to_numpy(), asked.closing.days
+    own = np.searchsorted(floors * days * 100, total, side="right") - 1
+    by_loan = np.where((p.loan_amount >= 6e6) & p.overdue_from_on.isna(), 6, 0)
+    earned, counted = np.maximum(own, by_loan), np.maximum(p.mda, floors[by_loan])
+    before = pd.Categorical(p.b_tier, names).codes.astype(np.int64)
+    age = (pd.Timestamp(asked.closing.as_of) - became(p, asked)).dt.days.to_numpy() + 1
+    reached = (total[:, None] >= np.nan_to_num(age)[:, None] * floors * 100).sum(axis=1) - 1
+    risen = np.where((age >= 7) & (age < days), reached, -1)
+    rises = risen > np.maximum(before, earned)
+    held = np.where(rises, risen, before)
+    best_before = np.where(rises, 0.0, p.b_best_below.fillna(0))
     is_below = (held >= 0) & (earned < held)
-    below = np.where(is_below, p.b_months_below.fillna(0) + 1, 0)
+    below = np.where(is_below, np.where(rises, 0, p.b_months_below.fillna(0)) + 1, 0)
     falls = is_below & (below > np.where(held >= 6, 12, 6))
-    landing = np.maximum(np.searchsorted(floors, p.b_best_below.fillna(0).to_numpy(), side="right") - 1, earned)
+    landing = np.maximum(np.searchsorted(floors, best_before, side="right") - 1, earned)
     index = np.where(falls, landing, np.where(is_below, held, earned))
     still = np.where(falls, earned < landing, is_below)
     p["months_below"] = np.where(falls, still, below).astype(np.int64)
     p["tier"] = np.array(names, object)[index]
     watched = p.months_below > np.where(index >= 6, 6, 3)
     p["tier_state"] = np.where(still & watched, "WATCH", np.where(still, "GRACE", "NORMAL"))
-    p["tier_since_on"] = p.b_tier_since_on.where(index == held, pd.Timestamp(asked.closing.as_of))
-    best = np.where(falls, p.mda, np.maximum(p.b_best_below.fillna(0), p.mda))
+    p["tier_since_on"] = p.b_tier_since_on.where(index == before, pd.Timestamp(asked.closing.as_of))
+    best = np.where(falls, counted, np.maximum(best_before, counted))
     p["best_below"] = np.where(still, best, np.nan)
     following = np.append(floors[1:].astype(float), np.nan)[index]
     p["near_up"] = (p.mda >= 0.8 * following) & (p.mda < following) & (index >= 2)
     p["next_tier_gap"] = np.maximum(following - p.mda, 0)
     levels = sum((p.mda >= level).astype(int) for level in policy.tiers.top_levels)
     p["tier_level"] = pd.Series(levels, p.index).where(index == 7).astype("Int64")
-    p["tier_floor"], p["next_floor"], p["is_next_highest"] = floors.astype(float)[index], following, index == 6
+    p["qualify_path"] = np.select([index <= own, index <= earned, index <= risen], ["AUM", "LOAN", "NEWCOMER"], "KEPT")
+    p["tier_floor"], p["family_mda"] = np.where(index <= by_loan, 0.0, floors[index]), np.nan
+    p["next_floor"], p["is_next_highest"] = following, index == 6
     p["near_floor"] = np.where(index >= 2, 0.8 * following, np.nan)
 
 
@@ -128,12 +139,14 @@ def grades(p: Frame) -> None:
     p["grade"] = np.where(keeps, p.b_grade, fresh)
 
 
+def became(p: Frame, asked: Asked) -> Any:
+    told = p.first_product_on.where(p.first_product_on <= pd.Timestamp(asked.closing.as_of))
+    return pd.concat([told, p.b_became_customer_on, p.funded_on, p.first_contract_on], axis=1).min(axis=1)
+
+
 def stages(p: Frame, asked: Asked) -> None:
     as_of, b = pd.Timestamp(asked.closing.as_of), p.b_stage
-    began = p.first_product_on.where(p.first_product_on <= as_of)
-    p["became_customer_on"] = began = pd.concat(
-        [began, p.b_became_customer_on, p.funded_on, p.first_contract_on], axis=1
-    ).min(axis=1)
+    p["became_customer_on"] = began = became(p, asked)
     p["is_customer"] = is_customer = began.notna()
     since = began.fillna(p.registered_on).clip(lower=pd.Timestamp(asked.history_on))
     age, silent = (as_of - began).dt.days, (as_of - p.last_active_on.fillna(since)).dt.days

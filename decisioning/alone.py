@@ -92,9 +92,11 @@ def _scene(case: Case, shelf: Shelf) -> Scene:
     settled = stage
     if settled is None:
         settled = str(Stage.NEW if case.has_day("first_product_on") else Stage.PROSPECT)
+    held, is_generic = case.code("tier"), case.number("has_marketing_optout") == 1
+    tier = catalogue.bands.higher(held, case.code("newcomer_tier"))
     facts = case.facts
-    if (customer_class, settled) != (given, stage):
-        facts = {**facts, "customer_class": customer_class, "stage": settled}
+    if (customer_class, settled, tier) != (given, stage, held):
+        facts = {**facts, "customer_class": customer_class, "stage": settled, "tier": tier}
     return Scene(
         case=case,
         shelf=shelf,
@@ -104,9 +106,11 @@ def _scene(case: Case, shelf: Shelf) -> Scene:
         hour=local.hour,
         customer_class=customer_class,
         stage=settled,
+        tier=tier,
+        seen=None if is_generic else catalogue.bands.seen(customer_class, settled, tier),
         is_class_assumed=is_class_assumed,
         is_stage_assumed=stage is None,
-        is_generic=case.number("has_marketing_optout") == 1,
+        is_generic=is_generic,
         asked=shelf.named(case.terms.asked),
         known=shelf.asked.rules.known(facts),
     )
@@ -148,7 +152,7 @@ def _drawn(scene: Scene, worth: Mapping[int, Weighed], permitted: Offers) -> _Dr
 def _is_held_out(scene: Scene) -> bool:
     figures = scene.shelf.policy.arbitration
     chosen = unit_hash(GLOBAL, scene.year, scene.case.customer_id) < figures.holdout_share
-    return chosen and scene.case.code("tier") not in figures.holdout_exempt_tiers
+    return chosen and scene.tier not in figures.holdout_exempt_tiers
 
 
 def _spare(tally: Tally, scene: Scene, worth: Mapping[int, Weighed]) -> None:
@@ -168,7 +172,7 @@ def _settle(tally: Tally, scene: Scene, *, is_held_out: bool) -> None:
 
 def _decision(ranked: _Ranked) -> Decision:
     scene, case = ranked.scene, ranked.scene.case
-    terms, tier = case.terms, case.code("tier")
+    terms, tier = case.terms, scene.tier
     offers = _slots(ranked)
     return Decision(
         decided_at=terms.now,
@@ -178,6 +182,7 @@ def _decision(ranked: _Ranked) -> Decision:
         tier=tier,
         grade=case.code("grade"),
         benefits=scene.shelf.catalogue.benefits.get(tier or "", ()),
+        variant=None if scene.seen is None else scene.seen.variant,
         release_id=terms.release_id,
         prices_version=terms.prices_version,
         arm=ARMS[ranked.is_held_out],
@@ -208,7 +213,7 @@ def _slots(ranked: _Ranked) -> tuple[Slot, ...]:
         slot_of(
             rank,
             j,
-            ranked.worth[j].channel if asked_for is None else asked_for,
+            _channel(ranked, j) if asked_for is None else asked_for,
             catalogue=scene.shelf.catalogue,
             score=ranked.worth[j].score,
             parts=ranked.weighing.parts(ranked.worth[j], j),
@@ -219,6 +224,12 @@ def _slots(ranked: _Ranked) -> tuple[Slot, ...]:
         )
         for rank, (j, chance) in enumerate(ranked.drawn.slots, 1)
     )
+
+
+def _channel(ranked: _Ranked, j: int) -> int:
+    """The first open channel of the customer's band, or the cheapest."""
+    seen = ranked.scene.seen
+    return ranked.worth[j].channel if seen is None else ranked.tally.first_open(j, seen.channels)
 
 
 def _least(ranked: _Ranked, figure: Callable[[Weighed], float]) -> float:
@@ -241,6 +252,7 @@ def _merits(ranked: _Ranked, j: int, likely: float, worthwhile: float) -> Merits
         overlay_days=scene.case.number(days) if days else float("nan"),
         goal=catalogue.goals[scene.customer_class, scene.stage] if is_listed else None,
         is_secondary=bool(ranked.weighing.secondary >> j & 1),
+        is_leading=bool(ranked.weighing.leading >> j & 1),
         is_likely=weighed.p >= likely,
         is_worthwhile=weighed.gain >= worthwhile,
         has_risk=catalogue.cards[j].risk_level > 0,

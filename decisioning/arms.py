@@ -35,8 +35,7 @@ def holdout(situation: Situation, policy: DecisionsPolicy) -> Bools:
     """Who belongs to the bank's holdout of the year, bool (n,); exempt tiers never do (R47)."""
     figures = policy.arbitration
     chosen = held_out(situation.inputs.customer_ids, figures.holdout_share, salt=GLOBAL, year=situation.on.year)
-    tiers = situation.inputs.codes("tier").tolist()
-    chosen &= np.array([tier not in figures.holdout_exempt_tiers for tier in tiers], dtype=bool)
+    chosen &= np.array([tier not in figures.holdout_exempt_tiers for tier in situation.tiers], dtype=bool)
     return chosen
 
 

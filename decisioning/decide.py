@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from decisioning.arbitration import Components, components
 from decisioning.arms import holdout, without_sales
 from decisioning.candidates import ASLEEP, HELD_OUT, NO_REASON, TOOL_ALONE, Candidates, candidates
+from decisioning.catalogue.bands import Seen
 from decisioning.catalogue.catalogue import Bools, Catalogue, Floats
 from decisioning.decision import Decision, Parts, ShadowSlot, Slot, Suppressed
 from decisioning.exploration import NOTHING, Draw, draw, gumbel
@@ -143,7 +144,7 @@ def _drawn(
 
 def _decision(ranked: _Ranked, i: int, without_end: Sequence[Sequence[Suppressed]]) -> Decision:
     situation, inputs = ranked.situation, ranked.situation.inputs
-    tier = inputs.codes("tier")[i]
+    tier, seen = situation.tiers[i], _seen(ranked, i)
     offers = tuple(_slots(ranked, i))
     end = float(ranked.drawn.end_propensity[i])
     return Decision(
@@ -153,7 +154,8 @@ def _decision(ranked: _Ranked, i: int, without_end: Sequence[Sequence[Suppressed
         stage=situation.stages[i],
         tier=tier,
         grade=inputs.codes("grade")[i],
-        benefits=ranked.catalogue.benefits.get(tier, ()),
+        benefits=ranked.catalogue.benefits.get(tier or "", ()),
+        variant=None if seen is None else seen.variant,
         release_id=inputs.release_id,
         prices_version=inputs.prices_version,
         arm=ARMS[bool(ranked.is_held_out[i])],
@@ -210,6 +212,7 @@ def _merits(ranked: _Ranked, i: int, j: int) -> Merits:
         overlay_days=float(situation.inputs.numbers(days)[i]) if days else float("nan"),
         goal=catalogue.goals[situation.classes[i], situation.stages[i]] if is_listed else None,
         is_secondary=bool(context.is_secondary[i, j]),
+        is_leading=bool(context.is_leading[i, j]),
         is_likely=bool(ranked.parts.p[i, j] >= ranked.least_p[i]),
         is_worthwhile=bool(ranked.gain[i, j] >= ranked.least_gain[i]),
         has_risk=bool(catalogue.risk_level[j]),
@@ -219,11 +222,20 @@ def _merits(ranked: _Ranked, i: int, j: int) -> Merits:
 
 
 def _channel(ranked: _Ranked, i: int, j: int) -> int:
-    """The requested channel, or the cheapest permitted one where any will do."""
+    """The requested channel; where any will do the first permitted one of the customer's band, or the cheapest."""
     requested = ranked.situation.inputs.channel
     if requested:
         return ranked.catalogue.channel_index[requested]
-    return int(ranked.found.open[i, j].argmax())
+    is_open, seen = ranked.found.closed[i, j] == NO_REASON, _seen(ranked, i)
+    return int(is_open.argmax()) if seen is None else next(k for k in seen.channels if is_open[k])
+
+
+def _seen(ranked: _Ranked, i: int) -> Seen | None:
+    """The customer's cell as his tier sees it; not for those without personal recommendation."""
+    situation = ranked.situation
+    if situation.is_generic[i]:
+        return None
+    return ranked.catalogue.bands.seen(situation.classes[i], situation.stages[i], situation.tiers[i])
 
 
 def _parts(parts: Components, i: int, j: int) -> Parts:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from decisioning.catalogue.cards import Words
+from decisioning.catalogue.variants import Variant
 from decisioning.playbooks import Playbook
 from decisioning.reasons import Reason, what_would_allow
 
@@ -120,7 +121,9 @@ class Arm:
 class Decision:
     """One customer's decision; `marks` are codes of what was assumed, `no_action` the code of why nothing is offered.
 
-    `end_propensity` is the probability with which NO_ACTION ended the list where it did, None where it is full.
+    `variant` is the customer's cell as his tier sees it, None where he switched personal recommendation off or the
+    policy tells none. `end_propensity` is the probability with which NO_ACTION ended the list where it did, None where
+    it is full.
     `shadow` is what a holdout would have been offered. `fallback`: no model, ranked with the policy's prior.
     """
 
@@ -131,6 +134,7 @@ class Decision:
     tier: str | None
     grade: str | None
     benefits: tuple[str, ...]
+    variant: Variant | None
     release_id: str
     prices_version: str
     arm: Arm
@@ -160,6 +164,7 @@ class Decision:
             "tier": self.tier,
             "grade": self.grade,
             "benefits": list(self.benefits),
+            "variant": None if self.variant is None else self.variant.to_json(),
             "release_id": self.release_id,
             "prices_version": self.prices_version,
             "arm": {"name": self.arm.name, "holdout": self.arm.holdout},

@@ -21,7 +21,8 @@ class Merits(NamedTuple):
     """What speaks for one offer and one customer; `overlay_days` is NaN for an overlay that counts none.
 
     `goal` is that of the customer's own cell where it lists the offer. `is_likely` and `is_worthwhile`: among the best
-    of the customer's candidates by response probability and by gain (τ·V).
+    of the customer's candidates by response probability and by gain (τ·V); `is_leading`: first in his cell for his
+    tier.
     """
 
     is_asked: bool
@@ -31,6 +32,7 @@ class Merits(NamedTuple):
     overlay_days: float
     goal: Words | None
     is_secondary: bool
+    is_leading: bool
     is_likely: bool
     is_worthwhile: bool
     has_risk: bool
@@ -39,9 +41,9 @@ class Merits(NamedTuple):
 
 
 def grounds(merits: Merits) -> tuple[Reason, ...]:
-    """The reasons of an offer: request, service, moment, overlay, cell, likelihood, worth, risk.
+    """The reasons of an offer: request, service, moment, overlay, cell, tier, likelihood, worth, risk.
 
-    >>> rest = (None, float("nan"), None, False, False, True, False, False, False)
+    >>> rest = (None, float("nan"), None, False, False, False, True, False, False, False)
     >>> [reason.code for reason in grounds(Merits(True, False, False, *rest))]
     ['ASKED', 'HIGH_GAIN', 'NO_RISK']
     """
@@ -69,6 +71,8 @@ def _reasons(merits: Merits, days: str | None) -> tuple[Reason, ...]:
             found.append(Reason("CELL_LISTED", zh=(("goal", merits.goal.zh),), en=(("goal", merits.goal.en),)))
         elif merits.is_secondary:
             found.append(Reason("CELL_SECONDARY"))
+        if merits.is_leading:
+            found.append(Reason("TIER_LEADS"))
     found += [Reason(code) for code, holds in _strengths(merits) if holds]
     return tuple(found)
 

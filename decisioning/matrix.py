@@ -1,8 +1,7 @@
-"""The class × lifecycle matrix: as weights of what a cell lists and of situations on top, and as a plan by tier."""
+"""The class × lifecycle matrix as weights: what a cell lists, what leads for a tier, and situations on top."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,37 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decisioning.catalogue.catalogue import Bools, Catalogue, Floats
-from decisioning.catalogue.variants import Variants
-from decisioning.policy import CellCard, DecisionsPolicy
+from decisioning.policy import DecisionsPolicy
 from decisioning.situation import Situation
-from features.vocabulary import Stage
 
 NO_OVERLAY = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A cell as one band of tiers sees it: channels in order, the benefit that goes with it, products, hook."""
-
-    band: str
-    channels: tuple[str, ...]
-    benefit: str
-    products: tuple[str, ...]
-    hook: str
-
-
-def variant(
-    matrix: Mapping[str, Mapping[Stage, CellCard]], variants: Variants, class_id: str, stage: Stage, tier: str | None
-) -> Variant:
-    """The variant of the cell class × stage for a tier; a tier that is not known is treated as the lowest (B08).
-
-    The cell's products all stay; those that lead for the band stand first.
-    """
-    cell, band = matrix[class_id][stage], variants.band_of(tier)
-    row = variants.classes[class_id][band]
-    leading = tuple(product for product in row.leads if product in cell.products)
-    rest = tuple(product for product in cell.products if product not in leading)
-    return Variant(band, row.channels, row.benefit, leading + rest, cell.hook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +20,7 @@ class Context:
     """How much an offer's gain counts for n customers and m offers: `weight` × `factor`, all (n, m).
 
     `overlay` is the index of the overlay that let the offer in, NO_OVERLAY for none; `is_listed` and `is_secondary`
-    say whose cell lists it.
+    say whose cell lists it, `is_leading` that it stands first there for the customer's tier.
     """
 
     weight: Floats
@@ -56,6 +28,7 @@ class Context:
     overlay: NDArray[np.int64]
     is_listed: Bools
     is_secondary: Bools
+    is_leading: Bools
 
     @property
     def total(self) -> Floats:
@@ -63,9 +36,10 @@ class Context:
 
 
 def context(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy) -> Context:
-    """Weight of the cell (listed, listed for a secondary class, unlisted) and factor of overlay or moment of truth.
+    """Weight of the cell (listed, listed for a secondary class, unlisted) and factor of overlay, moment or tier.
 
-    An overlay lets its offers in at the listed weight; the largest of the overlays' factors and the moment's counts.
+    An overlay lets its offers in at the listed weight; of the overlays' factors, the moment's and that of what stands
+    first in the cell for the customer's tier (B08) the largest counts.
     Customers without personal recommendation have weight and factor 1 throughout: the order of any stranger (R31).
     """
     figures = policy.arbitration
@@ -83,10 +57,12 @@ def context(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy)
     if situation.inputs.moment:
         moment = np.where(catalogue.mask(situation.inputs.moment), figures.moment_factor, 1.0)
         np.maximum(factor, moment, out=factor)
+    is_leading = _leading(situation, catalogue)
+    np.maximum(factor, np.where(is_leading, figures.lead_factor, 1.0), out=factor)
     if np.count_nonzero(situation.is_generic):
-        for array, plain in ((weight, 1.0), (factor, 1.0), (overlay, NO_OVERLAY)):
+        for array, plain in ((weight, 1.0), (factor, 1.0), (overlay, NO_OVERLAY), (is_leading, False)):
             array[situation.is_generic] = plain
-    return Context(weight, factor, overlay, is_listed, is_secondary)
+    return Context(weight, factor, overlay, is_listed, is_secondary, is_leading)
 
 
 def _listed(situation: Situation, catalogue: Catalogue) -> tuple[Bools, Bools]:
@@ -98,6 +74,16 @@ def _listed(situation: Situation, catalogue: Catalogue) -> tuple[Bools, Bools]:
     own = np.array([_row(catalogue, [name], stage) for name, stage, _ in keys])
     secondary = np.array([_row(catalogue, _codes(codes), stage) for _, stage, codes in keys])
     return own[ids], secondary[ids]
+
+
+def _leading(situation: Situation, catalogue: Catalogue) -> Bools:
+    """Which offers stand first in the customer's cell for his tier, (n, m)."""
+    keys: dict[tuple[str, str, str | None], int] = {}
+    triples = zip(situation.classes, situation.stages, situation.tiers, strict=True)
+    ids = [keys.setdefault(key, len(keys)) for key in triples]
+    nobody = np.zeros(catalogue.m, dtype=bool)
+    seen = [catalogue.bands.seen(*key) for key in keys]
+    return np.array([nobody if row is None else row.leading for row in seen])[ids]
 
 
 def _row(catalogue: Catalogue, classes: list[str], stage: str) -> Bools:

@@ -71,6 +71,7 @@ _PAIRS_FOR: dict[str, tuple[str, str]] = {
     "CELL_SECONDARY": ("列于客户另一客群的同阶段客群格。", "Listed in the cell of the customer's secondary class."),
     "SERVICE_DUE": ("客户现在需要这项服务。", "The customer needs this service now."),
     "MOMENT": ("与客户此刻正在办理的事项相关。", "It belongs to what the customer is doing right now."),
+    "TIER_LEADS": ("在该客群格中为其分层优先推荐。", "It stands first in the cell for the customer's tier."),
     "OVERLAY_COMPLAINT_OR_CHURN": ("客户有投诉或流失迹象,先关怀。", "A complaint or signs of leaving: care first."),
     "OVERLAY_MATURITY": ("有产品{days}天后到期。", "Days until a holding matures: {days}."),
     "OVERLAY_LOAN_END": ("贷款{days}天后到期。", "Days until a loan ends: {days}."),
@@ -198,6 +199,10 @@ _PAIRS_AGAINST: dict[str, tuple[str, str, str, str]] = {
     "WITHHELD": (
         "涉及客户的资产、身份或测评,此处不显示。", "It rests on what may not be shown here.",
         "由有权限的同事在行内网络查看。", "A cleared colleague inside the bank's network can look it up.",
+    ),
+    "STALE": (
+        "注册已久且一直沉默,只在其主动来访时触达。", "Silent for long: reached only where he comes himself.",
+        "客户登录、到店或办理业务后。", "The customer logging in, coming by, or taking something up.",
     ),
     "QUIET_HOURS": (
         "免打扰时段。", "Quiet hours.",

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decisioning.case import Case
+from decisioning.catalogue.bands import Seen
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.policy import DecisionsPolicy
 from decisioning.rules_alone import Known, RulesAlone, Verdict
@@ -123,6 +124,7 @@ class Shelf:
     own_minimum: Steps
     readiness: Steps
     listed: Mapping[tuple[str, str], Offers]
+    leading: Mapping[tuple[str, str, str], Offers]
     overlay_offers: tuple[Offers, ...]
     asked: Asked
 
@@ -149,6 +151,7 @@ class Shelf:
             risk=Steps.of(catalogue.risk_level),
             own_minimum=Steps.of(catalogue.own_minimum),
             readiness=Steps.of(catalogue.readiness_min),
+            leading={cell: set_of(seen.leading) for cell, seen in catalogue.bands.cells.items()},
             listed={cell: set_of(catalogue.listed[row]) for cell, row in catalogue.cells.items()},
             overlay_offers=tuple(set_of(row) for row in catalogue.overlay_offers),
             asked=Asked.of(catalogue, policy),
@@ -186,6 +189,8 @@ class Scene:
     hour: int
     customer_class: str
     stage: str
+    tier: str | None
+    seen: Seen | None  # the cell as the tier sees it, None without personal recommendation
     is_class_assumed: bool
     is_stage_assumed: bool
     is_generic: bool
@@ -254,6 +259,10 @@ class Tally:
         which = self.left & ~self._open[channel]
         self._reject_closed(which, channel)
         self.reject(which, NOT_IN_CHANNEL)
+
+    def first_open(self, j: int, channels: Sequence[int]) -> int:
+        """The first of `channels` that is open for offer j, which is left."""
+        return next(k for k in channels if self._open[k] >> j & 1)
 
     def cheapest(self) -> list[tuple[int, int]]:
         """The offers that are left, each with its cheapest open channel."""

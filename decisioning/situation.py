@@ -23,6 +23,7 @@ class Situation:
 
     `classes` and `stages` are settled: a class that is unknown or has no row in the matrix is the default class
     (`is_class_assumed`), an unknown stage is PROSPECT, or NEW where a first product is known (`is_stage_assumed`).
+    `tiers` are those held, or of a new customer whom no month has measured yet (R10).
     `is_generic` marks customers who switched personal recommendation off (R31). The answers are those of gates
     (m, n), channels (c, n), exclusions and overlays.
     """
@@ -33,6 +34,7 @@ class Situation:
     now: np.datetime64
     classes: tuple[str, ...]
     stages: tuple[str, ...]
+    tiers: tuple[str | None, ...]
     is_class_assumed: Bools
     is_stage_assumed: Bools
     is_generic: Bools
@@ -52,7 +54,8 @@ class Situation:
         local = inputs.now.astimezone(ZoneInfo(inputs.zone))
         classes, is_class_assumed = _classes(inputs, catalogue)
         stages, is_stage_assumed = _stages(inputs)
-        settled = {"customer_class": _objects(classes), "stage": _objects(stages)}
+        tiers = _tiers(inputs, catalogue)
+        settled = {"customer_class": _objects(classes), "stage": _objects(stages), "tier": _objects(tiers)}
         answers = _answers({**inputs.facts, **settled}, inputs.n, catalogue)
         return cls(
             inputs=inputs,
@@ -61,6 +64,7 @@ class Situation:
             now=np.datetime64(inputs.now.replace(tzinfo=None) - inputs.now.utcoffset(), "us"),  # type: ignore[operator]  # Inputs refuses a moment without zone
             classes=classes,
             stages=stages,
+            tiers=tiers,
             is_class_assumed=is_class_assumed,
             is_stage_assumed=is_stage_assumed,
             is_generic=inputs.numbers("has_marketing_optout") == 1,
@@ -100,7 +104,12 @@ def _stages(inputs: Inputs) -> tuple[tuple[str, ...], Bools]:
     return tuple(new if old is None else old for old, new in zip(given, assumed, strict=True)), is_assumed
 
 
-def _objects(values: tuple[str, ...]) -> NDArray[Any]:
+def _tiers(inputs: Inputs, catalogue: Catalogue) -> tuple[str | None, ...]:
+    held, newcomers = inputs.codes("tier").tolist(), inputs.codes("newcomer_tier").tolist()
+    return tuple(catalogue.bands.higher(*both) for both in zip(held, newcomers, strict=True))
+
+
+def _objects(values: tuple[str | None, ...]) -> NDArray[Any]:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

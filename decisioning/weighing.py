@@ -35,6 +35,7 @@ class Weighing:
     scene: Scene
     listed: Offers
     secondary: Offers
+    leading: Offers  # first in the cell for the customer's tier
     lifted: Offers  # offers that some overlay lets in
     factor: dict[int, float]
     overlay: dict[int, int]
@@ -47,11 +48,16 @@ class Weighing:
         if case.terms.moment and not scene.is_generic:
             moment = shelf.policy.arbitration.moment_factor
             factor |= {j: max(factor.get(j, 1.0), moment) for j in places(shelf.named(case.terms.moment))}
+        leading = 0 if scene.seen is None else shelf.leading[scene.customer_class, scene.stage, scene.seen.variant.band]
+        if leading:
+            lead = shelf.policy.arbitration.lead_factor
+            factor |= {j: max(factor.get(j, 1.0), lead) for j in places(leading)}
         p_churn = case.number("p_churn")
         return cls(
             scene=scene,
             listed=shelf.listed.get((scene.customer_class, scene.stage), 0),
             secondary=_secondary(scene),
+            leading=leading,
             lifted=lifted,
             factor=factor,
             overlay=overlay,

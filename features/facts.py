@@ -12,10 +12,14 @@ from features.vocabulary import Column, Kind
 
 SCORES = (
     Column("p_churn", Kind.NUMBER, "probability of leaving, from the churn model", "no churn model"),
-    Column("value_exp", Kind.NUMBER, "value expected in the next twelve months, from scores", "no model tells it yet"),
+    Column("p_next", Kind.NUMBER, "probability of looking at a product in the next month", "no such model, or away"),
+    Column("value_exp", Kind.NUMBER, "value expected in the next twelve months, from scores", "no such model, or away"),
 )
 FACTS: Mapping[str, Column] = MappingProxyType(
     {column.name: column for column in (*PROFILE, *TODAY, *STANDING, *RECENT, *SCORES)}
 )
+# the portrait is told these; a decision does not stand on them, so that no rule may ask for them
+OF_PORTRAIT = frozenset({"p_next", "value_exp"})
+AT_DECISION: Mapping[str, Column] = MappingProxyType({name: c for name, c in FACTS.items() if name not in OF_PORTRAIT})
 
-__all__ = ["FACTS", "PROFILE", "RECENT", "SCORES", "STANDING", "TODAY"]
+__all__ = ["AT_DECISION", "FACTS", "OF_PORTRAIT", "PROFILE", "RECENT", "SCORES", "STANDING", "TODAY"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from types import ModuleType
 
@@ -18,7 +19,7 @@ import ibis.expr.operations as ops
 from features.bank.engines import arrow_schema
 from features.bank.tables import TABLES
 from features.plans import FAMILIES, PROFILE, order
-from features.policy import SegmentsPolicy
+from features.policy import SegmentsPolicy, segments
 from features.recent import RECENT
 from features.segments import grades
 from features.today import STANDING, TODAY, day_view
@@ -108,7 +109,7 @@ def _made_of(table: str) -> frozenset[str]:
     names = {"customer", table}
     tables = {name: ibis.table(ibis.Schema.from_pyarrow(arrow_schema(TABLES[name])), name=name) for name in names}
     pairs = ibis.table({"customer_id": "string", "on": "date", "known_until": "timestamp('UTC', 6)"}, name="pairs")
-    values = day_view(tables, pairs).op().values
+    values = day_view(tables, pairs, segments().view(date.max)).op().values
     return frozenset(column.name for column in TODAY if not _is_null(values[column.name]))
 
 

@@ -44,6 +44,11 @@ def beside(people: ir.Table, *answers: ir.Table) -> ir.Table:
     return people
 
 
+def first_day(told: Any, *began: Any) -> Any:
+    """The first day as a customer: as told, or of the first money or contract, whichever came first (B06)."""
+    return ibis.least(told, *began)
+
+
 def declared(people: ir.Table, columns: tuple[Column, ...], fill: Mapping[str, object] | None = None) -> ir.Table:
     """`people` with the declared columns in their stored types: as they stand, else `fill`, absent ones as nulls."""
     return people.mutate(**_typed(people, columns, fill))

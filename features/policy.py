@@ -23,8 +23,8 @@ EVENT_COLUMNS = {
 
 __all__ = [
     "EVENT_COLUMNS", "SHIPPED", "Activity", "Bank", "Classes", "CustomerClass", "EventKind", "Frozen", "FullMarks",
-    "Grace", "Grades", "HotMoney", "Lifecycle", "Margin", "PolicyBook", "PolicyValues", "Rule", "SegmentsPolicy",
-    "Share", "Tag", "Tiers", "Value", "segments",
+    "Grace", "Grades", "HotMoney", "Lifecycle", "LoanPath", "Margin", "PolicyBook", "PolicyValues", "Rule",
+    "SegmentsPolicy", "Share", "Tag", "Tiers", "Value", "segments",
 ]  # fmt: skip
 
 
@@ -59,17 +59,29 @@ class HotMoney(Frozen):
     share: Share
 
 
+class LoanPath(Frozen):
+    """A tier that running loans of this amount together lead to, whatever the balances (R14)."""
+
+    tier: str
+    amount: Annotated[float, Field(gt=0)]
+
+
 class Tiers(Frozen):
     """分层. Thresholds ascend from zero, in reporting currency of the daily average over the basis.
 
     An asset class counts with its weight, 1 if none is given (R13); the highest tier counts everything once. With
-    `assessment_months` a tier falls at the end of those months only (R11). Without `hot_money` nobody is asked.
+    `assessment_months` a tier falls at the end of those months only (R11). `loan_path` and `merges_families` are other
+    ways to a tier (R14); after `newcomer_days` a new customer is measured by the days since he came. Without
+    `hot_money`, `loan_path` or `newcomer_days` nobody is asked.
     """
 
     thresholds: dict[str, Annotated[int, Field(ge=0)]]
     basis: Literal["month", "quarter"] = "month"
     asset_weights: dict[str, Annotated[float, Field(ge=0, le=10)]] = Field(default_factory=dict)
     top_levels: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    loan_path: LoanPath | None = None
+    merges_families: bool = False
+    newcomer_days: Annotated[int, Field(ge=1, le=28)] | None = None
     grace: dict[str, Grace]
     assessment_months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = ()
     near_up_share: Share
@@ -83,6 +95,7 @@ class Tiers(Frozen):
         if floors != sorted(set(floors)) or floors[0] != 0:
             raise ValueError("tier thresholds must ascend strictly and begin at 0")
         named = {"grace": {*self.grace}, "benefits": {*self.benefits}, "near_up_from": {self.near_up_from}}
+        named |= {"loan_path": {self.loan_path.tier}} if self.loan_path else {}
         for name, tiers in named.items():
             unknown = tiers - set(self.thresholds) - {"default"}
             if unknown:

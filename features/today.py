@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.bank.tables import AUM_CLASSES
-from features.month import ibis_type, select
+from features.month import first_day, ibis_type, select
 from features.nearness import NEAR, near, near_alone
-from features.policy import Tiers
+from features.policy import SegmentsPolicy, Tiers
 from features.vocabulary import Column, Kind
 
 _NONE_YET = "none so far"
 _NO_BALANCES, _NO_TXN = "the bank has no balances", "the bank has no transactions"
 TODAY = (
     Column("registered_on", Kind.DATE, "registered as a user"),
-    Column("first_product_on", Kind.DATE, "first funded account or product", "a user only"),
+    Column("first_product_on", Kind.DATE, "first funded account or product, told or seen (B06)", "a user only"),
     Column("mtd_days", Kind.INTEGER, "closed days of the open month"),
     Column("mtd_mda", Kind.NUMBER, "daily average of AUM over those days", f"{_NO_BALANCES}, or first of the month"),
     Column("aum_now", Kind.NUMBER, "AUM at the end of the day before", _NO_BALANCES),
@@ -34,6 +34,7 @@ TODAY = (
     Column("rated_to_date", Kind.NUMBER, "weighted daily average over those days", f"{_NO_BALANCES}, or no such day"),
     Column("net_to_date", Kind.NUMBER, "unweighted daily average over those days", f"{_NO_BALANCES}, or no such day"),
     Column("rated_now", Kind.NUMBER, "weighted AUM at the end of the day before", _NO_BALANCES),
+    Column("newcomer_tier", Kind.CODE, "tier by the days since he came (R10)", "not new, too few days, or no balances"),
     Column("n_txn_mtd", Kind.INTEGER, "own transactions in the open month", _NO_TXN),
     Column("txn_amount_mtd", Kind.NUMBER, "amount of own transactions in the open month", _NO_TXN),
     Column("spend_amount_mtd", Kind.NUMBER, "amount spent or paid in bills in the open month", _NO_TXN),
@@ -45,6 +46,7 @@ TODAY = (
     Column("next_maturity_on", Kind.DATE, "next holding that matures", "none"),
     Column("next_maturity_amount", Kind.NUMBER, "amount that matures then", "none"),
     Column("next_loan_end_on", Kind.DATE, "next loan that ends", "none"),
+    Column("loan_amount", Kind.NUMBER, "running loans at opening, card lines aside", "none"),
     Column("overdue_from_on", Kind.DATE, "overdue since", "not overdue"),
     Column("card_opened_on", Kind.DATE, "first running credit card opened", "no card"),
     Column("held_products", Kind.SET, "products held", "the bank has no holdings"),
@@ -58,8 +60,8 @@ TODAY = (
     Column("do_not_call", Kind.SET, "channels that the customer closed", "the bank has no such list"),
 )
 CONTRACTS = (
-    "held_products", "next_loan_end_on", "overdue_from_on", "card_opened_on", "active_services", "preapproved",
-    "customer_facts",
+    "held_products", "next_loan_end_on", "loan_amount", "overdue_from_on", "card_opened_on", "active_services",
+    "preapproved", "customer_facts",
 )  # fmt: skip
 STANDING = (
     Column("days_to_maturity", Kind.INTEGER, "days until the next maturity", "none"),
@@ -76,21 +78,19 @@ STANDING = (
 )
 
 
-def day_view(tables: Mapping[str, ir.Table], pairs: ir.Table, tiers: Tiers | None = None) -> ir.Table:
+def day_view(tables: Mapping[str, ir.Table], pairs: ir.Table, policy: SegmentsPolicy | None = None) -> ir.Table:
     """The day view of each (customer_id, on, known_until) of `pairs`, as customer_id, on and the TODAY columns.
 
-    Facts count if they lie before `on` and were known at `known_until`. Pairs must be distinct. `tiers` says what the
-    tier is measured by; without it that is every balance once, over the month.
+    Facts count if they lie before `on` and were known at `known_until`. Pairs must be distinct. `policy` says what the
+    tier is measured by and what a funded account is; without it that is every balance once, over the month, and no
+    account makes a customer.
     """
-    pairs = pairs.mutate(first_on=pairs.on.truncate("M").cast("date"))
-    back = tiers.basis_months - 1 if tiers else 0
-    pairs = pairs.mutate(
-        basis_on=(pairs.first_on - ibis.interval(months=back)).cast("date") if back else pairs.first_on
-    )
+    pairs = _dated(pairs, policy.tiers if policy else None)
     view = _person(tables, pairs)
     parts = [(name, part(tables[name], pairs)) for name, part in _PARTS if name in tables]
     if "balance" in tables:
-        parts.append(("balance", _balances(tables["balance"], pairs, tiers.asset_weights if tiers else {})))
+        parts.append(("balance", _balances(tables["balance"], pairs, policy)))
+    parts += [(name, _first_contract(tables[name], pairs, name)) for name in _FIRSTS if name in tables]
     for _, part in parts:
         view = view.left_join(part, ["customer_id", "on"]).drop("customer_id_right", "on_right")
     if "holding" in tables:
@@ -106,14 +106,30 @@ def day_view(tables: Mapping[str, ir.Table], pairs: ir.Table, tiers: Tiers | Non
     if "channel_event" in tables:
         view = view.mutate(app_days_mtd=view.app_days_mtd.fill_null(0))
     if "balance" in tables:
-        view = view.mutate(
-            aum_now=view.aum_now.fill_null(0),
-            rated_now=view.rated_now.fill_null(0),
-            mtd_mda=_daily(view.aum_days, view.mtd_days),
-            rated_to_date=_daily(view.rated_days, view.basis_days),
-            net_to_date=_daily(view.net_days, view.basis_days),
-        )
+        view = view.mutate(**_measured(view))
+    firsts = [view[column] for column in ("funded_on", *_FIRSTS.values()) if column in view.columns]
+    view = view.mutate(first_product_on=first_day(view.first_product_on, *firsts)) if firsts else view
+    if "new_net_days" in view.columns and policy:
+        view = view.mutate(newcomer_tier=_newcomer_tier(view, policy.tiers))
     return select(view, TODAY, keys=("customer_id", "on"))
+
+
+def _dated(pairs: ir.Table, tiers: Tiers | None) -> ir.Table:
+    """The pairs with the first day of their month, and of what this month's end will count for the tier."""
+    pairs = pairs.mutate(first_on=pairs.on.truncate("M").cast("date"))
+    back = tiers.basis_months - 1 if tiers else 0
+    return pairs.mutate(basis_on=(pairs.first_on - ibis.interval(months=back)).cast("date") if back else pairs.first_on)
+
+
+def _measured(view: ir.Table) -> dict[str, Any]:
+    """What there is now, and the averages to date."""
+    return {
+        "aum_now": view.aum_now.fill_null(0),
+        "rated_now": view.rated_now.fill_null(0),
+        "mtd_mda": _daily(view.aum_days, view.mtd_days),
+        "rated_to_date": _daily(view.rated_days, view.basis_days),
+        "net_to_date": _daily(view.net_days, view.basis_days),
+    }
 
 
 def contracts_view(tables: Mapping[str, ir.Table], morning: ir.Table, people: ir.Table) -> ir.Table:
@@ -221,8 +237,9 @@ def _events(table: ir.Table, pairs: ir.Table) -> ir.Table:
     )
 
 
-def _balances(table: ir.Table, pairs: ir.Table, weights: Mapping[str, float]) -> ir.Table:
+def _balances(table: ir.Table, pairs: ir.Table, policy: SegmentsPolicy | None) -> ir.Table:
     t = _facts(table.filter(table.asset_class.isin(AUM_CLASSES)), pairs, "from_on")
+    weights = policy.tiers.asset_weights if policy else {}
     stop = ibis.least(t.to_on.fill_null(t.on), t.on)
     days = ibis.greatest(stop.delta(ibis.greatest(t._happened, t.first_on), unit="day"), 0)
     basis_days = ibis.greatest(stop.delta(ibis.greatest(t._happened, t.basis_on), unit="day"), 0)
@@ -231,12 +248,50 @@ def _balances(table: ir.Table, pairs: ir.Table, weights: Mapping[str, float]) ->
     rated = own * ibis.cases(*named, else_=1.0) if named else own
     holds = t.to_on.isnull() | (t.to_on >= t.on)
     return t.group_by("customer_id", "on").agg(
+        **(_since_he_came(t, stop, named, policy) if policy else {}),
         aum_days=(own * days).sum(),
         net_days=(own * basis_days).sum(),
         rated_days=(rated * basis_days).sum(),
         aum_now=own.sum(where=holds).fill_null(0),
         rated_now=rated.sum(where=holds).fill_null(0),
     )
+
+
+def _since_he_came(t: ir.Table, stop: Any, named: list[tuple[Any, float]], policy: SegmentsPolicy) -> dict[str, Any]:
+    """When an account was first funded, and Σ daily balance of who may still be new, in whole numbers (minor units)."""
+    minor = ((t.amount - t.in_transit_amount - t.loan_proceeds_amount) * 100).cast("int64")
+    funded = t._happened.min(where=minor >= round(100 * policy.lifecycle.funded_amount))
+    if not policy.tiers.newcomer_days:
+        return {"funded_on": funded}
+    days = ibis.greatest(stop.delta(ibis.greatest(t._happened, _newest_on(t, policy.tiers)), unit="day"), 0)
+    factors = [(is_class, round(100 * weight)) for is_class, weight in named]
+    rated = minor * (ibis.cases(*factors, else_=100) if factors else 100)
+    return {
+        "funded_on": funded,
+        "new_net_days": (minor * days).sum().cast("int64"),
+        "new_rated_days": (rated * days).sum().cast("int64"),
+    }
+
+
+def _newest_on(view: ir.Table, tiers: Tiers) -> Any:
+    """The day from which on whoever came had not been here for the policy's days when the last month ended."""
+    return (view.first_on - ibis.interval(days=(tiers.newcomer_days or 1) - 1)).cast("date")
+
+
+def _newcomer_tier(view: ir.Table, tiers: Tiers) -> Any:
+    """The tier of a new customer: Σ daily balance ≥ threshold × days since he came, once these are the policy's."""
+    days = view.on.delta(view.first_product_on, unit="day")
+    is_new = (view.first_product_on >= _newest_on(view, tiers)) & (days >= tiers.newcomer_days)
+    (lowest, _), *between, (highest, top) = tiers.thresholds.items()
+    met = [(view.new_net_days >= 100 * top * days, highest)]
+    met += [(view.new_rated_days >= 10_000 * floor * days, name) for name, floor in reversed(between)]
+    return ibis.ifelse(is_new.fill_null(False), ibis.cases(*met, else_=lowest), None)
+
+
+def _first_contract(table: ir.Table, pairs: ir.Table, name: str) -> ir.Table:
+    """The first day of any contract, whether it still runs or not."""
+    t = _facts(table, pairs, "opened_on")
+    return t.group_by("customer_id", "on").agg(**{_FIRSTS[name]: t._happened.min()})
 
 
 def _daily(sums: Any, days: Any) -> Any:
@@ -265,6 +320,7 @@ def _loans(table: ir.Table, pairs: ir.Table) -> ir.Table:
     overdue = (t.overdue_from_on < t.on) & (t.overdue_to_on.isnull() | (t.overdue_to_on >= t.on))
     return t.group_by("customer_id", "on").agg(
         next_loan_end_on=t.ends_on.min(where=t.ends_on >= t.on),
+        loan_amount=(t.amount * 100).cast("int64").sum(where=t.ends_on >= t.on) / 100,
         overdue_from_on=t.overdue_from_on.min(where=overdue),
         card_opened_on=t._happened.min(where=t.ends_on.isnull()),
     )
@@ -330,6 +386,7 @@ _PARTS: tuple[tuple[str, Any], ...] = (
     ("service_activation", _services), ("risk_assessment", _risk), ("preapproval", _preapprovals),
     ("customer_fact", _customer_facts), ("consent", _consents), ("do_not_call", _closed_channels),
 )  # fmt: skip
+_FIRSTS = {"holding": "first_holding_on", "loan": "first_loan_on"}
 _OF_CONTRACTS = ("holding", "loan", "service_activation", "preapproval", "customer_fact")
 _SETS = {
     "held_products": "holding", "active_services": "service_activation", "preapproved": "preapproval",

@@ -71,7 +71,7 @@ def _days(bank: Bank, days: pd.DataFrame, policy: SegmentsPolicy) -> ir.Table:
             }
         ),
     )
-    view = bank.keep("day_rows", day_view(bank.tables, pairs.drop(AS_OF_AT), policy.tiers))
+    view = bank.keep("day_rows", day_view(bank.tables, pairs.drop(AS_OF_AT), policy))
     joined = view.join(pairs, [CUSTOMER_ID, "on"])
     return joined.rename({AVAILABLE_AT: "known_until"}).drop("on").order_by(CUSTOMER_ID, AS_OF_AT)
 

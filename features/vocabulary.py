@@ -72,6 +72,16 @@ class Outcome(StrEnum):
     SHARED = "shared"
 
 
+class QualifyPath(StrEnum):
+    """By which way this month's figures lead to the tier held (R14); KEPT: by none, it is held from before."""
+
+    AUM = "AUM"
+    FAMILY = "FAMILY"
+    LOAN = "LOAN"
+    NEWCOMER = "NEWCOMER"
+    KEPT = "KEPT"
+
+
 class Purpose(StrEnum):
     """Why the bank speaks to a customer; sales caps count SALES alone."""
 

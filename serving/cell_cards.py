@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from decisioning.matrix import variant
+from decisioning.catalogue.variants import variant
 from decisioning.policy import DecisionsPolicy
 from features.policy import SegmentsPolicy
 from features.vocabulary import Stage

@@ -19,6 +19,7 @@ from features.errors import MissingRelease, NotReady, TiercelError, UserMistake
 from features.policy import segments
 from serving.api.documents import DecisionRequest
 from serving.errors import UnknownChannel, UnknownCustomer, UnknownOffer
+from serving.expectations import next_step, value
 from serving.gathering import Gathering
 from serving.ground import Ground, Rulebook
 from serving.keeping import Keeper
@@ -127,7 +128,9 @@ class Desk:
         facts["p_churn"] = rules.scorer.churn(facts, 1)
         scores = rules.scorer.score(facts, 1, "")
         p_best = None if scores is None else float(np.nanmax(scores.p))
-        return Known(customer_id, facts, p_best, bool(found.stale[0]))
+        champions = ground.champions
+        return Known(customer_id, facts, p_best, bool(found.stale[0]), rules.catalogue.bands,
+                     next_step(champions, facts), value(champions, facts))  # fmt: skip
 
 
 def _zone(home: Path, clock: Clock) -> ZoneInfo:

@@ -21,7 +21,8 @@ OPEN = frozenset(
     {
         "region", "tenure_days", "registered_on", "days_registered", "first_product_on", "days_with_product",
         "acquisition_source", "is_staff", "is_student", "has_marketing_optout",
-        "tier", "tier_state", "tier_since_on", "months_below", "grade", "customer_class", "class_reason",
+        "tier", "newcomer_tier", "tier_state", "tier_since_on", "months_below", "grade", "customer_class",
+        "class_reason", "is_stale",
         "other_classes", "stage", "stage_entered_on", "stage_reason", "previous_stage", "cell", "tags",
         "app_days_1m", "app_days_3m", "app_days_mtd", "active_days_1m", "active_days_3m", "last_active_on",
         "last_login_on", "days_since_login", "n_channels_3m", "n_services_3m", "active_services",
@@ -35,11 +36,11 @@ OPEN = frozenset(
 _PERSONAL = frozenset({"full_name", "phone_token"})  # of the table that stands apart
 OPEN_REASONS = frozenset(
     {
-        "ASKED", "CELL_LISTED", "CELL_SECONDARY", "SERVICE_DUE", "MOMENT", "OVERLAY_COMPLAINT_OR_CHURN",
+        "ASKED", "CELL_LISTED", "CELL_SECONDARY", "TIER_LEADS", "SERVICE_DUE", "MOMENT", "OVERLAY_COMPLAINT_OR_CHURN",
         "OVERLAY_TOPIC", "HIGH_P", "HIGH_GAIN", "NO_RISK", "NO_MODEL", "GENERIC_ORDER",
         "NOT_IN_CHANNEL", "TOOL_ALONE", "HOLDOUT", "SLEEPING_DOG", "STAFF", "OPEN_COMPLAINT", "DO_NOT_CALL",
         "NO_CONSENT", "DATA_MISSING", "CELL_BARRED", "NOT_READY", "REFUSED", "CONVERTED", "SALES_CAP", "MESSAGE_CAP",
-        "CHANNEL_CAP", "CHANNEL_NOT_FOR_CUSTOMER", "QUIET_HOURS",
+        "CHANNEL_CAP", "CHANNEL_NOT_FOR_CUSTOMER", "STALE", "QUIET_HOURS",
     }
 )  # fmt: skip
 _WITHHELD = "WITHHELD"

@@ -27,7 +27,7 @@ from features import profiles, views
 from features.bank.engines import ENGINES, Bank, arrow_schema, month_end, open_bank
 from features.bank.tables import TABLES
 from features.errors import BadRequest, NotFound
-from features.facts import FACTS
+from features.facts import AT_DECISION
 from features.policy import SegmentsPolicy, segments
 from features.policy_book import PolicyBook
 from features.profiles import Build
@@ -39,7 +39,7 @@ from serving.deciding import Desk
 from serving.ledger import Ledger
 from serving.records import public_of
 from serving.releases import Release
-from serving.scorer import NAMES
+from serving.scorer import NAMES, TOLD
 from serving.settings import Clock, ledger_url, read_settings, zone_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, float], None]
 POLICY_OF_SIMULATION = Path(__file__).parent.parent / "simulation" / "policy"
-CHAMPIONS = NAMES
+CHAMPIONS = (*NAMES, *TOLD)
 LAST_SIMULATED = date(2025, 12, 31)
 DECIDE_BATCH = 1000
 _HUNDREDTH = Decimal("0.01")
@@ -158,7 +158,7 @@ def check_policy(home: Path, as_of: date | None = None) -> list[Finding]:
     """What a check of both policies complains about on `as_of`, or on every day on which either changes."""
     who, what = segments_book(home), decisions_book(home)
     days = [as_of] if as_of else sorted({*who.dates(), *what.dates()})
-    found = [finding for day in days for finding in check(who.view(day), what.view(day), FACTS)]
+    found = [finding for day in days for finding in check(who.view(day), what.view(day), AT_DECISION)]
     return list(dict.fromkeys(found))
 
 

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from decisioning.catalogue.bands import Bands
 from features.facts import FACTS
 from features.policy import SegmentsPolicy
 from features.segments.grades import POINTS
 from features.vocabulary import Kind
 from serving.disclosure import seen_tags, shown_to
+from serving.expectations import Expectation
 from serving.ground import Ground, Rulebook
 from serving.security import Actor
 
@@ -29,8 +31,10 @@ _WHO = (
 _TIER = {"state": "tier_state", "since": "tier_since_on", "months_below": "months_below", "near_up": "near_up",
          "next_gap": "next_tier_gap", "mda": "mda", "mda_this_month": "mtd_mda", "is_near_next": "is_near_next",
          "is_near_loss": "is_near_loss", "need_next_amount": "need_next_amount",
-         "need_keep_amount": "need_keep_amount", "is_hot_money": "is_hot_money"}  # fmt: skip
+         "need_keep_amount": "need_keep_amount", "is_hot_money": "is_hot_money",
+         "qualify_path": "qualify_path"}  # fmt: skip
 _STAGE = {"since": "stage_entered_on", "why": "stage_reason", "previous": "previous_stage",
+          "decline_signs": "decline_signs", "is_stale": "is_stale",
           "is_won_back": "is_won_back", "won_back_on": "won_back_on", "is_reactivated": "is_reactivated",
           "reactivated_on": "reactivated_on"}  # fmt: skip
 _HOLDINGS = {
@@ -48,7 +52,6 @@ _STANDING = (
     "days_to_maturity", "days_to_loan_end", "days_since_salary", "days_since_txn", "days_since_login", "overdue_days",
     "days_with_product", "risk_level", "is_risk_valid", "investor_type", "age",
 )  # fmt: skip
-_VALUE = ("value_12m", "value_exp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,9 @@ class Known:
     facts: Mapping[str, NDArray[Any]]
     p_best: float | None
     is_stale: bool
+    bands: Bands
+    next_step: Expectation
+    value: Expectation
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ def portrait(known: Known, around: Around, ground: Ground, rules: Rulebook, acto
         "stale": known.is_stale,
         "who": {**around.personal, **view.group(_WHO)},
         "cell": {"customer_class": view.of("customer_class"), "stage": view.of("stage")},
-        "tier": _tier(view, around, segments),
+        "tier": _tier(view, around, segments, known.bands),
         "grade": _grade(view, around, segments),
         "customer_class": {"customer_class": view.of("customer_class"), "reason": view.of("class_reason"),
                            "also": view.of("other_classes"), "name": _class_name(view.of("customer_class"), segments)},
@@ -92,9 +98,9 @@ def portrait(known: Known, around: Around, ground: Ground, rules: Rulebook, acto
         "contacts": view.group(_CONTACTS),
         "feedback": {**view.group(("n_open_complaints",)), "surveys": [view.allowed(row) for row in around.surveys]},
         "standing": view.group(_STANDING),
-        "scores": {**view.group(("p_churn",)), "p_best": known.p_best,
+        "scores": {**view.group(("p_churn",)), **_told(view, "p_next", known.next_step), "p_best": known.p_best,
                    "has_models": rules.scorer.champions.response is not None},
-        "value": view.group(_VALUE) or None,
+        "value": _value(view, known),
         "timeline": [event for event in around.timeline
                      if event["kind"] != "tag_deleted" or seen_tags([event["tag"]], segments, actor)],
     }  # fmt: skip
@@ -149,8 +155,22 @@ def plain(name: str, values: NDArray[Any] | None) -> Any:
     return int(value) if kind is Kind.INTEGER else float(value)
 
 
-def _tier(view: View, around: Around, segments: SegmentsPolicy) -> Plain:
-    tier, thresholds = view.of("tier"), segments.tiers.thresholds
+def _told(view: View, name: str, expected: Expectation) -> Plain:
+    """A score of the portrait's own, and why there is none where there is none."""
+    return {name: expected.figure, f"{name}_absent": expected.reason} if view.sees(name) else {}
+
+
+def _value(view: View, known: Known) -> Plain | None:
+    """What he earned the bank, and what is expected of him: an estimate, with the share of his money that stays."""
+    section = view.group(("value_12m",)) | _told(view, "value_exp", known.value)
+    if "value_exp" in section:
+        section |= {"is_estimate": True, "stays": {str(days): share for days, share in known.value.stays}}
+    return section or None
+
+
+def _tier(view: View, around: Around, segments: SegmentsPolicy, bands: Bands) -> Plain:
+    """The tier held, or that of a new customer whom no month has measured yet, and the way there and to the next."""
+    tier, thresholds = bands.higher(view.of("tier"), view.of("newcomer_tier")), segments.tiers.thresholds
     names = list(thresholds)
     place = names.index(tier) + 1 if tier in names else len(names)
     above = names[place] if place < len(names) else None

@@ -25,6 +25,7 @@ from training.encoding import Matrix
 from training.fitted import FILES, FittedModel
 
 NAMES = ("response", "churn", "uplift")  # the models that a decision asks
+TOLD = ("next_step", "value")  # those that the portrait alone is told by
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,13 @@ class Champions:
     response: FittedModel | None
     churn: FittedModel | None
     uplift: FittedModel | None = None
+    next_step: FittedModel | None = None
+    value: FittedModel | None = None
 
     @classmethod
     def read(cls, release: Release) -> Champions:
         """The champions, once their files are those of the manifest; raises DamagedModel."""
-        return cls(**{name: _read(release, name) for name in NAMES})
+        return cls(**{name: _read(release, name) for name in (*NAMES, *TOLD)})
 
     def challenged(self, release: Release) -> Champions | None:
         """The same with the challenger in the places it takes; None where the release carries none."""
@@ -47,7 +50,7 @@ class Champions:
         return replace(self, **{name: _read(release, name, of=CHALLENGERS) for name in release.challengers})
 
     def models(self) -> tuple[FittedModel, ...]:
-        """Those that there are."""
+        """Those by which a decision is scored."""
         return tuple(model for model in (self.response, self.churn, self.uplift) if model is not None)
 
 

@@ -239,6 +239,7 @@ def customer_columns(people: Population, rng: np.random.Generator, last_on: int)
         "is_staff": pa.array(people.is_staff),
         "is_restricted": pa.array(people.is_restricted),
         "is_student": pa.array(people.is_student),
+        "family_id": pa.nulls(n, pa.string()),
         "has_marketing_optout": pa.array(people.has_optout),
         "known_at": instants(at_times(people.registered_on, hours(rng, n, 8, 22))),
     }

@@ -25,7 +25,7 @@ from training.policy import ModelsPolicy, models
 _UNDATED = frozenset({"is_staff", "is_restricted", "has_marketing_optout"})
 # what a tier is measured by and the points of a grade repeat other columns, and thresholds are the tier once more
 _SAID_TWICE = frozenset(
-    {"rated_mda", "net_mda", "tier_floor", "next_floor", "near_floor", "fall_floor", "is_next_highest"}
+    {"rated_mda", "net_mda", "family_mda", "tier_floor", "next_floor", "near_floor", "fall_floor", "is_next_highest"}
     | {*POINTS.values(), *SO_FAR}
 ) - {"aum_now"}
 _PROFILE = tuple(column for column in PROFILE if column.name not in _UNDATED | _SAID_TWICE)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from decisioning.catalogue.bands import Bands
 from decisioning.catalogue.cards import OfferCard, Words
 from decisioning.decision import Suppressed
 from decisioning.policy import DecisionsPolicy
@@ -66,6 +67,7 @@ class Catalogue:
     cells: Mapping[tuple[str, str], int]
     goals: Mapping[tuple[str, str], Words]
     listed: Bools
+    bands: Bands
     overlay_ids: tuple[str, ...]
     overlay_offers: Bools  # (overlays, m)
     overlay_factor: Floats  # (overlays,)
@@ -96,6 +98,7 @@ class Catalogue:
         every = [OfferCard.of(offer_id, policy) for offer_id in sorted(policy.offers)]
         cards = [card for card in every if card.is_ranked]
         cells = [(name, str(stage)) for name, row in policy.matrix.items() for stage in row]
+        listed = _listed(policy, cards, cells)
         return cls(
             cards=tuple(cards),
             index={card.offer_id: j for j, card in enumerate(cards)},
@@ -107,7 +110,8 @@ class Catalogue:
             cells={cell: k for k, cell in enumerate(cells)},
             goals={(name, stage): _goal(policy, name, stage) for name, stage in cells},
             overlay_ids=tuple(overlay.id for overlay in policy.overlays),
-            listed=_listed(policy, cards, cells),
+            listed=listed,
+            bands=Bands.of(policy, cards, _by_cost(policy), dict(zip(cells, listed, strict=True))),
             overlay_offers=_overlay_offers(policy, cards),
             overlay_factor=np.array([overlay.factor for overlay in policy.overlays], dtype=np.float64),
             rules=Rules.of(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Self
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from features.policy import Frozen
+from features.vocabulary import Stage
+
+if TYPE_CHECKING:
+    from decisioning.policy import CellCard
 
 
 class TierVariant(Frozen):
@@ -62,3 +67,33 @@ class Variants(Frozen):
     def _rows(self) -> Iterator[tuple[str, TierVariant]]:
         for class_id, bands in self.classes.items():
             yield from ((f"variant {class_id}/{band}", row) for band, row in bands.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A cell as one band of tiers sees it: channels in order, the benefit that goes with it, products, hook."""
+
+    band: str
+    channels: tuple[str, ...]
+    benefit: str
+    products: tuple[str, ...]
+    hook: str
+
+    def to_json(self) -> dict[str, Any]:
+        """What a decision tells of it."""
+        return {"band": self.band, "channels": list(self.channels), "benefit": self.benefit,
+                "products": list(self.products)}  # fmt: skip
+
+
+def variant(
+    matrix: Mapping[str, Mapping[Stage, CellCard]], variants: Variants, class_id: str, stage: Stage, tier: str | None
+) -> Variant:
+    """The variant of the cell class × stage for a tier; a tier that is not known is treated as the lowest (B08).
+
+    The cell's products all stay; those that lead for the band stand first.
+    """
+    cell, band = matrix[class_id][stage], variants.band_of(tier)
+    row = variants.classes[class_id][band]
+    leading = tuple(product for product in row.leads if product in cell.products)
+    rest = tuple(product for product in cell.products if product not in leading)
+    return Variant(band, row.channels, row.benefit, leading + rest, cell.hook)

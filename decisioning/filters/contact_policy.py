@@ -18,9 +18,10 @@ from decisioning.verdicts import Bench, Codes, Instants, Verdicts
 from features.vocabulary import Purpose
 
 TABLE = (
-    "PASSES", "OPEN_COMPLAINT", "SALES_CAP", "CHANNEL_NOT_FOR_CUSTOMER", "QUIET_HOURS", "MESSAGE_CAP", "CHANNEL_CAP",
+    "PASSES", "OPEN_COMPLAINT", "SALES_CAP", "CHANNEL_NOT_FOR_CUSTOMER", "STALE", "QUIET_HOURS", "MESSAGE_CAP",
+    "CHANNEL_CAP",
 )  # fmt: skip
-READS: tuple[str, ...] = ("n_open_complaints",)  # facts, beside those that the policy names
+READS: tuple[str, ...] = ("n_open_complaints", "is_stale")  # facts, beside those that the policy names
 
 _NEVER = np.datetime64("9999-12-31", "us")
 _NEVER_US = int(_NEVER.astype(np.int64))
@@ -32,6 +33,7 @@ def contact_policy(situation: Situation, catalogue: Catalogue, policy: Decisions
 
     The sales cap counts SALES contacts of every channel and stops sales in every channel; the message cap counts all
     that is not LEGAL and closes outbound channels, for care too; a channel's own cap closes that channel for sales.
+    A prospect silent for long (stale) is reached only where he comes himself: outbound channels are closed.
     What the customer asked for is no contact of ours: the caps and the complaint let it through.
     """
     sales = ~(catalogue.is_care | situation.is_asked)
@@ -48,6 +50,7 @@ def _channel_codes(situation: Situation, catalogue: Catalogue, contact: ContactP
     """Codes of single treatments (n, m, c): one plane for sales and one for care and requests."""
     both = Bench(TABLE, (situation.n, len(catalogue.channels)))
     both.reject(~situation.channels.true.T, "CHANNEL_NOT_FOR_CUSTOMER")
+    both.reject((situation.inputs.numbers("is_stale") == 1)[:, None] & catalogue.is_outbound, "STALE")
     if _is_quiet(situation.hour, contact):
         both.reject(catalogue.has_quiet_hours, "QUIET_HOURS")
     for_sales = Bench(TABLE, both.codes.shape)
@@ -138,6 +141,7 @@ def contact_policy_alone(scene: Scene, tally: Tally) -> None:
     is_full = _freed_at_alone(messages, contact.all_max, contact.all_window_days) > scene.now_us
     both = (
         ("CHANNEL_NOT_FOR_CUSTOMER", others),
+        ("STALE", shelf.outbound if scene.case.number("is_stale") == 1 else 0),
         ("QUIET_HOURS", shelf.quiet if _is_quiet(scene.hour, contact) else 0),
         ("MESSAGE_CAP", shelf.outbound if is_full else 0),
     )

@@ -37,6 +37,7 @@ _SAID: Mapping[str, Mapping[str, str]] = {
         "is_staff": "是否员工 员工标志 本行员工 staff_flag is_staff",
         "is_restricted": "冻结标志 是否冻结 限制标志 is_restricted",
         "is_student": "是否学生 学生标志 is_student",
+        "family_id": "家庭编号 家庭号 家庭代码 户号 family_id",
         "has_marketing_optout": "营销退订 拒绝营销 是否拒绝营销 免打扰标志 optout has_marketing_optout",
     },
     "account": {

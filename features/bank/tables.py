@@ -80,6 +80,7 @@ customer = Table(
         Column("is_staff", FLAG, "employee of the bank"),
         Column("is_restricted", FLAG, "frozen, deceased or blocked for money laundering"),
         Column("is_student", FLAG, "student", "not known"),
+        Column("family_id", CODE, "family whose assets a bank may count together (R14)", "none or not known", C2),
         Column("has_marketing_optout", FLAG, "switched personal recommendation off"),
         KNOWN_AT,
     ),

@@ -16,7 +16,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features.month import Month, declared
+from features.month import Month, declared, first_day
 from features.policy import Lifecycle, SegmentsPolicy
 from features.vocabulary import Column, Kind, Stage
 
@@ -81,7 +81,7 @@ def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
 def _first_day(people: ir.Table) -> Any:
     """The first day as a customer, told or of the first money or contract; a later one moves it no more."""
     told = ibis.ifelse(people.first_product_on <= people.as_of, people.first_product_on, None)
-    return ibis.least(people.held_became_customer_on, told, people.funded_on, people.first_contract_on)
+    return first_day(told, people.held_became_customer_on, people.funded_on, people.first_contract_on)
 
 
 def _returned(people: ir.Table) -> dict[str, Any]:

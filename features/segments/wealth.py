@@ -4,9 +4,10 @@ Grain: a customer, a month. Uses: windows of balances, holdings and loans as kno
 the bank has no balances. Rules: R01, R05, R07-R09, R13, R16.
 
 What a tier is measured by is the daily average over the policy's basis, a month or the three months up to this one (as
-many of them as lie in history): `rated_mda` counts each asset class with its weight, `net_mda` counts all once. By
-default both are `mda`. Hot money came before an assessment, which is the end of the month before, and left after it:
-the smaller of what that balance stood above the average of the month before it and of what has gone since.
+many of them as lie in history): `rated_mda` counts each asset class with its weight, and with the family's where the
+policy merges families (R14); `net_mda` counts all once, of the customer alone. By default both are `mda`. Hot money
+came before an assessment, which is the end of the month before, and left after it: the smaller of what that balance
+stood above the average of the month before it and of what has gone since.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ COLUMNS = (
     Column("mda", Kind.NUMBER, "AUM as daily average of the month, in currency", _NO_BALANCES),
     Column("rated_mda", Kind.NUMBER, "weighted daily average over the tier's basis", _NO_BALANCES),
     Column("net_mda", Kind.NUMBER, "unweighted daily average over the tier's basis", _NO_BALANCES),
+    Column("family_mda", Kind.NUMBER, "part of rated_mda that his family keeps", "families do not count together"),
     Column("mda_mean_3m", Kind.NUMBER, "mean of mda over this and the two months before", _NO_BALANCES),
     Column("mda_mean_6m", Kind.NUMBER, "mean of mda over six months", _NO_BALANCES),
     Column("mda_prior_3m", Kind.NUMBER, "mean of mda over the three months before this one", "no such months"),
@@ -111,15 +113,28 @@ def _balances(people: ir.Table) -> dict[str, Any]:
 def _measured(people: ir.Table, policy: SegmentsPolicy) -> dict[str, Any]:
     """The daily averages that a tier is measured by."""
     p, months = people, range(policy.tiers.basis_months)
-    inside = [p.history_months > k for k in months]
-    days = _sum([ibis.ifelse(inside[k], p[f"days_{k}"], 0) for k in months])
-    net = _sum([p[slot].fill_null(0) for slot in slots("aum_day_minor", months)])
-    net_mda = ibis.greatest(net, 0) / (100 * days)
-    if not policy.tiers.is_weighted:
-        return {"rated_mda": net_mda, "net_mda": net_mda}
-    # a month closed before there were weights has none in its tile
-    rated = _sum([ibis.coalesce(p[f"rated_day_{k}"], p[f"aum_day_minor_{k}"] * 100, 0) for k in months])
-    return {"rated_mda": ibis.greatest(rated, 0) / (10_000 * days), "net_mda": net_mda}
+    days, unit = basis_days(p, policy), scale(policy)
+    rated = net = ibis.greatest(_sum([p[slot].fill_null(0) for slot in slots("aum_day_minor", months)]), 0)
+    if policy.tiers.is_weighted:  # a month closed before there were weights has none in its tile
+        rated = _sum([ibis.coalesce(p[f"rated_day_{k}"], p[f"aum_day_minor_{k}"] * 100, 0) for k in months])
+        rated = ibis.greatest(rated, 0)
+    measured = {"rated_mda": rated / (unit * days), "net_mda": net / (100 * days)}
+    if not policy.tiers.merges_families:
+        return measured
+    family = ibis.coalesce(ibis.literal("f ") + p.family_id, ibis.literal("c ") + p.customer_id)
+    together = rated.sum().over(ibis.window(group_by=family)).cast("int64")
+    return measured | {"rated_mda": together / (unit * days), "family_mda": (together - rated) / (unit * days)}
+
+
+def basis_days(people: ir.Table, policy: SegmentsPolicy) -> Any:
+    """Days of the months of history that the daily average over the tier's basis goes over."""
+    months = range(policy.tiers.basis_months)
+    return _sum([ibis.ifelse(people.history_months > k, people[f"days_{k}"], 0) for k in months])
+
+
+def scale(policy: SegmentsPolicy) -> int:
+    """What makes the rated balance of a day a whole number: minor units, and hundredths of them under weights."""
+    return 10_000 if policy.tiers.is_weighted else 100
 
 
 def _hot_money(people: ir.Table, policy: SegmentsPolicy) -> Any:

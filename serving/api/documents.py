@@ -131,6 +131,15 @@ class Suppressed(Document):
     what_would_allow_it: Any | None = None
 
 
+class Variant(Document):
+    """The customer's cell as his band of tiers sees it: channels in order, a benefit, the products that stand first."""
+
+    band: str
+    channels: list[str]
+    benefit: str
+    products: list[str]
+
+
 class DecisionAnswer(Document):
     """One decision. `decision_id` is null for a dry run: nothing was written that it could name.
 
@@ -145,6 +154,7 @@ class DecisionAnswer(Document):
     tier: str | None
     grade: str | None
     benefits: list[str]
+    variant: Variant | None = None
     release_id: str
     prices_version: str
     arm: Arm

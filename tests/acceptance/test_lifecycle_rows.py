@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from decisioning.matrix import Variant, variant
-from decisioning.policy import decisions
+from decisioning.catalogue.catalogue import Catalogue
+from decisioning.catalogue.variants import Variant, variant
+from decisioning.decide import decide
+from decisioning.decision import Decision
+from decisioning.policy import DecisionsPolicy, decisions
 from features import profiles
 from features.bank.engines import month_end
 from features.lineages import Build
-from features.policy import segments
+from features.policy import PolicyBook, segments
 from features.segments import behaviour
 from features.vocabulary import Stage
+from serving.releases import cut, switch
+from tests.acceptance.test_policy_rows import inputs, objects
 from tests.features.conftest import bank_of
+from tests.serving import homes
+from tests.serving.conftest import open_bank as opened
 from tests.simulation.banks import LAST_ON, Simulated, simulated
 
 __all__ = ["bank_of"]
@@ -212,6 +222,91 @@ def test_B08_low_middle_and_high_tiers_of_a_class_differ_in_every_cell() -> None
             assert one.benefit != other.benefit
         reordered += len({found.products for found in variants}) > 1
     assert reordered > 20
+
+
+def test_B08_two_customers_of_one_cell_and_two_tiers_are_told_another_channel_benefit_and_product(
+    tmp_path: Path,
+) -> None:
+    """Over HTTP, alike but for the tier, and without chance; what is kept says it, and re-decided it is the same."""
+    homes.write_home(tmp_path, with_models=False)
+    alike = {name: homes.facts_of("C-USUAL")[name] for name in ("age", "customer_class", "cell", "mda")}
+    alike |= {"tags": "|", "near_up": False}
+    customers = {"C-USUAL": "V1", "C-YOUNG": "V3", "C-WEALTHY": "VIP"}
+    changes = {name: alike | {"tier": tier} for name, tier in customers.items()}
+    homes.publish_rows(tmp_path, at=homes.INSTANT, changes=changes)
+    sections = copy.deepcopy(dict(decisions().sections))
+    for name, figure in {"exploration_amount": 0, "holdout_share": 0, "relevance_floor_amount": -1000}.items():
+        sections["arbitration"][name] = {"unit": "under test", "source": "B08", "since": {date(1990, 1, 1): figure}}
+    book = PolicyBook(DecisionsPolicy, sections)
+    release = cut(tmp_path, segments=BOOK, decisions=book, champions={}, now=homes.INSTANT, build=homes.build(tmp_path))
+    switch(tmp_path, release)
+    for bank in opened(tmp_path):
+        told = [bank.decide(name, channel="APP", limit=50) for name in customers]
+        assert [answer["cell"] for answer in told] == [{"customer_class": "MASS", "stage": "GROWTH"}] * 3
+        assert [answer["variant"]["band"] for answer in told] == ["V0-V2", "V3-V4", "V5+"]
+        for one, other in itertools.combinations(told, 2):
+            assert (
+                one["variant"]["channels"][0] != other["variant"]["channels"][0] or "APP" in one["variant"]["channels"]
+            )
+            assert one["variant"]["benefit"] != other["variant"]["benefit"]
+            assert one["benefits"] != other["benefits"]
+        leading = [{slot["product_id"] for slot in answer["offers"] if reasons_of(slot) & {"TIER_LEADS"}}
+                   for answer in told]  # fmt: skip
+        listed = [{slot["product_id"]: slot["components"]["context"] for slot in answer["offers"]} for answer in told]
+        assert leading == [{"P24", "P03"}, {"P06"}, {"P06"}], "of the cell's P03 P06 P24 P26"
+        lead = WHAT.arbitration.lead_factor
+        assert [(seen["P03"], seen["P06"]) for seen in listed] == [(lead, 1.0), (1.0, lead), (1.0, lead)]
+        scores = [{slot["product_id"]: slot["score"] for slot in answer["offers"]} for answer in told]
+        assert scores[0]["P03"] > scores[1]["P03"]
+        assert scores[0]["P06"] < scores[1]["P06"]
+        for answer in told:
+            again = bank.ask("POST", f"/v1/decisions/{answer['decision_id']}/replay", role="auditor").json()
+            assert again["is_identical"] is True, again
+            kept = bank.ask("GET", f"/v1/decisions/{answer['decision_id']}", role="auditor").json()
+            assert kept["variant"] == answer["variant"]
+
+
+def reasons_of(slot: Any) -> set[str]:
+    return {reason["code"] for reason in slot["reasons"]}
+
+
+def test_B08_where_any_channel_will_do_the_tier_decides_which(bank_of: Callable[..., Path]) -> None:
+    """Every cell, one customer a band and nothing else between them: by the policy's first open channel."""
+    catalogue, bands = Catalogue.of(WHAT), WHAT.variants.bands
+    differing = 0
+    for name, stage in itertools.product(POLICY.classes.classes, Stage):
+        told = [decided(name, stage, tiers[0], catalogue) for tiers in bands.values()]
+        channels = [{slot.offer_id: slot.channel for slot in decision.offers} for decision in told]
+        for seen, band in zip(channels, bands, strict=True):
+            order = WHAT.variants.classes[name][band].channels
+            for offer_id, channel in seen.items():
+                carried = catalogue.cards[catalogue.index[offer_id]].channels
+                usable = [ours for ours in order if ours in carried and is_open(name, ours)]
+                assert channel == usable[0] if usable else channel not in order, (name, stage, band, offer_id)
+        first = [decision.offers[0].offer_id for decision in told if decision.offers]
+        differing += len(set(first)) > 1 or len({tuple(seen.items()) for seen in channels}) > 1
+    assert differing == len(POLICY.classes.classes) * len(Stage)
+
+
+def is_open(name: str, channel: str) -> bool:
+    """What is open in session and face to face to one of whom nothing but the class is known."""
+    mode = WHAT.channels[channel].mode
+    rule = WHAT.channels[channel].allowed_for
+    if mode == "outbound" or rule is None:
+        return mode != "outbound"
+    truth = rule.truth({"customer_class": objects(name), "tags": objects("|")})
+    return bool(truth.true[0])
+
+
+def decided(name: str, stage: Stage, tier: str, catalogue: Catalogue) -> Decision:
+    """The decision of a contented customer of this cell and tier, without chance."""
+    figures = WHAT.arbitration.model_copy(update={"exploration_amount": 0.0, "holdout_share": 0.0})
+    policy = WHAT.model_copy(update={"arbitration": figures})
+    given = inputs(classes=(name,), stages=(str(stage),))
+    facts = dict(given.facts) | {"tier": objects(tier), "tags": objects("|")}
+    facts |= {"days_with_product": np.array([400.0]), "aum_now": np.array([4e6]), "age": np.array([40.0])}
+    (decision,) = decide(replace(given, facts=facts, limit=50), catalogue, policy)
+    return decision
 
 
 def test_X16_crashes_latency_and_device_are_features_that_were_known_at_the_time(bank_of: Callable[..., Path]) -> None:

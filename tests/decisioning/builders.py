@@ -103,7 +103,14 @@ def small_sections() -> dict[str, Any]:
             "ELDER": {str(stage): other for stage in Stage},
             "EVERYBODY": {str(stage): default for stage in Stage},
         },
-        "variants": {"bands": {"ALL": ["V0", "VVIP"]}, "classes": {}, "cards": {}},
+        "variants": {
+            "bands": {"LOW": ["V0", "V2"], "HIGH": ["VVIP"]},
+            "classes": {
+                "SAVER": {"HIGH": {"channels": ["RM", "CALL"], "benefit": "LOUNGE", "leads": ["DEP", "FUND"]}},
+                "ELDER": {"LOW": {"channels": ["SMS", "APP"], "benefit": "POINTS", "leads": ["LOAN"]}},
+            },
+            "cards": {},
+        },
         "overlays": [
             {"id": "MATURITY", "when": "days_to_maturity <= 14", "hook": "TASKS", "offers": ["FUND"], "factor": 1.9},
             {"id": "OURS", "when": "tier == 'VVIP'", "hook": "CAREHOOK", "offers": ["FUND"], "factor": 1.4},
@@ -125,7 +132,8 @@ def small_sections() -> dict[str, Any]:
             "reference_channel": "APP", "relevance_floor_amount": 0, "weight_listed": 1, "weight_secondary": 0.8,
             "weight_unlisted": 0.5, "core_barred_stages": ["PROSPECT", "DORMANT"], "moment_factor": 1.5,
             "lever_min": 0.8, "lever_max": 1.2, "levers": {"理财": 1.1, "贷款": 3.0}, "incremental_share": 0.3,
-            "prior_p": 0.02, "diversity_max": 2, "diversity_top": 3, "exploration_amount": 0, "holdout_share": 0,
+            "prior_p": 0.02, "lead_factor": 1.2,
+            "diversity_max": 2, "diversity_top": 3, "exploration_amount": 0, "holdout_share": 0,
             "holdout_exempt_tiers": ["VVIP"], "offer_expires_days": 14,
         },
     }  # fmt: skip

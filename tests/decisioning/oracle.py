@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from decisioning.catalogue.variants import TierVariant
 from decisioning.policy import DecisionsPolicy
 from features.predicates import Predicate
 from tests.decisioning.builders import column
@@ -35,10 +36,18 @@ class Customer:
             self.facts["customer_class"] = list(matrix)[-1]
         if self.facts.get("stage") is None:
             self.facts["stage"] = "NEW" if self.facts.get("first_product_on") else "PROSPECT"
+        order = [tier for tiers in self.policy.variants.bands.values() for tier in tiers]
+        held, newcomer = self.facts.get("tier"), self.facts.get("newcomer_tier")
+        if newcomer in order and (held not in order or order.index(newcomer) > order.index(held)):
+            self.facts["tier"] = newcomer
 
     def number(self, name: str) -> float | None:
         value = self.facts.get(name)
         return None if value is None else float(value)
+
+    def says_generic(self) -> bool:
+        """Whether personal recommendation is off."""
+        return self.number("has_marketing_optout") == 1
 
     def says(self, rule: Predicate | None) -> bool | None:
         """True, False, or None where it cannot be told."""
@@ -242,6 +251,8 @@ def _contact_channel(offer_id: str, channel: str, customer: Customer) -> str | N
     place, contact = customer.policy.channels[channel], customer.policy.contact
     if customer.says(place.allowed_for) is not True:
         return "CHANNEL_NOT_FOR_CUSTOMER"
+    if place.mode == "outbound" and customer.number("is_stale") == 1:
+        return "STALE"
     hour = customer.now.astimezone(ZoneInfo("Asia/Shanghai")).hour
     if place.has_quiet_hours and (hour >= contact.quiet_from_hour or hour < contact.quiet_to_hour):
         return "QUIET_HOURS"
@@ -301,7 +312,29 @@ def context(offer_id: str, customer: Customer) -> float:
         named = offer_id in overlay.offers or policy.offers[offer_id].hook == overlay.hook
         if named and customer.says(overlay.when) is True:
             weight, factor = figures.weight_listed, max(factor, overlay.factor)
+    if leads(offer_id, customer):
+        factor = max(factor, figures.lead_factor)
     return weight * factor
+
+
+def leads(offer_id: str, customer: Customer) -> bool:
+    """Whether the offer stands first in the customer's cell for the band of his tier."""
+    band = row_of(customer)
+    mine = _lists(customer.facts["customer_class"], offer_id, customer)
+    return band is not None and mine and customer.policy.offers[offer_id].product in band.leads
+
+
+def row_of(customer: Customer) -> TierVariant | None:
+    """What the policy says of his class for the band of his tier."""
+    bands = customer.policy.variants.bands
+    name = next((name for name, tiers in bands.items() if customer.facts.get("tier") in tiers), next(iter(bands)))
+    return customer.policy.variants.classes.get(customer.facts["customer_class"], {}).get(name)
+
+
+def told_by(offer_id: str, customer: Customer, channels: list[str]) -> str:
+    """The channel of an offer that may go by `channels`, cheapest first, where none is asked for."""
+    row = None if customer.says_generic() else row_of(customer)
+    return next((name for name in row.channels if name in channels), channels[0]) if row else channels[0]
 
 
 def _lists(name: str, offer_id: str, customer: Customer) -> bool:

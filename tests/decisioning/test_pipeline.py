@@ -128,6 +128,17 @@ def check_against_oracle(stored: Inputs, policy: DecisionsPolicy) -> None:
             {slot.offer_id: scores[slot.offer_id] for slot in decision.offers}, abs=1e-9
         )
         assert [slot.offer_id for slot in decision.offers] == oracle.greedy_list(scores, policy, stored.limit)
+        for slot in decision.offers:
+            found = verdicts[slot.offer_id]
+            assert isinstance(found, list)
+            assert slot.channel == (stored.channel or oracle.told_by(slot.offer_id, customer, found))
+            is_told = any(reason.code == "TIER_LEADS" for reason in slot.reasons)
+            assert is_told == (not customer.says_generic() and oracle.leads(slot.offer_id, customer))
+        row = None if customer.says_generic() else oracle.row_of(customer)
+        assert decision.tier == customer.facts["tier"]
+        assert (decision.variant and (decision.variant.channels, decision.variant.benefit)) == (
+            row and (row.channels, row.benefit)
+        )
 
 
 @RELAXED

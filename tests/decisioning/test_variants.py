@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from decisioning.catalogue.checks import check
-from decisioning.matrix import variant
+from decisioning.catalogue.variants import variant
 from decisioning.policy import DecisionsPolicy, decisions
 from features.errors import BadPolicy
 from features.facts import FACTS

@@ -15,7 +15,7 @@ import pytest
 
 from decisioning.catalogue.checks import check
 from decisioning.catalogue.findings import Finding
-from decisioning.matrix import variant
+from decisioning.catalogue.variants import variant
 from decisioning.policy import decisions
 from features import profiles
 from features.bank.engines import month_end

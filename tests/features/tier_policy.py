@@ -23,6 +23,9 @@ ALL_AT_ONCE = changed(
     basis="quarter",
     asset_weights={"FUND": 0.5, "TIME": 1.2},
     assessment_months=[3, 6, 9, 12],
+    loan_path={"tier": "V5", "amount": 6_000_000},
+    merges_families=True,
+    newcomer_days=10,
     grace={
         "default": {"watch_after_months": 1, "demote_after_months": 2},
         "V4": {"watch_after_months": 2, "demote_after_months": 4},

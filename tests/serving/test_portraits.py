@@ -37,7 +37,8 @@ def test_the_portrait_tells_what_each_day_left_needs_and_what_the_customer_is_wo
     assert tier["need_next_amount"] == pytest.approx((500_000 * DAYS - 450_000 * SO_FAR_DAYS) / left)
     assert tier["need_keep_amount"] == pytest.approx((200_000 * DAYS - 450_000 * SO_FAR_DAYS) / left)
     assert (tier["is_near_next"], tier["is_near_loss"], tier["is_hot_money"]) == (True, True, True)
-    assert told["value"] == {"value_12m": 1_234.0, "value_exp": None}, "no model tells the expected value"
+    value = told["value"]
+    assert (value["value_12m"], value["value_exp"], value["value_exp_absent"]["code"]) == (1_234.0, None, "NO_MODEL")
     assert sum(value or 0 for value in told["grade"]["points"].values()) == told["grade"]["grade_score"] == 61.5
     assert set(told["grade"]["points"]) == set(told["grade"]["weights"])
     assert (told["stage"]["is_won_back"], told["stage"]["won_back_on"]) == (True, "2025-11-30")

@@ -100,7 +100,7 @@ class Arbitration(Frozen):
     weight_unlisted: Share
     core_barred_stages: tuple[Stage, ...]
     moment_factor: Annotated[float, Field(ge=1)]
-    lead_factor: Annotated[float, Field(ge=1)]
+    lead_factor: Annotated[float, Field(ge=1)] = 1.0
     lever_min: float
     lever_max: float
     levers: dict[str, float]

@@ -8,7 +8,7 @@ closing. Nulls: the bank has none of these tables. Rule: A07.
 
 Contracts earn at the margins in force at the month's end, for the whole twelve months; balances and transactions at
 those in force when their month closed. No cost, no capital and no tax is taken off: a margin is net of what money
-costs. The expected value, `value_exp`, is a score: it is null until a model tells it.
+costs. The expected value, `value_exp`, is a score, which the portrait tells where a release has the model.
 """
 
 from __future__ import annotations

@@ -261,7 +261,7 @@ def test_B08_two_customers_of_one_cell_and_two_tiers_are_told_another_channel_be
         assert scores[0]["P06"] < scores[1]["P06"]
         for answer in told:
             again = bank.ask("POST", f"/v1/decisions/{answer['decision_id']}/replay", role="auditor").json()
-            assert again["is_identical"] is True, again
+            assert again["identical"] is True, again
             kept = bank.ask("GET", f"/v1/decisions/{answer['decision_id']}", role="auditor").json()
             assert kept["variant"] == answer["variant"]
 

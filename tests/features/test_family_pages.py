@@ -40,6 +40,11 @@ def held(product: str, amount: float, *, since: str = "2024-01-01") -> dict[str,
     return {"customer_id": "c", "product_id": product, "amount": amount, "opened_on": day(since)}
 
 
+def lent(amount: float) -> dict[str, Any]:
+    return {"customer_id": "c", "product_id": "P20", "amount": amount, "opened_on": day("2024-01-05"),
+            "ends_on": day("2034-01-05")}  # fmt: skip
+
+
 def monthly(levels: list[float]) -> list[dict[str, Any]]:
     rows, first = [], date(2024, 1, 1)
     for level in levels:
@@ -78,8 +83,9 @@ def test_the_worked_customer_of_a_page_is_what_a_build_says(
     homes = iter(range(100))
 
     def built(months: int, **tables: Any) -> pd.DataFrame:
-        """That many months of one customer, a row a month."""
-        home = bank_of(home=tmp_path / f"home{next(homes)}", customer=[{"customer_id": "c"}], **tables)
+        """That many months of one customer, a row a month; with `came_on` None only his money says when he came."""
+        told = {"first_product_on": tables.pop("came_on")} if "came_on" in tables else {}
+        home = bank_of(home=tmp_path / f"home{next(homes)}", customer=[{"customer_id": "c"} | told], **tables)
         last = month_end(date(2024, months, 1))
         instant = datetime.combine(last + timedelta(days=2), time(), UTC)
         rows = [pd.read_parquet(build.path) for build in profiles.build(home, BOOK, instant=instant, as_of=last)]
@@ -88,7 +94,7 @@ def test_the_worked_customer_of_a_page_is_what_a_build_says(
     kinds = {"demand": "DEMAND", "fund": "FUND", "term": "TIME", "custody": "CUSTODY_3P"}
     words = {name: balance(kind) for name, kind in kinds.items()}
     words |= {"built": built, "held": held, "monthly": monthly, "points_of": points_of, "near_on": near_on,
-              "POLICY": POLICY}  # fmt: skip
+              "lent": lent, "POLICY": POLICY}  # fmt: skip
     result = doctest.testfile(str(PAGES / f"{page}.md"), module_relative=False, globs=words)
     assert result.attempted >= 3
     assert result.failed == 0

@@ -45,7 +45,7 @@ def run_pandas(asked: Asked, policy: SegmentsPolicy, path: Path) -> None:
     profile_rules.behaviour(people)
     profile_rules.tiers(people, asked, policy)
     profile_rules.value(people)
-    profile_rules.grades(people)
+    profile_rules.grades(people, policy)
     profile_rules.stages(people, asked)
     profile_rules.classes(people)
     profile_rules.tags(people)

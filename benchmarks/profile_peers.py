@@ -63,6 +63,7 @@ def query(asked: Asked, policy: SegmentsPolicy) -> str:
         "known_until": closing.available_at.isoformat(), "as_of_at": closing.as_of_at.isoformat(),
         "history_on": asked.history_on,
         "channels": list(EVENT_CHANNELS), "classes": list(ASSET_CLASSES),
+        **{name.lower(): lowest for name, lowest in policy.grades.bands.items() if lowest > 0},
         "tier_names": list(policy.tiers.thresholds), "floors": list(policy.tiers.thresholds.values()),
         "margins": ", ".join(
             f"('{name}', {m.bp_balance}::DOUBLE, {m.amount_year}::DOUBLE, {m.pct_first_premium}::DOUBLE)"

@@ -424,11 +424,12 @@ WITH fresh_txn AS (
          round(grade_aum + grade_services + grade_business + grade_channels, 6) AS points
   FROM tiers4
 ), graded2 AS (
-  SELECT *, CASE WHEN (b_grade = 'A' AND points >= 72) OR (b_grade = 'B' AND points >= 57 AND points < 78)
-                   OR (b_grade = 'C' AND points >= 42 AND points < 63) OR (b_grade = 'D' AND points >= 22 AND points < 48)
-                   OR (b_grade = 'E' AND points < 28) THEN b_grade
-                 WHEN points >= 75 THEN 'A' WHEN points >= 60 THEN 'B' WHEN points >= 45 THEN 'C'
-                 WHEN points >= 25 THEN 'D' ELSE 'E' END AS grade,
+  SELECT *, CASE WHEN (b_grade = 'A' AND points >= $a - 3) OR (b_grade = 'B' AND points >= $b - 3 AND points < $a + 3)
+                   OR (b_grade = 'C' AND points >= $c - 3 AND points < $b + 3)
+                   OR (b_grade = 'D' AND points >= $d - 3 AND points < $c + 3)
+                   OR (b_grade = 'E' AND points < $d + 3) THEN b_grade
+                 WHEN points >= $a THEN 'A' WHEN points >= $b THEN 'B' WHEN points >= $c THEN 'C'
+                 WHEN points >= $d THEN 'D' ELSE 'E' END AS grade,
          became_customer_on IS NOT NULL AS is_customer,
          DATE '$as_of' - became_customer_on AS customer_days,
          DATE '$as_of' - coalesce(last_active_on,

@@ -121,7 +121,7 @@ def value(p: Frame) -> None:
     p["value_12m"] = p.income.fillna(0) + p.earned_12m.fillna(0) / 365e6
 
 
-def grades(p: Frame) -> None:
+def grades(p: Frame, policy: SegmentsPolicy) -> None:
     aum = np.minimum(np.log10(1 + p.mda / 1e4) / np.log10(601), 1)
     business = 0.5 * np.minimum(p.n_txn_3m / 30, 1) + 0.5 * np.minimum(
         np.log10(1 + p.txn_amount_3m / 1e3) / np.log10(501), 1
@@ -131,11 +131,12 @@ def grades(p: Frame) -> None:
     p["grade_business"], p["grade_channels"], p["grade_contribution"] = 25 * business, 20 * channel, 0.0
     points = (p.grade_aum + p.grade_services + p.grade_business + p.grade_channels).round(6)
     p["grade_score"] = points
-    bands = {"A": (72, np.inf), "B": (57, 78), "C": (42, 63), "D": (22, 48), "E": (-np.inf, 28)}
+    a, b, c, d = (policy.grades.bands[name] for name in "ABCD")
+    bands = {"A": (a - 3, np.inf), "B": (b - 3, a + 3), "C": (c - 3, b + 3), "D": (d - 3, c + 3), "E": (-np.inf, d + 3)}
     keeps = np.logical_or.reduce(
         [(p.b_grade == g) & (points >= low) & (points < high) for g, (low, high) in bands.items()]
     )
-    fresh = np.select([points >= 75, points >= 60, points >= 45, points >= 25], list("ABCD"), "E")
+    fresh = np.select([points >= a, points >= b, points >= c, points >= d], list("ABCD"), "E")
     p["grade"] = np.where(keeps, p.b_grade, fresh)
 
 

@@ -94,6 +94,11 @@ def hours(rng: np.random.Generator, n: int, low: float, high: float) -> Array:
     return (rng.random(n) * ((high - low) * HOUR_US)).astype(np.int64) + int(low * HOUR_US)
 
 
+def in_office(local: Array) -> Array:
+    """Local times of day, in microseconds, drawn into a branch's hours, nine to half past five, in their order."""
+    return np.asarray(9 * HOUR_US + local * 8.5 / 24, np.int64)
+
+
 def known_after(rng: np.random.Generator, at: Array) -> Array:
     """When the bank knew what happened `at`: one to eight hours later, a hundredth of it two to nine days later."""
     lag = (rng.random(len(at), dtype=np.float32) * 7 + 1).astype(np.float64) * HOUR_US

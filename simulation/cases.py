@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from simulation.bank_files import DAY_US, HOUR_US, NEVER, codes, dates, ids, instants, known_after, some_ids
+from simulation.bank_files import (
+    DAY_US,
+    HOUR_US,
+    NEVER,
+    codes,
+    dates,
+    ids,
+    in_office,
+    instants,
+    known_after,
+    some_ids,
+)
 from simulation.behaviour import Life, Month
 from simulation.chance import pick_by
 from simulation.ledger import Ledger
@@ -42,7 +53,7 @@ class Cases:
         who, at = told["who"][fresh], told["at"][fresh] + rng.integers(1, 5, len(fresh)) * HOUR_US
         life.eased[who] = EFFECTS[drawn]
         nothing = drawn == len(REMEDIES)
-        remedied = np.where(nothing, NEVER, at + rng.integers(4, 72, len(fresh)) * HOUR_US)
+        remedied = np.where(nothing, NEVER, _by_day(at + rng.integers(4, 72, len(fresh)) * HOUR_US, at))
         self.rows.add(who=who, complaint=fresh, month=month.number, at=at,
                       remedy=np.where(nothing, -1, drawn), propensity=_PROPENSITIES[grave, drawn], remedied=remedied,
                       aum=aum[who], closed=NEVER, outcome=-1)  # fmt: skip
@@ -77,6 +88,13 @@ class Cases:
 def truth_columns() -> pa.Table:
     """The planted effects, for judges: what each remedy takes off the logit of leaving."""
     return pa.table({"remedy": pa.array([*REMEDIES, None]), "logit_effect": pa.array(EFFECTS)})
+
+
+def _by_day(at: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Instants drawn into office hours of their local day, of the next one where that is not after `after`."""
+    day = _local_day(at).astype(np.int64) * DAY_US - 8 * HOUR_US
+    found = day + in_office(at - day)
+    return np.asarray(np.where(found > after, found, found + DAY_US))
 
 
 def _local_day(at: np.ndarray) -> np.ndarray:

@@ -88,8 +88,8 @@ def joined_rows(parts: list[Answers]) -> Answers:
 
 
 def contact_columns(played: Played, offer_ids: list[str], campaigns: tuple[str, ...], rng: np.random.Generator
-                    ) -> tuple[dict[str, pa.Array], Array]:  # fmt: skip
-    """The bank table `contact` of a month, and the instant at which each told plan was opened, or NEVER."""
+                    ) -> tuple[dict[str, pa.Array], Array, Array]:  # fmt: skip
+    """The bank table `contact` of a month, and when each told plan was sent, and opened or NEVER."""
     rows = np.flatnonzero(played.number >= 0)
     plans = played.plans
     on, channel, n = plans.on[rows], plans.channel[rows], len(rows)
@@ -119,10 +119,10 @@ def contact_columns(played: Played, offer_ids: list[str], campaigns: tuple[str, 
         "cost_amount": amounts(_COST[channel]),
         "known_at": instants(known_after(rng, sent)),
     }
-    return columns, opened_at
+    return columns, sent, opened_at
 
 
-def answers(played: Played, opened_at: Array, latents: Latents, rng: np.random.Generator) -> Answers:
+def answers(played: Played, sent: Array, opened_at: Array, latents: Latents, rng: np.random.Generator) -> Answers:
     """What the told say within hours: clicks, refusals, doubts, silence; conversions come later."""
     rows = np.flatnonzero(played.number >= 0)
     plans = played.plans
@@ -144,8 +144,8 @@ def answers(played: Played, opened_at: Array, latents: Latents, rng: np.random.G
     spoken = np.flatnonzero((said >= 0) & (opened | is_human))
     clicked = np.flatnonzero(clicks)
     kept = np.concatenate([clicked, spoken])
-    sent_evening = at_times(on, hours(rng, len(rows), 21.1, 21.9))
-    at = np.where(opened, opened_at + rng.integers(5, 600, len(rows)) * 1_000_000, sent_evening)
+    evening, wait = at_times(on, hours(rng, len(rows), 18.5, 21.9)), rng.integers(5, 600, len(rows)) * 1_000_000
+    at = np.where(opened, opened_at + wait, np.where(is_human, sent + wait, evening))  # who calls notes it at once
     outcome = np.concatenate([np.full(len(clicked), _NUMBER[Outcome.CLICKED]), said[spoken]])
     return Answers(who[kept], played.number[rows][kept], plans.offer[rows][kept], outcome.astype(np.int8), at[kept],
                    on[kept], np.full(len(kept), NEVER, np.int64))  # fmt: skip

@@ -6,16 +6,19 @@ import numpy as np
 import pyarrow as pa
 
 from features.bank.tables import EVENT_CHANNELS, EVENTS, TXN_TYPES
-from simulation.bank_files import amounts, at_times, codes, dates, hours, ids, instants, known_after
-from simulation.behaviour import COUNTERPARTY, Month, Txns, Visits
+from simulation.bank_files import amounts, at_times, codes, dates, hours, ids, in_office, instants, known_after
+from simulation.behaviour import CHANNEL, COUNTERPARTY, Month, Txns, Visits
 from simulation.chance import Array
 from simulation.screens import PAGES, pages
+
+_STAFFED = [CHANNEL[name] for name in ("BRANCH", "CALL", "RM")]  # where the bank's people are, by day
 
 
 def txn_columns(txns: Txns, month: Month, rng: np.random.Generator) -> dict[str, pa.Array]:
     """The bank table `txn` of a month."""
     on = month.first_on + txns.day.astype(np.int32) - 1
-    at = at_times(on, hours(rng, len(on), 6, 23.5))
+    local = hours(rng, len(on), 6, 23.5)
+    at = at_times(on, np.where(np.isin(txns.channel, _STAFFED), in_office(local), local))
     return {
         "txn_id": ids("T", _numbers(month, len(on)), 12),
         "customer_id": ids("C", txns.who),
@@ -38,7 +41,8 @@ def event_columns(seen: Visits, month: Month, services: list[str], rng: np.rando
     `looked_at` is the product that each event looks at.
     """
     on = month.first_on + seen.day - 1
-    at = at_times(on, hours(rng, len(on), 7, 23))
+    local = hours(rng, len(on), 7, 23)
+    at = at_times(on, np.where(np.isin(seen.channel, _STAFFED), in_office(local), local))
     return {
         "event_id": ids("V", _numbers(month, len(on)), 12),
         "customer_id": ids("C", seen.who),

@@ -146,10 +146,10 @@ class World:
         hazard, leaves = self.life.advance(self.people, month, self.chance.of("moves", m))
         played = self.desk.month(self.life, self.portfolio, self.ledger, month, self.chance)
         self._tell_judges(played, month, hazard, leaves)
-        columns, opened_at = contact_columns(played, self.shelf.offer_ids, self.desk.campaigns,
-                                             self.chance.of("contacts", m))  # fmt: skip
+        columns, sent, opened_at = contact_columns(played, self.shelf.offer_ids, self.desk.campaigns,
+                                                   self.chance.of("contacts", m))  # fmt: skip
         self.writing.tables({"contact": columns}, month)
-        spoken = answers(played, opened_at, self.people.latents, self.chance.of("answers", m))
+        spoken = answers(played, sent, opened_at, self.people.latents, self.chance.of("answers", m))
         converted = self._money(month)
         self._heed(spoken, m)
         said_rows = answer_columns(joined_rows([spoken, converted]), self.shelf.offer_ids, month.code,

@@ -211,3 +211,19 @@ def test_no_new_column_gives_a_latent_away(bank: Simulated) -> None:
                 strongest[name, latent] = abs(found)
     assert len(strongest) > 40
     assert max(strongest.values()) < 0.6
+
+
+def test_the_banks_people_work_by_day(bank: Simulated) -> None:
+    """Nobody is served, called or answered by a member of staff at night, and no case is remedied then."""
+    local = "extract(hour FROM {} AT TIME ZONE 'Asia/Shanghai')"
+    staffed = "channel IN ('BRANCH', 'CALL', 'RM')"
+    asked = {
+        "channel_event": ("occurred_at", staffed), "txn": ("occurred_at", staffed), "contact": ("sent_at", "true"),
+        "case": ("remedied_at", "remedied_at IS NOT NULL"),
+        "response": ("occurred_at", "outcome IN ('no_answer', 'considering')"),
+    }  # fmt: skip
+    for table, (column, where) in asked.items():
+        hour = local.format(column)
+        rows = bank.sql(f"SELECT min({hour}) AS low, max({hour}) AS high, count(*) AS n FROM {{{table}}} WHERE {where}")
+        assert rows["n"][0] > 20, table
+        assert (rows["low"][0] >= 9, rows["high"][0] <= 20) == (True, True), (table, rows)

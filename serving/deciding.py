@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -18,6 +19,7 @@ import numpy as np
 from features.errors import MissingRelease, NotReady, TiercelError, UserMistake
 from features.policy import segments
 from serving.api.documents import DecisionRequest
+from serving.customer_reader import Customers
 from serving.errors import UnknownChannel, UnknownCustomer, UnknownOffer
 from serving.expectations import next_step, value
 from serving.gathering import Gathering
@@ -119,18 +121,22 @@ class Desk:
     def known(self, customer_id: str, now: datetime) -> Known | None:
         """What is known of one customer at `now`; None for one whom the release does not know."""
         ground = self.ground()
-        day = ground.business_day(now)
-        rules = ground.rulebook(day)
-        found = ground.reader.read([customer_id], at=now, day=day)
+        rules, found = ground.rulebook(ground.business_day(now)), self.facts([customer_id], now)
         if not found.ids:
             return None
-        facts = self._maker.facts(found.ids, found.facts, self._maker.moment(found.ids, ground, now), now)
-        facts["p_churn"] = rules.scorer.churn(facts, 1)
+        facts = found.facts | {"p_churn": rules.scorer.churn(found.facts, 1)}
         scores = rules.scorer.score(facts, 1, "")
         p_best = None if scores is None else float(np.nanmax(scores.p))
         champions = ground.champions
         return Known(customer_id, facts, p_best, bool(found.stale[0]), rules.catalogue.bands,
                      next_step(champions, facts), value(champions, facts))  # fmt: skip
+
+    def facts(self, customer_ids: Sequence[str], now: datetime) -> Customers:
+        """Customers as they stand at `now`, with what happened up to then."""
+        ground = self.ground()
+        found = ground.reader.read(customer_ids, at=now, day=ground.business_day(now))
+        moment = self._maker.moment(found.ids, ground, now)
+        return replace(found, facts=self._maker.facts(found.ids, found.facts, moment, now))
 
 
 def _zone(home: Path, clock: Clock) -> ZoneInfo:

@@ -1,4 +1,4 @@
-"""The month-end in one command: build, publish, drift, retrain, gates, release, report. Killed anywhere, it goes on.
+"""The month-end in one command, from build to report (STEPS). Killed anywhere, it goes on.
 
 A step that is done is noted, with what it came to, in `reports/month-end/MONTH/progress.json`, which is replaced and
 never rewritten; the next start takes up after it. A step that was killed half-way is done again, and each can be: a
@@ -20,8 +20,8 @@ from typing import Any
 
 from features import profiles
 from features.bank.whole_files import whole
-from features.errors import BadRequest, NotReady
-from serving import jobs
+from features.errors import BadRequest, NotFound, NotReady
+from serving import jobs, releases
 from serving.settings import Clock
 
 Progress = Callable[[str, float], None]
@@ -131,22 +131,54 @@ def _retrain(at: MonthEnd) -> Told:
 
 
 def _gates(at: MonthEnd) -> Told:
-    """The alias that each version earned by what its gates said."""
-    from training import registry
+    """The alias that each version earned by what its gates said, and its figures."""
+    from training import registry, tracking
 
     told: Told = {}
     for model, version in at.done["retrain"]["versions"].items():
-        verdict = registry.version_of(at.home, model, version).verdict
-        alias = registry.admit(at.home, model, version, verdict)
-        told[model] = {"version": version, "alias": alias, "passes": verdict.passes, "says": verdict.says}
+        found = registry.version_of(at.home, model, version)
+        alias = registry.admit(at.home, model, version, found.verdict)
+        told[model] = {"version": version, "alias": alias, "passes": found.verdict.passes, "says": found.verdict.says,
+                       "figures": tracking.figures_of(at.home, found.run_id)}  # fmt: skip
     says = [f"{model} {one['alias'] or 'without alias'}: {one['says']}" for model, one in told.items()]
     return {"says": "; ".join(says) or "nothing was trained", "models": told}
+
+
+def _recalibrate(at: MonthEnd) -> Told:
+    """The champions that stand now shifted by recent labels, a version that was shifted before anew."""
+    from training.recalibrating import MODELS, recalibrate
+
+    told: Told = {}
+    for model in MODELS:
+        try:
+            told[model] = recalibrate(at.home, model)
+        except NotReady:  # no champion, or nothing to learn from: `retrain` said why
+            continue
+    says = "; ".join(one.sentence() for one in told.values()) or "no champion to recalibrate"
+    return {"says": says, "models": {model: one.to_json() for model, one in told.items()}}
 
 
 def _release(at: MonthEnd) -> Told:
     release, _ = jobs.cut_release(at.home, at.clock)
     champions = ", ".join(release.manifest["champions"]) or "none"
-    return {"says": f"{release.id} is current, champions {champions}", "release": release.id}
+    says = f"{release.id} is current, champions {champions}"
+    if release.challengers:
+        says += f", challenger {', '.join(release.challengers)} for {release.challenger_share:.1%} of customers"
+    return {"says": says, "release": release.id}
+
+
+def _challenge(at: MonthEnd) -> Told:
+    """The challenger of the release beside its champions, on the decisions of the last months."""
+    from serving.shadow import compare
+
+    if not releases.current(at.home).challengers:
+        return {"says": "no challenger"}
+    try:
+        with jobs.desk(at.home, at.clock) as desk:
+            found = compare(desk)
+    except NotFound as error:
+        return {"says": str(error)}
+    return {"says": found.sentence(), "compared": found.to_json()}
 
 
 def _report(at: MonthEnd) -> Told:
@@ -158,7 +190,8 @@ def _report(at: MonthEnd) -> Told:
 
 
 STEPS: Mapping[str, Callable[[MonthEnd], Told]] = {
-    "publish": _publish, "drift": _drift, "retrain": _retrain, "gates": _gates, "release": _release, "report": _report,
+    "publish": _publish, "drift": _drift, "retrain": _retrain, "gates": _gates, "recalibrate": _recalibrate,
+    "release": _release, "challenger": _challenge, "report": _report,
 }  # fmt: skip
 
 

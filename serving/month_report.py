@@ -10,6 +10,13 @@ from typing import Any
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse}td,th{padding:.3rem .8rem;border-bottom:1px solid #ddd;text-align:left}"""
 _MOST = 20
+_MEASURED = {
+    "ours_auc": "AUC", "plain_auc": "AUC of the plain model", "ours_less_plain_auc": "AUC less the plain model's",
+    "ours_slope": "calibration slope", "ours_ece": "calibration error (ECE)", "ours_recall_at_10": "recall, top 10 %",
+    "ours_qini": "Qini", "plain_qini": "Qini of ranking by response", "ours_less_plain_qini": "Qini less that",
+    "ours_uplift_at_10": "effect, top 10 %", "ours_less_everybody": "conversions a row less telling everybody",
+    "average_effect": "average effect of telling",
+}  # fmt: skip
 
 
 def page(month: date, done: Mapping[str, Mapping[str, Any]]) -> str:
@@ -19,13 +26,33 @@ def page(month: date, done: Mapping[str, Mapping[str, Any]]) -> str:
     gates = _table(("model", "version", "alias", "why"),
                    ((name, one["version"], one["alias"] or "none", one["says"]) for name, one in models))  # fmt: skip
     drift = done["drift"]
+    figures = {name: one.get("figures", {}) for name, one in models}
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Month-end {month:%Y-%m}</title>'
         f"<style>{_STYLE}</style><h1>Month-end 月结 {month:%Y-%m}</h1>{steps}"
         f"<h2>Models and their gates</h2>{gates}"
+        f"<h2>Figures, with 95 % intervals</h2>{_figures(figures)}"
         f"<h2>Drift against the month before</h2>{_drifts(drift['month_before'])}"
         f"<h2>Drift against the month the churn champion saw last</h2>{_drifts(drift['champion'])}</html>"
     )
+
+
+def _figures(models: Mapping[str, Mapping[str, float]]) -> str:
+    """What was measured of each model on its test rows: of effects the Qini, of the others AUC and calibration."""
+    rows = (
+        (model, said, _interval(figures, name))
+        for model, figures in models.items()
+        for name, said in _MEASURED.items()
+        if name in figures
+    )
+    return _table(("model", "figure", ""), rows)
+
+
+def _interval(figures: Mapping[str, float], name: str) -> str:
+    ends = [figures.get(f"{name}_{end}") for end in ("low", "high")]
+    if None in ends:
+        return f"{figures[name]:.4f}"
+    return f"{figures[name]:.4f} [{ends[0]:.4f}, {ends[1]:.4f}]"
 
 
 def _drifts(found: Mapping[str, Mapping[str, Any]]) -> str:

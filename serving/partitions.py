@@ -1,6 +1,6 @@
 """Scores of a night partition by partition: the request's scorer as Spark's `mapInPandas` calls it on every executor.
 
-    facts.mapInPandas(PartitionScorer(home, release_id, day, channel), SCHEMA)
+    facts.mapInPandas(PartitionScorer(home, release_id, day, channel), SCHEMA)      (serving.night_scores)
 
 It carries names alone. Each Python process of an executor opens the release's models once, from a folder that all
 machines see, and compiles nothing that a process before it has compiled there.
@@ -50,7 +50,7 @@ class PartitionScorer:
         import pandas as pd
 
         n, m = len(frame), scorer.catalogue.m
-        facts = arrays_of(frame, [feature for feature in _asked(scorer.champions) if feature.name in frame])
+        facts = arrays_of(frame, [feature for feature in asked_of(scorer.champions) if feature.name in frame])
         scores, effects = scorer.score(facts, n, self.channel), scorer.effects(facts, n)
         nothing = np.full(n * m, np.nan)
         return pd.DataFrame(
@@ -65,7 +65,7 @@ class PartitionScorer:
         )
 
 
-def _asked(champions: Champions) -> list[Feature]:
+def asked_of(champions: Champions) -> list[Feature]:
     """What the champions ask of a customer."""
     every = {
         feature.name: feature

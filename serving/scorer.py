@@ -40,7 +40,7 @@ class Champions:
 
     @classmethod
     def read(cls, release: Release) -> Champions:
-        """The champions, once their files are those of the manifest; raises DamagedModel."""
+        """The champions as they are recalibrated, once their files are those of the manifest; raises DamagedModel."""
         return cls(**{name: _read(release, name) for name in (*NAMES, *TOLD)})
 
     def challenged(self, release: Release) -> Champions | None:
@@ -196,4 +196,5 @@ def _read(release: Release, name: str, *, of: str = CHAMPIONS) -> FittedModel | 
     if folder is None:
         return None
     kept = release.manifest["files"]
-    return FittedModel.read(folder, {file: kept.get(f"{of}/{name}/{file}") for file in FILES})
+    model = FittedModel.read(folder, {file: kept.get(f"{of}/{name}/{file}") for file in FILES})
+    return model.shifted(release.shift(name)) if of == CHAMPIONS else model

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.recalibration import moved
+
 Vector = NDArray[np.float64]
 
 ORDER_SHARE = 0.02  # moves p by at most a fiftieth of what calibration moved it, and keeps the order of equals
@@ -28,6 +30,12 @@ class Calibration:
     def apply(self, scores: Vector) -> Vector:
         """Probabilities of the same shape as `scores`."""
         return np.interp(scores, self.x, self.y)
+
+    def shifted(self, shift: float) -> Calibration:
+        """The same map with `shift` added to the logits at its knots, straight between them; itself for 0."""
+        if shift == 0:
+            return self
+        return Calibration(self.x, tuple(map(float, moved(np.array(self.y), shift))))
 
     @classmethod
     def identity(cls) -> Calibration:

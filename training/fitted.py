@@ -49,6 +49,10 @@ class FittedModel:
         """The same model with these incremental shares."""
         return replace(self, shares=tuple(shares))
 
+    def shifted(self, shift: float) -> FittedModel:
+        """The same model with `shift` added to its logits (see `training.recalibration`); itself for 0."""
+        return replace(self, calibration=self.calibration.shifted(shift)) if shift else self
+
     @cached_property
     def trees(self) -> Trees:
         return Trees(self.text)

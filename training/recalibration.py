@@ -9,7 +9,7 @@ should have is no constant either: `Blend` asks many, and lets the mature days s
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,14 +98,31 @@ class Blend:
         >>> bool(abs(said[-1] - 0.5) < 0.05), round(float(said[0]), 9)
         (True, 0.1)
         """
-        order = np.unique(days)
-        losses, shown = np.zeros((len(order), len(self.shifts) + 1)), np.array(p, dtype=np.float64)
+        shown = np.array(p, dtype=np.float64)
+        for day, shift in self._by_day(p, outcomes, days, np.unique(days)):
+            shown[days == day] = moved(p[days == day], shift)
+        return shown
+
+    def standing(self, p: Vector, outcomes: Vector, days: Days, today: int) -> float:
+        """The shift of `today`, from rows of the days before, as `daily` would add it to rows of today.
+
+        >>> days = np.repeat(np.arange(40), 50)
+        >>> shift = Blend().standing(np.full(2000, 0.1), (np.arange(2000) % 2).astype(float), days, 40)
+        >>> bool(abs(moved(np.array([0.1]), shift)[0] - 0.5) < 0.05)
+        True
+        """
+        before = days < today
+        order = np.append(np.unique(days[before]), today)
+        return list(self._by_day(p[before], outcomes[before], days[before], order))[-1][1]
+
+    def _by_day(self, p: Vector, outcomes: Vector, days: Days, order: Days) -> Iterator[tuple[int, float]]:
+        """Each day of `order`, which rises, with its shift."""
+        losses = np.zeros((len(order), len(self.shifts) + 1))
         for place, day in enumerate(order):
             today = days == day
             asked = np.append(self._asked(p, outcomes, day - days), 0.0)
-            shown[today] = moved(p[today], float(self._weights(losses[:place], day - order[:place]) @ asked))
+            yield int(day), float(self._weights(losses[:place], day - order[:place]) @ asked)
             losses[place] = [_losses(moved(p[today], shift), outcomes[today]).sum() for shift in asked]
-        return shown
 
     def _asked(self, p: Vector, outcomes: Vector, ages: Days) -> Vector:
         """The shift that each of `shifts` asks for, from the rows that are mature."""

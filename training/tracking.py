@@ -116,6 +116,11 @@ def plain_of(home: Path, run_id: str) -> FittedModel:
     return FittedModel.read(Path(place))
 
 
+def figures_of(home: Path, run_id: str) -> dict[str, float]:
+    """Every figure that a run logged, by name."""
+    return dict(library(home).MlflowClient().get_run(run_id).data.metrics)
+
+
 def _figures(training: Training) -> dict[str, float]:
     """Every figure of the judgement, the gates and the groups, under names that MLflow takes."""
     evidence = training.evidence

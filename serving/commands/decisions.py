@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -33,6 +34,25 @@ def decide(
         say("", tally.to_json(), as_json=True)
     else:
         Console(width=120).print(offers_table(tally))
+
+
+@app.command(epilog="example: tiercel score --channel APP --engine spark")
+@told
+def score(
+    channel: Annotated[str, typer.Option(help="Channel of p_channel; empty takes the reference channel.")] = "",
+    engine: Annotated[str, typer.Option(help="duckdb: here, part by part; spark: on its executors.")] = "duckdb",
+    as_of: Instant = None,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """Score every customer of the release with every offer into Parquet, here or on Spark."""
+    from serving import jobs
+    from serving.night_scores import score_everybody
+
+    with progress("score", as_json=as_json) as moved, jobs.desk(home, clock(home, as_of)) as desk:
+        done = score_everybody(desk, channel=channel, engine=engine, progress=moved)
+    text = f"{done.n_rows:,} scores of {done.n_customers:,} customers by {done.release_id} in {done.folder}"
+    say(text, asdict(done), as_json=as_json)
 
 
 @app.command(epilog="example: tiercel replay d0123456789abcdef")

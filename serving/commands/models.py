@@ -97,10 +97,26 @@ def promote(
     say(f"{model} version {version} is champion; `tiercel release cut` serves it", done.to_json(), as_json=as_json)
 
 
+@app.command(epilog="example: tiercel recalibrate response")
+@told
+def recalibrate(
+    model: Annotated[str, typer.Argument(help="Champion to shift: response or churn.")] = "response",
+    as_of: Day = None,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """Shift a champion's probabilities by recent mature labels, as far as they bear it; `release cut` ships it."""
+    from training.recalibrating import recalibrate as recalibrated
+
+    with progress(f"recalibrate {model}", as_json=as_json):
+        done = recalibrated(home, model, as_of.date() if as_of else None)
+    say(done.sentence(), done.to_json(), as_json=as_json)
+
+
 @app.command("month-end", epilog="example: tiercel month-end   (in cron: 0 6 2 * * tiercel month-end --home /srv/bank)")
 @told
 def month_end(home: Home = HOME, as_json: Json = False) -> None:
-    """Build, publish, drift, retrain, gates, release, report; started again it goes on where it was."""
+    """Build, publish, drift, retrain, gates, recalibrate, release, report; started again it goes on where it was."""
     from serving.month_end import month_end as ended
 
     with progress("month-end", as_json=as_json) as moved:

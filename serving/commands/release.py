@@ -56,3 +56,15 @@ def release_rollback(home: Home = HOME, as_json: Json = False) -> None:
 
     release = releases.rollback(home)
     say(f"{release.id} is current", dict(release.manifest), as_json=as_json)
+
+
+@app.command("compare", epilog="example: tiercel release compare")
+@told
+def release_compare(home: Home = HOME, as_json: Json = False) -> None:
+    """Ask the release's challenger of the newest decisions, and set it beside the champions; every row is kept."""
+    from serving import jobs
+    from serving.shadow import compare
+
+    with jobs.desk(home.resolve(), clock(home)) as desk:
+        found = compare(desk)
+    say(found.sentence(), found.to_json(), as_json=as_json)

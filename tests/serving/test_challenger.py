@@ -15,11 +15,12 @@ from decisioning.arms import unit_hash
 from decisioning.case import plain_of
 from decisioning.inputs import CHALLENGER, CHAMPION
 from decisioning.policy import decisions
-from features.errors import BadRequest
+from features.errors import BadRequest, NotFound
 from features.policy import segments
 from serving.ground import Ground, Rulebook
 from serving.moment import moment_facts
 from serving.releases import Release, current, cut, release_of, rollback, switch, verify
+from serving.shadow import compare
 from serving.shipping import MOST_SHARE, Beside
 from tests.serving.conftest import Bank, open_bank
 from tests.serving.homes import CUSTOMERS, INSTANT, build
@@ -172,3 +173,28 @@ def test_a_roll_back_takes_the_challenger_away_and_a_release_from_before_has_non
     assert Release(first.folder, old).challengers == ()
     assert Ground(first).rulebook(DAY).scorer_of("C1", DAY)[1] == CHAMPION
     switch(tried, release_of(tried, with_share.id))
+
+
+def test_the_shadow_is_asked_of_the_decisions_that_were_made_and_every_row_is_kept(shadow_bank: Bank) -> None:
+    """p of the challenger is half the champion's, so that its mean move and its first choices are known beforehand."""
+    made = {customer: shadow_bank.decide(customer)["decision_id"] for customer in CUSTOMERS}
+    shadow_bank.decide("C-USUAL", channel="RM")
+    found = compare(shadow_bank.desk)
+    assert (found.n_decisions, found.models, found.share) == (len(CUSTOMERS), ("response",), 0.0)
+    rows = pd.read_parquet(shadow_bank.home / "reports" / "challenger" / f"{found.release_id}.parquet")
+    assert set(rows["decision_id"]) == set(made.values())
+    sold = rows.dropna(subset=["p_champion"])
+    assert len(sold) > 1
+    silent = sold["customer_id"] == "C-SILENT"  # no personal recommendation: both say the policy's prior
+    np.testing.assert_allclose(sold[~silent]["p_challenger"], sold[~silent]["p_champion"] / 2, rtol=1e-9)
+    np.testing.assert_array_equal(sold[silent]["p_challenger"], sold[silent]["p_champion"])
+    moved = (rows["p_challenger"] - rows["p_champion"]).abs().mean()
+    assert found.mean_moved == pytest.approx(moved)
+    assert found.other_first == (rows["first_champion"] != rows["first_challenger"]).mean()
+    assert (found.n_outcomes, found.less_auc) == (0, None)
+    assert "no judgement yet: 0 of 0 first choices taken" in found.sentence()
+
+
+def test_nothing_is_compared_where_there_is_no_challenger(bank: Bank) -> None:
+    with pytest.raises(NotFound, match="carries no challenger"):
+        compare(bank.desk)

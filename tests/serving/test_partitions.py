@@ -14,11 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from decisioning.case import plain_of
 from features.bank.spark_engine import INSTALL
+from features.errors import BadRequest
 from serving.ground import Ground
+from serving.night_scores import score_everybody
 from serving.partitions import SCHEMA, PartitionScorer
 from serving.releases import current
-from tests.serving.homes import INSTANT
+from tests.serving.conftest import Bank
+from tests.serving.homes import CUSTOMERS, INSTANT
 from training.encoding import arrays_of
 
 DAY, CHANNEL, N = INSTANT.date(), "SMS", 90
@@ -103,3 +107,40 @@ def test_a_cluster_gives_the_scores_of_one_process(scorer: PartitionScorer, clus
 
 def _schema(frame: pd.DataFrame) -> str:
     return ", ".join(f"{name} {'double' if values.dtype == float else 'string'}" for name, values in frame.items())
+
+
+def scored(bank: Bank, folder: str, **how: Any) -> pd.DataFrame:
+    done = score_everybody(bank.desk, channel=CHANNEL, **how)
+    assert done.n_customers == len(CUSTOMERS)
+    found = pd.read_parquet(done.folder / folder)
+    assert len(found) == done.n_rows or folder == "facts"
+    return found.sort_values(["customer_id", *({"offer_id"} & set(found))], ignore_index=True)
+
+
+@pytest.mark.parametrize("part_rows", [2, 100])
+def test_a_night_scores_everybody_as_a_request_does(bank: Bank, part_rows: int) -> None:
+    found = scored(bank, "scores", part_rows=part_rows)
+    rules, m = bank.desk.rulebook(), bank.desk.rulebook().catalogue.m
+    assert len(found) == len(CUSTOMERS) * m
+    for customer_id in CUSTOMERS:
+        facts = bank.desk.facts([customer_id], bank.desk.clock.now()).facts
+        one = rules.scorer.score_one(plain_of(facts), CHANNEL)
+        mine = found[found["customer_id"] == customer_id].set_index("offer_id").loc[list(rules.catalogue.offer_ids)]
+        assert (mine["p"].tolist(), mine["p_channel"].tolist()) == (one.p, one.p_channel)
+        assert mine["p_churn"].unique().tolist() == [one.p_churn]
+        assert mine["uplift"].isna().all(), "the home has no uplift champion"
+
+
+@pytest.mark.slow
+@needs_spark
+def test_a_night_on_a_cluster_gives_the_scores_of_one_process(bank: Bank, cluster: Any) -> None:
+    """The session that is open is joined; its executors read the parts and write the scores by themselves."""
+    here = scored(bank, "scores", part_rows=2)
+    there = scored(bank, "scores", part_rows=2, engine="spark")
+    pd.testing.assert_frame_equal(there, here, check_exact=True)
+    assert not cluster.sparkContext._jsc.sc().isStopped(), "who opened it closes it"
+
+
+def test_an_unknown_engine_is_refused(bank: Bank) -> None:
+    with pytest.raises(BadRequest, match="unknown engine: 'abacus'"):
+        score_everybody(bank.desk, engine="abacus")

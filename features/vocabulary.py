@@ -72,6 +72,9 @@ class Outcome(StrEnum):
     SHARED = "shared"
 
 
+LEFT_LYING = frozenset({Outcome.PRESENTED, Outcome.SNOOZED, Outcome.ADVICE_WRONG})  # answers that follow no advice
+
+
 class Purpose(StrEnum):
     """Why the bank speaks to a customer; sales caps count SALES alone."""
 

@@ -1,4 +1,4 @@
-"""The month-end in one command: build, publish, drift, retrain, gates, release, report. Killed anywhere, it goes on.
+"""The month-end in one command: build, publish, drift, growth, retrain, gates, release, report. Killed, it goes on.
 
 A step that is done is noted, with what it came to, in `reports/month-end/MONTH/progress.json`, which is replaced and
 never rewritten; the next start takes up after it. A step that was killed half-way is done again, and each can be: a
@@ -109,6 +109,13 @@ def _drift(at: MonthEnd) -> Told:
     return drift_of(at.home, at.month)
 
 
+def _growth(at: MonthEnd) -> Told:
+    """Before the training, while the champions are those who could foretell it."""
+    from serving.base_growth import growth_of
+
+    return growth_of(at.home, at.month)
+
+
 def _retrain(at: MonthEnd) -> Told:
     """A version for each model that can be trained, found again where this month-end made it already."""
     from training import registry
@@ -158,7 +165,8 @@ def _report(at: MonthEnd) -> Told:
 
 
 STEPS: Mapping[str, Callable[[MonthEnd], Told]] = {
-    "publish": _publish, "drift": _drift, "retrain": _retrain, "gates": _gates, "release": _release, "report": _report,
+    "publish": _publish, "drift": _drift, "growth": _growth, "retrain": _retrain, "gates": _gates,
+    "release": _release, "report": _report,
 }  # fmt: skip
 
 

@@ -60,8 +60,9 @@ def released(release: Release, versions: list[Plain]) -> dict[str, Plain | None]
     found: dict[str, Plain | None] = {}
     for model in release.manifest["champions"]:
         held = {path.rpartition("/")[2]: sha for path, sha in files.items() if path.startswith(f"models/{model}/")}
-        same = (one for one in versions if one["model"] == model and one["digests"].items() <= held.items())
-        found[model] = next(same, None)
+        same = [one for one in versions if one["model"] == model and one["digests"].items() <= held.items()]
+        named = release.manifest.get("versions", {}).get(model)  # two trainings may come to the same files
+        found[model] = next((one for one in same if one["version"] == named), same[0] if same else None)
     return found
 
 

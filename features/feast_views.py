@@ -27,6 +27,7 @@ from features.bank.engines import connect
 from features.errors import MissingBuild, NotFound, UserMistake
 from features.facts import PROFILE, RECENT, TODAY
 from features.online_rows import microseconds
+from features.own import OwnView
 from features.vocabulary import AS_OF_AT, AVAILABLE_AT, CUSTOMER_ID, Column, Kind
 
 with warnings.catch_warnings():  # Feast switches deprecation warnings on for the whole process when it is imported
@@ -65,12 +66,16 @@ class ViewSpec:
     is_online: bool = True
 
 
-def view_specs(lineage: str, lifetimes: Mapping[str, int]) -> tuple[ViewSpec, ...]:
-    """The three views of a lineage; `lifetimes` are the policy's days by clock: profile, today, recent."""
+def view_specs(lineage: str, lifetimes: Mapping[str, int], own: Sequence[OwnView] = ()) -> tuple[ViewSpec, ...]:
+    """The three views of a lineage, and the bank's own, which live as long as the profile.
+
+    `lifetimes` are the policy's days by clock: profile, today, recent.
+    """
     return (
         ViewSpec(MONTH, PROFILE, f"profiles/{lineage}/**/*.parquet", _lifetime(lifetimes["profile"])),
         ViewSpec(DAY, TODAY, f"views/{lineage}/today/*.parquet", _lifetime(lifetimes["today"])),
         ViewSpec(MOMENT, RECENT, f"views/{lineage}/recent/*.parquet", _lifetime(lifetimes["recent"]), is_online=False),
+        *(ViewSpec(view.name, view.columns, view.glob(lineage), _lifetime(lifetimes["profile"])) for view in own),
     )
 
 
@@ -104,8 +109,9 @@ def apply(home: Path, lineage: str, specs: Sequence[ViewSpec]) -> None:
     """Declare entity, views and services of `lineage`; what an earlier lineage declared is replaced."""
     customer = Entity(name="customer", join_keys=[CUSTOMER_ID], value_type=ValueType.STRING)
     views = {spec.name: _view(home.resolve(), lineage, spec, customer) for spec in specs}
+    own = [name for name in views if name not in (MONTH, DAY, MOMENT)]  # they stand wherever the month does
     services = [
-        FeatureService(name=name, features=[views[part] for part in parts], tags={_LINEAGE: lineage})
+        FeatureService(name=name, features=[views[part] for part in (*parts, *own)], tags={_LINEAGE: lineage})
         for name, parts in SERVICES.items()
         if set(parts) <= set(views)
     ]

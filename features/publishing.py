@@ -44,8 +44,8 @@ class ViewRows:
     table: pa.Table
 
 
-def publish(path: Path, *views: ViewRows) -> int:
-    """Size in bytes of the store that now stands at `path`: `views`, and the old store's other views.
+def publish(path: Path, *views: ViewRows, is_all: bool = False) -> int:
+    """Size in bytes of the store that now stands at `path`: `views`, and the old store's other views unless `is_all`.
 
     Raises CannotPack if a customer appears twice or a column does not hold what it says; the old store then stays.
     """
@@ -57,7 +57,8 @@ def publish(path: Path, *views: ViewRows) -> int:
             for view in views:
                 add_view(new, view.name, view.columns, view.lifetime)
                 _fill(new, view)
-            _carry_over(new)
+            if not is_all:
+                _carry_over(new)
         _sync(beside)
         size = beside.stat().st_size
         beside.replace(path)

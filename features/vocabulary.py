@@ -72,6 +72,9 @@ class Outcome(StrEnum):
     SHARED = "shared"
 
 
+LEFT_LYING = frozenset({Outcome.PRESENTED, Outcome.SNOOZED, Outcome.ADVICE_WRONG})  # answers that follow no advice
+
+
 class QualifyPath(StrEnum):
     """By which way this month's figures lead to the tier held (R14); KEPT: by none, it is held from before."""
 

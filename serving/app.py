@@ -21,12 +21,13 @@ from serving.api.openapi import describe
 from serving.cell_figures import FigureBook
 from serving.console import cells as cell_pages
 from serving.console import customers as customer_pages
-from serving.console import doors, lists, matrix, statics
+from serving.console import doors, idleness, lists, matrix, model_drift, models, statics
 from serving.console.sessions import Sessions
 from serving.deciding import Desk
 from serving.doorway import Doorway
 from serving.errors import tell_errors
 from serving.lane import Lane
+from serving.model_book import ModelBook
 from serving.months import Shelf
 from serving.provenance import code_version
 from serving.security import KeyRing
@@ -37,7 +38,8 @@ _SWITCH_SECONDS = 0.0005  # Python's 5 ms would let the ledger's thread wait as 
 _ROUTERS = (
     decisions.router, decision_log.router, responses.router, customers.router, tags.router, cells.router,
     offers.router, health.router, statics.router, doors.router, matrix.router, cell_pages.router,
-    lists.router, customer_pages.router, doors.nowhere,
+    lists.router, customer_pages.router, model_drift.router, idleness.router, models.router, models.promotions,
+    doors.nowhere,
 )  # fmt: skip
 
 
@@ -52,6 +54,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
         app.state.keys = KeyRing(settings.home)
         app.state.desk = desk or Desk.open(settings, clock_of(settings))
         app.state.figures = FigureBook(app.state.desk.home, app.state.desk.clock)
+        app.state.models = ModelBook(app.state.desk.home)
         app.state.months = Shelf(settings.home.resolve())
         watching = asyncio.create_task(_watch(app, settings.refresh_seconds))
         try:

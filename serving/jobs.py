@@ -23,7 +23,7 @@ from decisioning.catalogue.catalogue import Catalogue
 from decisioning.catalogue.checks import check
 from decisioning.catalogue.findings import Finding
 from decisioning.policy import DecisionsPolicy, decisions
-from features import profiles, views
+from features import own, profiles, views
 from features.bank.engines import ENGINES, Bank, arrow_schema, month_end, open_bank
 from features.bank.tables import TABLES
 from features.errors import BadRequest, NotFound
@@ -33,7 +33,7 @@ from features.policy_book import PolicyBook
 from features.profiles import Build
 from features.vocabulary import KEPT_DAYS, Kind
 from insight.policy import InsightPolicy, insight
-from serving import releases
+from serving import model_book, releases
 from serving.api.documents import DecisionRequest
 from serving.deciding import Desk
 from serving.ledger import Ledger
@@ -111,10 +111,12 @@ def build(
 
     With a day of a month in `restate`, a new lineage that sees all that is known now from that month on.
     """
-    return profiles.build(
+    built = profiles.build(
         home, segments_book(home), instant=clock.now(), as_of=as_of, restate=month_end(restate) if restate else None,
         engine=engine, progress=progress,
     )  # fmt: skip
+    own.write_missing(home)
+    return built
 
 
 def write_catalogue(home: Path) -> int:
@@ -158,7 +160,8 @@ def check_policy(home: Path, as_of: date | None = None) -> list[Finding]:
     """What a check of both policies complains about on `as_of`, or on every day on which either changes."""
     who, what = segments_book(home), decisions_book(home)
     days = [as_of] if as_of else sorted({*who.dates(), *what.dates()})
-    found = [finding for day in days for finding in check(who.view(day), what.view(day), AT_DECISION)]
+    known = {**AT_DECISION, **{column.name: column for view in own.own_views(home) for column in view.columns}}
+    found = [finding for day in days for finding in check(who.view(day), what.view(day), known)]
     return list(dict.fromkeys(found))
 
 
@@ -191,17 +194,19 @@ def publish(home: Path, clock: Clock, *, progress: Progress = profiles.silent) -
         progress("history into the ledger", 0.3)
         _seed_ledger(bank, home, clock, now, policy)
     progress("online store", 0.6)
-    specs = feast_views.view_specs(build.lineage, policy.lifetimes)
+    ours = own.own_views(home)
+    specs = feast_views.view_specs(build.lineage, policy.lifetimes, ours)
     feast_views.apply(home, build.lineage, specs)
     files = {feast_views.MONTH: build.path, feast_views.DAY: today}
-    rows = [
-        ViewRows(spec.name, spec.columns, spec.lifetime, pq.read_table(files[spec.name]))
+    files |= {view.name: path for view, path in own.newest(home, ours, build)}
+    rows = {
+        spec.name: ViewRows(spec.name, spec.columns, spec.lifetime, pq.read_table(files[spec.name]))
         for spec in specs
-        if spec.is_online
-    ]
-    size = fill(feast_views.online_path(home, build.lineage), *rows)
+        if spec.is_online and spec.name in files
+    }
+    size = fill(feast_views.online_path(home, build.lineage), *rows.values(), is_all=True)
     progress("published", 1.0)
-    return Published(build, today, rows[-1].table.num_rows, size)
+    return Published(build, today, rows[feast_views.DAY].table.num_rows, size)
 
 
 def cut_release(
@@ -225,6 +230,7 @@ def cut_release(
         beside=beside_of(home, champions, challengers, share),
     )  # fmt: skip
     releases.switch(home, release)
+    model_book.keep(home)
     return release, release.id not in {one.id for one in standing}
 
 

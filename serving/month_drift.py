@@ -1,4 +1,4 @@
-"""How far the newest month has moved from the one before, and from the one a champion was trained on: PSI (R48)."""
+"""How far the newest month has moved from the one before, and from the one that each champion saw last: PSI (R48)."""
 
 from __future__ import annotations
 
@@ -10,51 +10,62 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from features import profiles
+from features.own import own_views, with_own
 from features.profiles import Build
 from training import registry
-from training.encoding import Feature, arrays_of
+from training.encoding import LEARNABLE, Feature, arrays_of
 from training.ground import PROFILE_FACTS
 from training.judging.drift import Band, Psi, psi
-from training.models import churn
+from training.models import churn, next_step, value
+
+SCORE = "score"
+_OF_MONTHS = (churn.NAME, next_step.NAME, value.NAME)  # models that score a month's profiles
+_ASKED = {value.AHEAD.name: float(max(value.MONTHS_AHEAD))}  # what is asked of a model, and no feature of anybody
 
 
 def drift_of(home: Path, month: date) -> dict[str, Any]:
-    """PSI of every fact of the profile against the month before, and of the churn champion's features and scores
-    against the last month it could see; rows beside each, and a sentence. A first month has nothing to be told by."""
+    """PSI of every fact of the profile against the month before, and of each champion's features and score against the
+    last month it could see; rows and noise beside each, and a sentence. A first month has nothing to be told by."""
     builds = {build.as_of: build for build in profiles.builds(home)}
     now, before = builds[month], builds.get(month.replace(day=1) - timedelta(days=1))
     if before is None:
-        return {"says": "a first month has nothing to be compared with", "month_before": {}, "champion": {}}
+        return {"says": "a first month has nothing to be compared with", "month_before": {}, "champions": {}}
     features = [Feature(column.name, column.kind) for column in PROFILE_FACTS]
-    last = _compared(now, before, features)
-    trained = _against_champion(home, builds, now)
-    moved = [name for name, one in {**last, **trained}.items() if one["band"] in (Band.WATCH, Band.ACT)]
+    features += [Feature(column.name, column.kind) for view in own_views(home) for column in view.columns
+                 if column.kind in LEARNABLE]  # fmt: skip
+    last = _compared(home, now, before, features)
+    champions = {model: found for model in _OF_MONTHS if (found := _against(home, model, builds, now))}
+    moved = [name for found in (last, *champions.values()) for name, one in found.items()
+             if one["band"] in (Band.WATCH, Band.ACT)]  # fmt: skip
+    moved = list(dict.fromkeys(moved))
     says = f"{len(moved)} of {len(last)} facts to watch or act upon" + (f": {', '.join(moved[:8])}" if moved else "")
-    return {"says": says, "month_before": last, "champion": trained}
+    return {"says": says, "month_before": last, "champions": champions}
 
 
-def _against_champion(home: Path, builds: Mapping[date, Build], now: Build) -> dict[str, Any]:
-    standing = registry.with_alias(home, churn.NAME, registry.CHAMPION)
+def _against(home: Path, model: str, builds: Mapping[date, Build], now: Build) -> dict[str, Any]:
+    """Features and score of the champion of `model` in this month, against the last month that it could see."""
+    standing = registry.with_alias(home, model, registry.CHAMPION)
     if standing is None:
         return {}
     seen = datetime.fromisoformat(standing.facts["horizon"]).date()
     then = max((day for day in builds if day <= seen), default=None)
     if then is None or then == now.as_of:
         return {}
-    model = standing.read()
-    found = _compared(now, builds[then], list(model.recipe.features))
-    scores = [model.predict(_frame(build)) for build in (builds[then], now)]
-    return {"p_churn": _told(psi(*scores)), **found}
+    fitted = standing.read()
+    features = [feature for feature in fitted.recipe.features if feature.name not in _ASKED]
+    scores = [fitted.predict(_frame(home, build).assign(**_ASKED)) for build in (builds[then], now)]
+    return {SCORE: _told(psi(*scores)), **_compared(home, now, builds[then], features)}
 
 
-def _compared(now: Build, before: Build, features: list[Feature]) -> dict[str, Any]:
-    left, right = (arrays_of(_frame(build), features) for build in (before, now))
+def _compared(home: Path, now: Build, before: Build, features: list[Feature]) -> dict[str, Any]:
+    left, right = (arrays_of(_frame(home, build), features) for build in (before, now))
     return {feature.name: _told(psi(left[feature.name], right[feature.name])) for feature in features}
 
 
-def _frame(build: Build) -> Any:
-    return pq.read_table(build.path).to_pandas()
+def _frame(home: Path, build: Build) -> Any:
+    return with_own(home, build, pq.read_table(build.path).to_pandas(), own_views(home))
 
 
 def _told(one: Psi) -> dict[str, Any]:
-    return {"psi": round(one.value, 4), "band": one.band, "n_before": one.n_expected, "n_now": one.n_actual}
+    return {"psi": round(one.value, 4), "noise": round(one.noise, 4), "band": one.band, "n_before": one.n_expected,
+            "n_now": one.n_actual}  # fmt: skip

@@ -109,6 +109,13 @@ def _drift(at: MonthEnd) -> Told:
     return drift_of(at.home, at.month)
 
 
+def _growth(at: MonthEnd) -> Told:
+    """Before the training, while the champions are those who could foretell it."""
+    from serving.base_growth import growth_of
+
+    return growth_of(at.home, at.month)
+
+
 def _retrain(at: MonthEnd) -> Told:
     """A version for each model that can be trained, found again where this month-end made it already."""
     from training import registry
@@ -190,8 +197,8 @@ def _report(at: MonthEnd) -> Told:
 
 
 STEPS: Mapping[str, Callable[[MonthEnd], Told]] = {
-    "publish": _publish, "drift": _drift, "retrain": _retrain, "gates": _gates, "recalibrate": _recalibrate,
-    "release": _release, "challenger": _challenge, "report": _report,
+    "publish": _publish, "drift": _drift, "growth": _growth, "retrain": _retrain, "gates": _gates,
+    "recalibrate": _recalibrate, "release": _release, "challenger": _challenge, "report": _report,
 }  # fmt: skip
 
 

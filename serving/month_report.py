@@ -32,8 +32,9 @@ def page(month: date, done: Mapping[str, Mapping[str, Any]]) -> str:
         f"<style>{_STYLE}</style><h1>Month-end 月结 {month:%Y-%m}</h1>{steps}"
         f"<h2>Models and their gates</h2>{gates}"
         f"<h2>Figures, with 95 % intervals</h2>{_figures(figures)}"
+        f"<h2>Growth of the base 存量经营</h2>{_growth(done['growth'])}"
         f"<h2>Drift against the month before</h2>{_drifts(drift['month_before'])}"
-        f"<h2>Drift against the month the churn champion saw last</h2>{_drifts(drift['champion'])}</html>"
+        f"{''.join(_champion(model, found) for model, found in drift['champions'].items())}</html>"
     )
 
 
@@ -55,11 +56,31 @@ def _interval(figures: Mapping[str, float], name: str) -> str:
     return f"{figures[name]:.4f} [{ends[0]:.4f}, {ends[1]:.4f}]"
 
 
+def _growth(told: Mapping[str, Any]) -> str:
+    """Net growth of AUM by its parts, and how much of it the champions had foretold."""
+    if "parts" not in told:
+        return f"<p>{html.escape(str(told['says']))}</p>"
+    parts = ((name, f"{one['n']:,}", f"{one['amount']:,.0f}") for name, one in told["parts"].items())
+    sums = ", ".join(f"{name} {told[name]:,.0f}" for name in ("opening", "new", "upsell", "churn", "net", "closing"))
+    words = {"BETTER": "better than chance", "WORSE": "worse than chance", "EVEN": "not distinguishable from chance"}
+    seen = (
+        (model, "–" if one["share"] is None else f"{one['share']:.1%} [{one['low']:.1%}, {one['high']:.1%}]",
+         words[one["says"]], f"{one['n']:,}")
+        for model, one in told["foretold"].items()
+    )  # fmt: skip
+    head = ("model", "of the money, with the tenth it put first", "", "customers")
+    return f"<p>{html.escape(sums)}</p>{_table(('part', 'customers', 'amount'), parts)}{_table(head, seen)}"
+
+
+def _champion(model: str, found: Mapping[str, Mapping[str, Any]]) -> str:
+    return f"<h2>Drift against the month that the champion of {html.escape(model)} saw last</h2>{_drifts(found)}"
+
+
 def _drifts(found: Mapping[str, Mapping[str, Any]]) -> str:
     ranked = sorted(found.items(), key=lambda item: -item[1]["psi"])[:_MOST]
-    head = ("fact", "PSI", "", "rows before", "rows now")
-    return _table(head, ((name, f"{one['psi']:.3f}", one["band"], f"{one['n_before']:,}", f"{one['n_now']:,}")
-                         for name, one in ranked))  # fmt: skip
+    head = ("fact", "PSI", "chance reaches", "", "rows before", "rows now")
+    return _table(head, ((name, f"{one['psi']:.3f}", f"{one['noise']:.3f}", one["band"], f"{one['n_before']:,}",
+                          f"{one['n_now']:,}") for name, one in ranked))  # fmt: skip
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from features.bank.engines import Bank
 from features.errors import MissingModel
+from features.own import own_views
 from features.policy import SegmentsPolicy
 from features.views import write_spine
 from training.examples import Examples, with_standing
@@ -44,5 +45,5 @@ def arm_examples(bank: Bank, lineage: str, horizon: datetime, policy: SegmentsPo
     )
     spine = spine.sort_values(["experiment_id", "customer_id"], ignore_index=True)
     write_spine(bank, lineage, spine, policy, name=_SPINE)
-    feast_views.apply(bank.home, lineage, feast_views.view_specs(lineage, policy.lifetimes))
+    feast_views.apply(bank.home, lineage, feast_views.view_specs(lineage, policy.lifetimes, own_views(bank.home)))
     return Examples(with_standing(feast_views.historical(bank.home, lineage, spine, _SERVICE)), excluded)

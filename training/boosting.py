@@ -108,6 +108,11 @@ class Trees:
         told = self._booster.predict(matrix, pred_contrib=True, num_threads=self._n_threads)
         return np.asarray(told, dtype=np.float64)[:, :-1]
 
+    @property
+    def names(self) -> list[str]:
+        """Its features in the order of the matrix it was grown on."""
+        return list(self._booster.feature_name())
+
     def gains(self) -> dict[str, float]:
         """Total gain of each feature, largest first."""
         gains = self._booster.feature_importance(importance_type="gain")

@@ -6,7 +6,7 @@ a window that reaches into the test would carry its events into the fit. Sizes o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from features.bank.engines import Bank, connect, month_end
 from features.errors import MissingBuild, MissingModel
 from features.nearness import OF_PROFILE, SO_FAR
+from features.own import OwnView, own_views
 from features.plans import PROFILE
 from features.policy import SegmentsPolicy
 from features.today import STANDING, TODAY, standing
 from features.views import write_spine
-from features.vocabulary import Kind
-from training.encoding import arrays_of
+from features.vocabulary import Column, Kind
+from training.encoding import LEARNABLE, arrays_of
 from training.outcomes import ChurnFigures, churn_labels, response_labels
 
 Mask = NDArray[np.bool_]
@@ -41,11 +42,12 @@ _SERVICE, _MONTH_SERVICE = "response_v1", "churn_v1"
 class Examples:
     """Rows of one model: `frame` with features, `customer_id`, `sent_at`, `closes_at` and `outcome` (0 or 1).
 
-    `excluded` counts the rows that a rule took away before.
+    `excluded` counts the rows that a rule took away before; `own` are the bank's own features in the frame.
     """
 
     frame: pd.DataFrame
     excluded: Mapping[str, int]
+    own: tuple[Column, ...] = ()
 
     @property
     def outcomes(self) -> NDArray[np.float64]:
@@ -130,8 +132,10 @@ def response_examples(bank: Bank, lineage: str, horizon: datetime, policy: Segme
     spine = kept.rename(columns={"is_converted": "outcome"}).assign(event_timestamp=kept["sent_at"])
     spine = spine.sort_values("contact_id", ignore_index=True)
     write_spine(bank, lineage, spine, policy, name=_SERVICE)
-    feast_views.apply(bank.home, lineage, feast_views.view_specs(lineage, policy.lifetimes))
-    return Examples(with_standing(feast_views.historical(bank.home, lineage, spine, _SERVICE)), excluded)
+    own = own_views(bank.home)
+    feast_views.apply(bank.home, lineage, feast_views.view_specs(lineage, policy.lifetimes, own))
+    frame = with_standing(feast_views.historical(bank.home, lineage, spine, _SERVICE))
+    return Examples(frame, excluded, _learnable(own))
 
 
 def with_standing(frame: pd.DataFrame) -> pd.DataFrame:
@@ -182,8 +186,13 @@ def month_examples(
     excluded = rows["excluded"].dropna().value_counts().to_dict()
     if spine.empty:
         raise MissingModel("no profile can be judged", value=excluded, todo="wait for months with balances or activity")
-    feast_views.apply(home, lineage, feast_views.view_specs(lineage, policy.lifetimes))
-    return Examples(feast_views.historical(home, lineage, spine, _MONTH_SERVICE), excluded)
+    own = own_views(home)
+    feast_views.apply(home, lineage, feast_views.view_specs(lineage, policy.lifetimes, own))
+    return Examples(feast_views.historical(home, lineage, spine, _MONTH_SERVICE), excluded, _learnable(own))
+
+
+def _learnable(own: Iterable[OwnView]) -> tuple[Column, ...]:
+    return tuple(column for view in own for column in view.columns if column.kind in LEARNABLE)
 
 
 def months_after(day: date, n_months: int) -> date:

@@ -58,13 +58,17 @@ class Evidence(Generic[J]):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One gate answered: what was measured, what is allowed, and the sentence."""
+    """One gate answered: what was measured, what is allowed, and the sentence.
+
+    `margin` is how far inside its limit the figure lies that decides, below 0 outside; None where nothing is measured.
+    """
 
     name: str
     passes: bool
     figure: str
     limit: str
     says: str
+    margin: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -100,7 +104,7 @@ def beats_constant(evidence: Evidence[Judgement]) -> Gate:
     passes = strict > _BLIND_AUC  # a NaN does not pass
     says = "better than a constant" if passes else "not better than a constant"
     told = f"{says}: AUC {auc}, whose lower limit at one in a thousand is {strict:.4f}"
-    return Gate("beats_constant", passes, f"{strict:.4f}", f"above {_BLIND_AUC}", told)
+    return Gate("beats_constant", passes, f"{strict:.4f}", f"above {_BLIND_AUC}", told, strict - _BLIND_AUC)
 
 
 def honest(evidence: Evidence[Judgement]) -> Gate:
@@ -109,9 +113,10 @@ def honest(evidence: Evidence[Judgement]) -> Gate:
     for rival, loss in (("constant", judged.loss_less_constant), ("plain model", judged.loss_less_plain)):
         if loss.low > 0:
             told = f"its probabilities are worse than the {rival}'s: log loss higher by {loss}"
-            return Gate("honest", False, str(loss), "not above 0", told)
+            return Gate("honest", False, str(loss), "not above 0", told, -loss.low)
     told = f"log loss less the constant's {judged.loss_less_constant}"
-    return Gate("honest", True, str(judged.loss_less_constant), "not above 0", told)
+    margin = -max(judged.loss_less_constant.low, judged.loss_less_plain.low)
+    return Gate("honest", True, str(judged.loss_less_constant), "not above 0", told, margin)
 
 
 def not_worse(evidence: Evidence[Judgement]) -> Gate:
@@ -120,7 +125,7 @@ def not_worse(evidence: Evidence[Judgement]) -> Gate:
     if difference is None:
         rival, difference = "plain model", evidence.judgement.ours_less_plain
     return Gate("not_worse", not difference.high < 0, str(difference), f"not below the {rival}",
-                compared(difference, rival))  # fmt: skip
+                compared(difference, rival), difference.high)  # fmt: skip
 
 
 def ranks_effects(evidence: Evidence[EffectJudgement]) -> Gate:
@@ -129,14 +134,14 @@ def ranks_effects(evidence: Evidence[EffectJudgement]) -> Gate:
     passes = strict > 0  # a NaN does not pass
     says = "better than a constant" if passes else "not better than a constant"
     told = f"{says}: Qini {qini}, whose lower limit at one in a thousand is {strict:.4f}"
-    return Gate("beats_constant", passes, f"{strict:.4f}", "above 0", told)
+    return Gate("beats_constant", passes, f"{strict:.4f}", "above 0", told, strict)
 
 
 def spares_nobody_wrongly(evidence: Evidence[EffectJudgement]) -> Gate:
     """Effects decide whom the bank leaves alone, so a plan that gains less than telling everybody refuses a model."""
     less = evidence.judgement.less_everybody
     told = f"telling those whom it puts above 0 is {said_of(less)} telling everybody: {less} conversions a row"
-    return Gate("honest", not less.high < 0, str(less), "not below telling everybody", told)
+    return Gate("honest", not less.high < 0, str(less), "not below telling everybody", told, less.high)
 
 
 def ranks_no_worse(evidence: Evidence[EffectJudgement]) -> Gate:
@@ -145,7 +150,7 @@ def ranks_no_worse(evidence: Evidence[EffectJudgement]) -> Gate:
     if difference is None:
         rival, difference = "ranking by response", evidence.judgement.less[PLAIN]
     return Gate("not_worse", not difference.high < 0, str(difference), f"not below the {rival}",
-                compared(difference, rival, "Qini"))  # fmt: skip
+                compared(difference, rival, "Qini"), difference.high)  # fmt: skip
 
 
 def calibration_slope(evidence: Evidence[Any]) -> Gate:
@@ -156,7 +161,8 @@ def calibration_slope(evidence: Evidence[Any]) -> Gate:
     if not passes:
         by = max(limits.least_slope - slope.value, slope.value - limits.most_slope)
         told += f" lies outside {allowed} by {by:.3f}, its whole interval with it"
-    return Gate("calibration_slope", passes, str(slope), allowed, told)
+    margin = min(slope.high - limits.least_slope, limits.most_slope - slope.low)
+    return Gate("calibration_slope", passes, str(slope), allowed, told, margin)
 
 
 def score_stability(evidence: Evidence[Any]) -> Gate:
@@ -164,13 +170,13 @@ def score_stability(evidence: Evidence[Any]) -> Gate:
     told = f"score PSI {psi:.3f} against the champion's training scores"
     if not psi < most:
         told += f" is above {most:g} by {psi - most:.3f}"
-    return Gate("score_stability", psi < most, f"{psi:.3f}", f"below {most:g}", told)
+    return Gate("score_stability", psi < most, f"{psi:.3f}", f"below {most:g}", told, most - psi)
 
 
 def no_leak(evidence: Evidence[Any]) -> Gate:
     found = list(evidence.suspicions)
     told = f"features that may know the answer: {'; '.join(found)}" if found else "no feature knows the answer"
-    return Gate("no_leak", not found, str(len(found)), "0 suspicions", told)
+    return Gate("no_leak", not found, str(len(found)), "0 suspicions", told, -float(len(found)))
 
 
 def parity(evidence: Evidence[Any]) -> Gate:
@@ -198,7 +204,7 @@ def second_person(evidence: Evidence[Any]) -> Gate:
     figure = f"author {who.author or 'none'}, approver {who.approver or 'none'}"
     if missing := [role for role, name in named.items() if not name]:
         told = f"the inventory names no {' and no '.join(missing)}: write who into {INVENTORY_FILE}"
-    elif who.author == who.approver:
+    elif str(who.author).strip().casefold() == str(who.approver).strip().casefold():
         told = f"{who.author} made the model and cannot approve it: name a second person"
     else:
         return Gate("second_person", True, figure, "two people", f"made by {who.author}, approved by {who.approver}")

@@ -67,7 +67,8 @@ def _response(ground: Ground) -> Gathered:
 
 
 def _response_fit(gathered: Gathered, split: Split, parameters: Parameters, default_share: float) -> CrossFitted:
-    trained = response.train(gathered.examples, split, facts=FACTS, profile=PROFILE_FACTS, parameters=parameters)
+    facts, profile = ((*shipped, *gathered.examples.own) for shipped in (FACTS, PROFILE_FACTS))
+    trained = response.train(gathered.examples, split, facts=facts, profile=profile, parameters=parameters)
     known = gathered.examples.frame["offer_category"].dropna().unique()
     categories = [*known, *(arm.category for arm in gathered.arms)]
     shares = incremental_shares(gathered.arms, categories, default_share)
@@ -100,7 +101,8 @@ def _churn(ground: Ground) -> Gathered:
 
 
 def _churn_fit(gathered: Gathered, split: Split, parameters: Parameters, default_share: float) -> CrossFitted:  # noqa: ARG001  # one signature for every model
-    return churn.train(gathered.examples, split, profile=PROFILE_FACTS, parameters=parameters)
+    profile = (*PROFILE_FACTS, *gathered.examples.own)
+    return churn.train(gathered.examples, split, profile=profile, parameters=parameters)
 
 
 def _next_step(ground: Ground) -> Gathered:
@@ -118,7 +120,8 @@ def _value(ground: Ground) -> Gathered:
 
 
 def _value_fit(gathered: Gathered, split: Split, parameters: Parameters, default_share: float) -> CrossFitted:  # noqa: ARG001  # one signature for every model
-    return value.train(gathered.examples, split, profile=PROFILE_FACTS, parameters=parameters)
+    profile = (*PROFILE_FACTS, *gathered.examples.own)
+    return value.train(gathered.examples, split, profile=profile, parameters=parameters)
 
 
 def _by_month(ground: Ground, labels: Mapping[int, Label]) -> Examples:

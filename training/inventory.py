@@ -8,7 +8,7 @@ from features.bank.engines import month_end
 from training.policy import ModelsPolicy
 
 FIELDS = ("purpose", "risk_tier", "owner", "author", "approver", "pipia_id", "next_review_on")
-_NOBODY, _NOTHING = "nobody named", "not stated"
+NOBODY, _NOTHING = "nobody named", "not stated"
 
 
 def row_of(policy: ModelsPolicy, model: str, validated_on: date) -> dict[str, object]:
@@ -23,7 +23,7 @@ def row_of(policy: ModelsPolicy, model: str, validated_on: date) -> dict[str, ob
     months = validated_on.year * 12 + validated_on.month - 1 + said.review_months
     values = (
         use.purpose if use else _NOTHING, use.risk_tier if use else _NOTHING,
-        said.owner or _NOBODY, said.author or _NOBODY, said.approver or _NOBODY, said.pipia_id or _NOTHING,
+        said.owner or NOBODY, said.author or NOBODY, said.approver or NOBODY, said.pipia_id or _NOTHING,
         month_end(date(months // 12, months % 12 + 1, 1)),
     )  # fmt: skip
     return dict(zip(FIELDS, values, strict=True))

@@ -18,13 +18,19 @@ from training.fitting import CrossFitted
 from training.gates import Gate, Verdict, examine
 from training.gathering import gather, split_of
 from training.ground import ground_of
+from training.inventory import NOBODY
 from training.registry import ModelVersion
 
 
 class GateClosed(BadRequest):
-    """A gate keeps a version from becoming champion."""
+    """A gate keeps a version from becoming champion; `verdict` holds every gate as it was answered."""
 
     slug = "gate-closed"
+
+    def __init__(self, model: str, version: int, verdict: Verdict) -> None:
+        self.verdict = verdict
+        todo = f"{len(verdict.failed)} of {len(verdict.gates)} gates are closed; mend what they name, or train again"
+        super().__init__(f"{model} version {version} may not be champion", value=verdict.says, todo=todo)
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,7 @@ def promote(home: Path, model: str, version: int, approver: str | None = None, p
     """
     verdict = reexamine(home, model, version, approver, progress)
     if not verdict.passes:
-        raise GateClosed(
-            f"{model} version {version} may not be champion", value=verdict.says,
-            todo=f"{len(verdict.failed)} of {len(verdict.gates)} gates are closed; mend what they name, or train again",
-        )  # fmt: skip
+        raise GateClosed(model, version, verdict)
     if approver:
         registry.note(home, model, version, "approver", approver)
     return Promoted(registry.crown(home, model, version), verdict)
@@ -67,7 +70,7 @@ def reexamine(home: Path, model: str, version: int, approver: str | None = None,
     progress("window", 0.1)
     ground = ground_of(home, horizon=datetime.fromisoformat(found.facts["horizon"]))
     if approver:
-        named = ground.models.inventory.model_copy(update={"approver": approver})
+        named = ground.models.inventory.model_copy(update={"approver": approver, **_author(found)})
         ground = replace(ground, models=ground.models.model_copy(update={"inventory": named}))
     examples = gather(ground, model).examples
     split = split_of(ground, examples, datetime.fromisoformat(found.facts["test_from"]).replace(tzinfo=UTC))
@@ -77,6 +80,12 @@ def reexamine(home: Path, model: str, version: int, approver: str | None = None,
         seed=int(found.facts["seed"]),
     )  # fmt: skip
     return examine(evidence)
+
+
+def _author(found: ModelVersion) -> dict[str, str]:
+    """Who made the version, as its tags say: whoever writes the inventory anew has not made it."""
+    author = found.facts.get("author", NOBODY)
+    return {} if author == NOBODY else {"author": author}
 
 
 def _as_trained(home: Path, found: ModelVersion) -> CrossFitted:

@@ -19,6 +19,7 @@ from training.tracking import Recorded, library
 CHAMPION, CHALLENGER = "champion", "challenger"
 FOLLOWS = "follows"  # the champion that this version took over from
 RECALIBRATION = "recalibration"  # of a champion by recent labels (training.recalibration), JSON
+BESIDE = "judged_beside"  # the champion that it was compared with at its training
 OCCASION = "occasion"  # the month-end that a training was for
 _HASH_TAG, _PASSES, _BEATS, _CLOSED = "sha256.", "passes", "beats_constant", "closed_gates"
 _NEVER_LIVE = frozenset({"no_leak", "assessment", "second_person"})  # closed, they keep a model from any customer
@@ -160,6 +161,13 @@ def versions(home: Path, model: str) -> list[ModelVersion]:
     found = client.search_model_versions(f"name = '{model}'")
     rows = [_version(mlflow, row, tuple(sorted(aliases.get(str(row.version), ())))) for row in found]
     return sorted(rows, key=lambda row: -row.version)
+
+
+def names(home: Path) -> list[str]:
+    """Every model that was ever registered; empty in a home that has never trained."""
+    if not (home / "mlflow" / "mlflow.db").exists():
+        return []
+    return sorted(found.name for found in library(home).MlflowClient().search_registered_models())
 
 
 def verify(found: ModelVersion) -> bool:

@@ -111,6 +111,27 @@ def learn(
     if trials:
         parameters = best_of(trials)
         trained = fitted(model, gathered, split, parameters, default_share)
+    return finish(
+        ground, gathered, split, trained, parameters, model=model, seed=seed, trials=trials, occasion=occasion,
+        progress=progress,
+    )  # fmt: skip
+
+
+def finish(
+    ground: Ground,
+    gathered: Gathered,
+    split: Split,
+    trained: CrossFitted,
+    parameters: Parameters,
+    *,
+    model: str,
+    seed: int,
+    trials: tuple[Trial, ...] = (),
+    occasion: str = "",
+    progress: Progress = silent,
+) -> Retrained:
+    """Guards, judgement, gates, the run and the version of a model that is fitted, whoever fitted it."""
+    home, examples = ground.home, gathered.examples
     progress("guards", 0.4)
     suspicions = suspicions_of(examples, split, trained.ours.recipe.names, seed=seed)
     progress("judgement", 0.6)
@@ -119,6 +140,8 @@ def learn(
     progress("MLflow", 0.8)
     facts = _facts(ground, gathered, split, seed=seed) | row_of(ground.models, model, ground.last_on)
     facts |= {registry.OCCASION: occasion} if occasion else {}
+    standing = registry.with_alias(ground.home, model, registry.CHAMPION)
+    facts |= {registry.BESIDE: standing.version} if standing else {}
     training = tracking.Training(
         trained, parameters.to_json(), facts, examples.frame[split.test], evidence, verdict, trials
     )

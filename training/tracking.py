@@ -39,6 +39,7 @@ _QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
 }
 MODEL_ARTEFACT, PLAIN_ARTEFACT = "model", "plain"
+EXAMINATION, REPORT = "examination.json", "report.html"
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,18 @@ def plain_of(home: Path, run_id: str) -> FittedModel:
 
 
 def figures_of(home: Path, run_id: str) -> dict[str, float]:
-    """Every figure that a run logged, by name."""
+    """Every figure that a run logged, under the names it has there."""
     return dict(library(home).MlflowClient().get_run(run_id).data.metrics)
+
+
+def kept_of(home: Path, run_id: str, name: str) -> Path | None:
+    """The file of that name that a run kept, None for a run without it."""
+    mlflow = library(home)
+    client = mlflow.MlflowClient()
+    if name not in {item.path for item in client.list_artifacts(run_id)}:
+        return None
+    place = client.get_run(run_id).info.artifact_uri  # a run's own address makes MLflow copy the file first
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=f"{place}/{name}"))
 
 
 def _figures(training: Training) -> dict[str, float]:
@@ -129,7 +140,8 @@ def _figures(training: Training) -> dict[str, float]:
     figures |= training.trained.figures()
     figures |= {f"gate_{gate.name}": float(gate.passes) for gate in training.verdict.gates}
     if evidence.less_champion is not None:
-        figures[f"ours_less_champion_{evidence.judgement.measure}"] = evidence.less_champion.value
+        ends, name = {"": "value", "_low": "low", "_high": "high"}, f"ours_less_champion_{evidence.judgement.measure}"
+        figures |= {name + end: getattr(evidence.less_champion, part) for end, part in ends.items()}
     widest = [abs(one.calibration_gap.value) for one in evidence.slices if not one.is_small]
     return figures | ({"widest_calibration_gap": max(widest)} if widest else {})
 
@@ -148,11 +160,11 @@ def _log_report(mlflow: Any, training: Training, folder: Path) -> None:
     evidence, name = training.evidence, training.trained.ours.name
     drawn = pictures.draw(evidence.judgement, folder)
     page = report.page(f"{name}: how good it is", training.facts, evidence, training.verdict, drawn)
-    (folder / "report.html").write_text(page, "utf-8")
+    (folder / REPORT).write_text(page, "utf-8")
     told = {"gates": [gate.to_json() for gate in training.verdict.gates],
             "slices": [one.to_json() for one in evidence.slices], "suspicions": list(evidence.suspicions)}  # fmt: skip
-    (folder / "examination.json").write_text(json.dumps(told, indent=1, default=str), "utf-8")
-    for path in (*drawn, folder / "report.html", folder / "examination.json"):
+    (folder / EXAMINATION).write_text(json.dumps(told, indent=1, default=str), "utf-8")
+    for path in (*drawn, folder / REPORT, folder / EXAMINATION):
         mlflow.log_artifact(str(path))
 
 

@@ -113,6 +113,21 @@ def recalibrate(
     say(done.sentence(), done.to_json(), as_json=as_json)
 
 
+@app.command("score-own", epilog="example: tiercel score-own wealth_need")
+@told
+def score_own(
+    model: Annotated[str, typer.Argument(help="A model of the bank's own, registered in the home's MLflow.")],
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """Ask the champion of a model of the bank's own about every customer; `tiercel day` publishes what it says."""
+    from training.own_models import score_at_night
+
+    path, n = score_at_night(home, model, clock(home).now())
+    text = f"{n:,} customers scored by {model}; `tiercel day` publishes {model}_score"
+    say(text, {"model": model, "n_customers": n, "path": str(path)}, as_json=as_json)
+
+
 @app.command("month-end", epilog="example: tiercel month-end   (in cron: 0 6 2 * * tiercel month-end --home /srv/bank)")
 @told
 def month_end(home: Home = HOME, as_json: Json = False) -> None:

@@ -183,3 +183,70 @@ def steps(history: Sequence[tuple[str, str | None]], ladder: Sequence[str], *, w
     every = max(1, math.ceil(len(known) / 6))
     months = tuple((month, left + (i + 0.5) * step) for i, (month, _) in enumerate(known) if i % every == 0)
     return Steps(width, height, "".join(parts), tuple((rung, y[ladder.index(rung)]) for rung in shown), months)
+
+
+@dataclass(frozen=True, slots=True)
+class Whisker:
+    """A figure with its interval on the scale of its drawing, 0 to WHISKER_WIDTH; `zero` is on it where asked for."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    x: float
+    x_low: float
+    x_high: float
+    zero: float | None
+
+
+WHISKER_WIDTH = 200
+_WHISKER_EDGE = 6
+
+
+def whiskers(figures: Mapping[str, Mapping[str, float]], *, zero: float | None = None) -> tuple[Whisker, ...]:
+    """Figures {value, low, high} by name on one scale that holds them all, and `zero` where it is asked for.
+
+    >>> [(w.x_low, w.x, w.x_high) for w in whiskers({"a": {"value": 1, "low": 0, "high": 2}})]
+    [(6.0, 100.0, 194.0)]
+    """
+    ends = [end for figure in figures.values() for end in (figure["low"], figure["high"])]
+    ends += [] if zero is None else [zero]
+    least, most = min(ends, default=0.0), max(ends, default=1.0)
+    span = (most - least) or 1.0
+
+    def place(value: float) -> float:
+        return round(_WHISKER_EDGE + (WHISKER_WIDTH - 2 * _WHISKER_EDGE) * (value - least) / span, 1)
+
+    return tuple(
+        Whisker(name, one["value"], one["low"], one["high"], place(one["value"]), place(one["low"]),
+                place(one["high"]), None if zero is None else place(zero))
+        for name, one in figures.items()
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Two lines over the same months from zero to the larger of both, such as a figure and its noise."""
+
+    width: float
+    height: float
+    path: str
+    beside: str
+    dots: tuple[tuple[float, float], ...]
+
+
+def trail(values: Sequence[float | None], beside: Sequence[float | None], *, least: float = 0.0,
+          width: float = 132, height: float = 30) -> Trail:  # fmt: skip
+    """`values` and what lies `beside` them, left to right; the scale reaches up to `least` at the least."""
+    most = max([least, *(value for value in (*values, *beside) if value is not None)]) or 1.0
+    step = (width - 8) / max(len(values) - 1, 1)
+
+    def points(of: Sequence[float | None]) -> list[tuple[float, float]]:
+        return [(round(4 + i * step, 1), round(height - 3 - (height - 6) * value / most, 1))
+                for i, value in enumerate(of) if value is not None]  # fmt: skip
+
+    def path(of: Sequence[float | None]) -> str:
+        found = points(of)
+        return "M" + "L".join(f"{x} {y}" for x, y in found) if found else ""
+
+    return Trail(width, height, path(values), path(beside), tuple(points(values)))

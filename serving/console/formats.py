@@ -63,3 +63,21 @@ def plain(value: object) -> str:
     if value is None or value == "":
         return NOTHING
     return f"{value:,.6g}" if isinstance(value, float) else str(value)
+
+
+def figure(value: float | None) -> str:
+    """A figure of a model to four digits, small differences included.
+
+    >>> figure(0.77531), figure(-0.00042), figure(None)
+    ('0.7753', '-0.0004', '–')
+    """
+    return NOTHING if value is None else f"{value:.4f}"
+
+
+def signed(value: float | None) -> str:
+    """The same of a difference, with its sign.
+
+    >>> signed(0.0095), signed(-0.02)
+    ('+0.0095', '-0.0200')
+    """
+    return NOTHING if value is None else f"{value:+.4f}"

@@ -20,7 +20,7 @@ from serving.console.sessions import COOKIE, Sessions
 from serving.console.statics import address
 from serving.console.words import LANGUAGES, Language, named, preferred, word
 from serving.errors import NoKey, problem, problem_response
-from serving.security import Action, Actor, KeyRing, asker, require
+from serving.security import Action, Actor, KeyRing, asker, can, require
 
 LANGUAGE_COOKIE = "tiercel_language"
 HOME = "/console/matrix"
@@ -131,10 +131,10 @@ def environment(language: Language) -> Environment:
         lstrip_blocks=True,
     )  # fmt: skip
     made.globals |= {"t": partial(_word, language), "named": partial(_named, language), "lang": language,
-                     "static": address}  # fmt: skip
+                     "static": address, "may": can}  # fmt: skip
     made.filters |= {
         "count": formats.count, "amount": partial(_amount, language), "share": formats.share, "chance": formats.chance,
-        "plain": formats.plain, "segment": partial(quote, safe=""),
+        "plain": formats.plain, "figure": formats.figure, "signed": formats.signed, "segment": partial(quote, safe=""),
     }  # fmt: skip
     return made
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from features.vocabulary import KEPT_DAYS
 from serving.ledger import answers, consents, contacts, export, history, idempotency, reading, tag_deletions
+from serving.ledger.advice import AdviceCounts, read_advice
 from serving.ledger.at_once import AtOnce
 from serving.ledger.chain import Chain, ChainReport, Head, head, pseudonym_key
 from serving.ledger.engine import Engines, alone, migrate, open_engines
@@ -216,6 +217,11 @@ class Ledger:
         """The last instant at which the ledger itself wrote something; None if it never did."""
         with self._engines.reading() as connection:
             return reading.read_latest_at(connection)
+
+    def advice(self, since: datetime, until: datetime) -> tuple[AdviceCounts, ...]:
+        """What became of the decisions of some days, by models and by rules alone."""
+        with self._engines.reading() as connection:
+            return read_advice(connection, since, until)
 
     def head(self) -> Head:
         """The last row of the chain: note it elsewhere, and pass it to `verify` as its anchor."""

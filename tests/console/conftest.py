@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -77,6 +78,13 @@ def console(released_home: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     """The console of a copy of the home, on a free port, for the tests of one file."""
     home = tmp_path_factory.mktemp("served") / "home"
     shutil.copytree(released_home, home)
+    with served(home) as console:
+        yield console
+
+
+@contextmanager
+def served(home: Path) -> Iterator[Served]:
+    """The console of a home on a free port, for as long as the block."""
     app = create_app(Settings(home=home, refresh_seconds=0.1))
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))

@@ -22,7 +22,7 @@ from serving.cli import app
 from serving.evaluating import logged_choices
 from tests.serving.conftest import Bank
 from tests.serving.homes import INSTANT
-from tests.training.test_retrain import table_of
+from tests.training.habits import table_of
 from training.judging.decision_log import DecisionLog, decision_log
 from training.outcomes import arm_outcomes
 

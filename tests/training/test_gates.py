@@ -163,3 +163,16 @@ def test_the_report_says_what_the_evidence_holds(tmp_path: Path) -> None:
     for told in ("response &lt;1&gt;", "l1 &amp; more", "PIA-7", "3 months", "duration &lt;leaks&gt;", "60 and over"):
         assert told in page
     assert "http" not in page
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{}, {"score_psi": 0.4}, {"score_psi": 0.2499}, {"suspicions": ["x ranks the outcome"]},
+     {"less_champion": Interval(-0.02, -0.03, -0.01)}, {"less_champion": Interval(0.0, -0.01, 0.01)}],
+)  # fmt: skip
+def test_a_margin_lies_inside_exactly_where_the_gate_is_open(changed: dict[str, object]) -> None:
+    measured = [one for one in examine(evidence_of(**changed)).gates if one.margin is not None]
+    assert len(measured) == 6
+    assert [one.name for one in measured if (one.margin >= 0) is not one.passes] == []
+    narrow = [gate("calibration_slope", with_slope(*ends)).margin for ends in ((0.7, 0.88), (1.12, 1.2))]
+    assert narrow == [pytest.approx(-0.02), pytest.approx(-0.02)]

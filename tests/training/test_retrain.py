@@ -6,22 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import date
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pytest
 
-from features.bank.engines import arrow_schema
-from features.bank.quarantine import receive
-from features.bank.tables import TABLES
 from features.errors import MissingModel, UserMistake
 from features.policy import segments
-from features.profiles import build
+from tests.training.habits import AS_OF, GATES, N_CUSTOMERS, N_WAVES, bank
 from training import registry
 from training.gates import Verdict
 from training.promotion import GateClosed, promote, reexamine
@@ -29,78 +21,6 @@ from training.retrain import main, retrain
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-N_CUSTOMERS, N_WAVES = 500, 9
-FIRST = pd.Timestamp("2025-01-06T01:00", tz="UTC")
-AS_OF = date(2025, 4, 15)
-INVENTORY = """
-owner: Head of retail
-author: Data science
-approver: Model risk
-pipia_id: PIA-2025-7
-review_months: 12
-"""
-# the first waves know no earlier contact, so that scores move as the bank's memory fills
-GATES = "{least_slope: 0.9, most_slope: 1.1, most_score_psi: 0.5}"
-
-
-def bank(home: Path, *, seed: int = 1, is_noise: bool = False) -> Path:
-    """A bank of N_CUSTOMERS spoken to every ten days; the keen half opens and converts, or nobody in particular."""
-    chance = np.random.default_rng(seed)
-    ids = np.array([f"c{place:04d}" for place in range(N_CUSTOMERS)])
-    keen = chance.random(N_CUSTOMERS) < 0.5
-    who = np.tile(np.arange(N_CUSTOMERS), N_WAVES)
-    wave = np.repeat(np.arange(N_WAVES), N_CUSTOMERS)
-    sent = FIRST + pd.to_timedelta(wave * 10, "D")
-    eager = keen[who] & (not is_noise)
-    opened = chance.random(len(who)) < np.where(eager, 0.8, 0.2)
-    converts = chance.random(len(who)) < np.where(eager, 0.35, 0.1)
-    contacts = {
-        "contact_id": [f"k{place:05d}" for place in range(len(who))], "customer_id": ids[who],
-        "offer_id": chance.choice(["A", "B"], len(who)), "channel": "APP", "purpose": "SALES", "sent_at": sent,
-        "business_on": sent.date, "opened_at": (sent + pd.Timedelta(hours=1)).where(opened), "cost_amount": 0,
-        "known_at": sent,
-    }  # fmt: skip
-    answered = sent + pd.Timedelta(days=2)
-    answers = {
-        "event_id": [f"e{place:05d}" for place in range(len(who))], "customer_id": ids[who],
-        "contact_id": contacts["contact_id"], "offer_id": contacts["offer_id"], "outcome": "converted",
-        "occurred_at": answered, "business_on": answered.date, "known_at": answered,
-    }  # fmt: skip
-    registered = FIRST - pd.Timedelta(days=400)
-    people = {
-        "customer_id": ids, "registered_on": registered.date(), "first_product_on": registered.date(),
-        "gender": chance.choice(["F", "M"], N_CUSTOMERS), "is_staff": False, "is_restricted": False,
-        "has_marketing_optout": False, "known_at": registered,
-    }  # fmt: skip
-    offers = {
-        "offer_id": ["A", "B"], "from_on": date(2024, 1, 1), "kind": "financial", "category": "fund", "role": "core",
-        "risk_level": 1, "min_amount": 0, "reward_amount": [0, 5], "outcome_days": 5, "n_channels": 1,
-        "needs_view": False, "is_ranked": True, "known_at": registered,
-    }  # fmt: skip
-    rows = {"customer": pd.DataFrame(people), "contact": pd.DataFrame(contacts), "offer": pd.DataFrame(offers),
-            "response": pd.DataFrame(answers)[converts]}  # fmt: skip
-    folder = home / "policy" / "models"
-    folder.mkdir(parents=True)
-    (folder / "inventory.yaml").write_text(INVENTORY)
-    (folder / "gates.yaml").write_text(GATES)
-    receive(home, {name: table_of(name, frame) for name, frame in rows.items()})
-    build(home, segments(), instant=datetime(2025, 4, 16, tzinfo=UTC))
-    return home
-
-
-def table_of(name: str, frame: pd.DataFrame) -> pa.Table:
-    schema = arrow_schema(TABLES[name])
-    arrays: list[Any] = []
-    for field in schema:
-        values = frame.get(field.name, pd.Series([None] * len(frame), dtype=object))
-        if pa.types.is_decimal(field.type) and field.name in frame:
-            arrays.append(pa.array([Decimal(int(value)) for value in values], field.type))
-        elif pa.types.is_timestamp(field.type):
-            stamps = pd.to_datetime(pd.Series(values), utc=True).dt.as_unit("us")
-            arrays.append(pa.Array.from_pandas(stamps, type=field.type))
-        else:
-            arrays.append(pa.Array.from_pandas(values, type=field.type))
-    return pa.Table.from_arrays(arrays, schema=pa.schema([field.with_nullable(True) for field in schema]))
 
 
 def reexamined(home: Path, version: int) -> Verdict:
@@ -195,6 +115,18 @@ def test_the_author_is_refused_as_approver_and_the_champion_stays(home: Path) ->
     with pytest.raises(GateClosed, match="Data science made the model and cannot approve it"):
         promote(home, "response", before, "Data science")
     assert registry.champion(home, "response").version == before
+
+
+def test_who_made_a_version_cannot_approve_it_whatever_the_inventory_says_since(home: Path) -> None:
+    inventory = home / "policy" / "models" / "inventory.yaml"
+    kept, before = inventory.read_text(), registry.champion(home, "response").version
+    inventory.write_text(kept.replace("author: Data science", "author: Somebody else"))
+    try:
+        with pytest.raises(GateClosed, match="made the model and cannot approve it") as refused:
+            promote(home, "response", before, " data SCIENCE ")
+    finally:
+        inventory.write_text(kept)
+    assert [gate.name for gate in refused.value.verdict.failed] == ["second_person"]
 
 
 def test_noise_is_registered_and_never_champion(tmp_path: Path) -> None:

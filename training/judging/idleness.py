@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from features.errors import UserMistake
-from features.vocabulary import Outcome
+from features.vocabulary import LEFT_LYING, Outcome
 from training.examples import instants
 
 Instants = NDArray[np.datetime64]
@@ -24,7 +24,6 @@ Instants = NDArray[np.datetime64]
 DAYS = 30
 LEAST_SHARE = 0.05
 STEPS = ("opened", "acted", "converted")
-LEFT_LYING = frozenset({Outcome.PRESENTED, Outcome.SNOOZED, Outcome.ADVICE_WRONG})  # answers that follow no advice
 
 
 class Use(StrEnum):
@@ -83,16 +82,27 @@ def idle(advised_at: Instants, reached_at: Mapping[str, Instants], as_of: dateti
         if step not in reached_at or len(reached_at[step]) != len(advised_at):
             raise UserMistake("idleness needs an instant or NaT a step and advice", value=step, allowed=STEPS)
     until = np.datetime64(as_of.astimezone(UTC).replace(tzinfo=None), "us")
-    since = until - np.timedelta64(days, "D")
-    given = (advised_at >= since) & (advised_at < until)
-    n = int(given.sum())
-    counts = {step: int((reached_at[step][given] < until).sum()) for step in STEPS}
-    n_acted = counts["acted"]
-    share = n_acted / n if n else float("nan")
-    interval = binomtest(n_acted, n).proportion_ci(method="wilson") if n else None
-    low, high = (float(interval.low), float(interval.high)) if interval else (float("nan"), float("nan"))
-    return Followed(_use(advised_at, since, until, n, share), n, counts["opened"], n_acted, counts["converted"],
-                    share, low, high)  # fmt: skip
+    given = (advised_at >= until - np.timedelta64(days, "D")) & (advised_at < until)
+    counts = [int((reached_at[step][given] < until).sum()) for step in STEPS]
+    known = advised_at[advised_at < until]
+    first = known.min().item().replace(tzinfo=UTC) if len(known) else None
+    return followed(int(given.sum()), *counts, first_at=first, as_of=as_of, days=days)
+
+
+def followed(
+    n_advised: int, n_opened: int, n_acted: int, n_converted: int, *, first_at: datetime | None, as_of: datetime,
+    days: int = DAYS,
+) -> Followed:  # fmt: skip
+    """The same from counts of the `days` before `as_of`; `first_at` is when advice was first given at all."""
+    share, low, high = float("nan"), float("nan"), float("nan")
+    if n_advised:
+        interval = binomtest(n_acted, n_advised).proportion_ci(method="wilson")
+        share, low, high = n_acted / n_advised, float(interval.low), float(interval.high)
+    use = Use.UNASKED
+    if n_advised and first_at is not None:
+        is_young = first_at >= as_of - timedelta(days=days - 1)
+        use = Use.TOO_YOUNG if is_young else Use.IDLE if share < LEAST_SHARE else Use.IN_USE
+    return Followed(use, n_advised, n_opened, n_acted, n_converted, share, low, high)
 
 
 def advice(contacts: pd.DataFrame, responses: pd.DataFrame) -> tuple[Instants, dict[str, Instants]]:
@@ -113,11 +123,3 @@ def advice(contacts: pd.DataFrame, responses: pd.DataFrame) -> tuple[Instants, d
         step: instants(rows["contact_id"].map(found.groupby("cited")["at"].min())) for step, found in firsts.items()
     }
     return instants(rows["sent_at"]), {"opened": instants(rows["opened_at"]), **reached}
-
-
-def _use(advised_at: Instants, since: np.datetime64, until: np.datetime64, n: int, share: float) -> Use:
-    if not n:
-        return Use.UNASKED
-    if advised_at[advised_at < until].min() >= since + np.timedelta64(1, "D"):
-        return Use.TOO_YOUNG
-    return Use.IDLE if share < LEAST_SHARE else Use.IN_USE

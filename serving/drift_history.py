@@ -9,6 +9,7 @@ from typing import Any
 from serving.month_end import PROGRESS
 
 LAST_MONTH = "month_before"
+SCORE = "score"  # what stands beside the features of a champion
 Drifts = dict[str, dict[str, Any]]  # feature or score -> psi, noise, band, n_before, n_now
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -99,4 +99,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _day(text: str | None, zone: ZoneInfo) -> str | None:
-    return datetime.fromisoformat(text).astimezone(zone).date().isoformat() if text else None
+    """The last day before an instant, in the bank's zone."""
+    if not text:
+        return None
+    return (datetime.fromisoformat(text).astimezone(zone) - timedelta(microseconds=1)).date().isoformat()

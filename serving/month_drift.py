@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 from features import profiles
 from features.own import own_views, with_own
 from features.profiles import Build
+from serving.drift_history import SCORE
 from training import registry
 from training.encoding import LEARNABLE, Feature, arrays_of
 from training.ground import PROFILE_FACTS
 from training.judging.drift import Band, Psi, psi
 from training.models import churn, next_step, value
 
-SCORE = "score"
 _OF_MONTHS = (churn.NAME, next_step.NAME, value.NAME)  # models that score a month's profiles
 _ASKED = {value.AHEAD.name: float(max(value.MONTHS_AHEAD))}  # what is asked of a model, and no feature of anybody
 

@@ -176,7 +176,7 @@ def score_stability(evidence: Evidence[Any]) -> Gate:
 def no_leak(evidence: Evidence[Any]) -> Gate:
     found = list(evidence.suspicions)
     told = f"features that may know the answer: {'; '.join(found)}" if found else "no feature knows the answer"
-    return Gate("no_leak", not found, str(len(found)), "0 suspicions", told, -float(len(found)))
+    return Gate("no_leak", not found, str(len(found)), "0 suspicions", told, 0.0 - len(found))
 
 
 def parity(evidence: Evidence[Any]) -> Gate:

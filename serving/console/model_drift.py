@@ -13,9 +13,10 @@ from serving.console import drawing
 from serving.console.heads import Plain
 from serving.console.pages import PageRoute, page, visitor
 from serving.deciding import Desk
-from serving.drift_history import LAST_MONTH, history
+from serving.drift_history import LAST_MONTH, SCORE, history
 
 router = APIRouter(prefix="/console/models", include_in_schema=False, route_class=PageRoute)
+_STABLE, _FIRST = "STABLE", 10  # features that have not moved stand folded; where none has, the first are shown
 _WATCH_FROM = 0.10  # the scale of a line reaches to it, so that a quiet month looks quiet
 
 
@@ -37,7 +38,10 @@ async def show_drift(request: Request) -> Response:
                                    [one and one.get("noise") for one in row["trail"]], least=_WATCH_FROM)
         for row in data["rows"]
     }  # fmt: skip
-    return page(request, "drift.html", data, actor, drawn=drawn)
+    rows = data["rows"]
+    moved = [row for row in rows if row["band"] != _STABLE or row["name"] == SCORE] or rows[:_FIRST]
+    return page(request, "drift.html", data, actor, drawn=drawn, moved=moved,
+                rest=[row for row in rows if row not in moved])  # fmt: skip
 
 
 def _chosen(told: dict[str, dict[str, Any]], month: str | None, against: str | None) -> Plain:
@@ -54,7 +58,7 @@ def _chosen(told: dict[str, dict[str, Any]], month: str | None, against: str | N
     before = [name for name in months if month is not None and name <= month]
     rows = [
         {"name": name, **one, "trail": [told[other].get(against, {}).get(name) for other in before]}
-        for name, one in sorted(found.items(), key=lambda item: -item[1]["psi"])
+        for name, one in sorted(found.items(), key=lambda item: (item[0] != SCORE, -item[1]["psi"]))
     ]
     bands = {band: sum(row["band"] == band for row in rows) for band in ("ACT", "WATCH", "TOO_FEW", "STABLE")}
     return {"month": month, "months": months, "against": against, "kinds": [LAST_MONTH, *kinds],

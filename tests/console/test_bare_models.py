@@ -61,6 +61,8 @@ def test_every_feature_stands_with_its_rows_and_what_chance_reaches(
     page = visit("/console/models/drift", role="scientist")
     rows = page.locator("table.drift tbody tr")
     assert rows.count() == len(last)
+    page.locator("summary").click()
+    assert rows.last.is_visible()
     first, cells = told["rows"][0], rows.first.locator("td.n").all_inner_texts()
     assert cells == [f"{first['psi']:.3f}", f"{first['noise']:.3f}", f"{first['n_before']:,}", f"{first['n_now']:,}"]
     assert rows.first.locator("circle.dot").count() == sum(first["name"] in kept[m][LAST_MONTH] for m in months)

@@ -70,7 +70,7 @@ def ended(page: Page) -> str:
 
 def test_a_model_in_use_stands_beside_its_rivals_with_who_answers_for_it(visit: Visit, console: Served) -> None:
     told = in_use(console)
-    assert (told["version"], told["owner"], told["trained_as_of"]) == (1, "Head of retail", "2025-04-16")
+    assert (told["version"], told["owner"], told["trained_as_of"]) == (1, "Head of retail", AS_OF.isoformat())
     page = visit("/console/models", role="scientist")
     card = page.locator("section[aria-labelledby=m-response]")
     for said in ("Version 1", "Head of retail", "Model risk", told["next_review_on"], "9 of 9 passed", "better"):

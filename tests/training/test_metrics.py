@@ -120,6 +120,20 @@ def test_slope_of_true_probabilities_is_one_and_of_doubled_logits_a_half() -> No
     assert doubled.value == pytest.approx(ours.slope().value / 2, abs=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_slope_of_a_score_that_says_nothing_is_about_nothing(seed: int) -> None:
+    """Whole steps went over the top and back, and the fiftieth stood where the first began: at a slope of 1."""
+    chance = np.random.default_rng(seed)
+    scores, outcomes = chance.random(1_000), (chance.random(1_000) < 0.23).astype(float)
+    found = Judged(outcomes, scores).slope()
+    logits = np.log(scores / (1 - scores))[:, np.newaxis]
+    assert found.value == pytest.approx(
+        LogisticRegression(C=1e12, tol=1e-10).fit(logits, outcomes).coef_[0, 0], abs=1e-5
+    )
+    told = with_intervals({"x": Judged(outcomes, scores)}, np.arange(1_000), seed=1, n_resamples=200)["x"]["slope"]
+    assert told.low < told.value < told.high
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_an_interval_is_that_of_the_metric_computed_anew_on_every_resample(name: str) -> None:
     """Levels of equal scores, several rows a customer, and both scores of a pair on the same resamples."""

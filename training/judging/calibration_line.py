@@ -14,6 +14,7 @@ Vector = NDArray[np.float64]
 
 N_PARTS = 5
 _TINY = 1e-12
+_SLACK = 1e-9  # of a sum of log likelihoods: what rounding may take from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,18 @@ def line_of(outcomes: Vector, logits: Vector, weights: Vector | None = None) -> 
         fitted = _expit(design @ beta)
         information = design.T @ (design * (drawn * fitted * (1 - fitted))[:, np.newaxis])
         step = np.linalg.lstsq(information, design.T @ (drawn * (outcomes - fitted)), rcond=None)[0]
-        beta = beta + np.clip(step, -2, 2)
+        step = np.clip(step, -2, 2)
+        reached = _likelihood(design @ beta, outcomes, drawn)
+        while np.abs(step).max() > _TINY and _likelihood(design @ (beta + step), outcomes, drawn) < reached - _SLACK:
+            step = step / 2  # a score that says nothing throws a whole step over the top and back again
+        beta = beta + step
         if np.abs(step).max() < 1e-10:
             break
     return Line(float(beta[0]), float(beta[1]), float(np.sqrt(np.linalg.pinv(information)[1, 1])))
+
+
+def _likelihood(logits: Vector, outcomes: Vector, weights: Vector) -> float:
+    return float(np.dot(weights, outcomes * logits - np.logaddexp(0.0, logits)))
 
 
 def _expit(logits: Vector) -> Vector:

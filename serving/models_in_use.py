@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from serving.model_book import released
 from serving.month_end import PROGRESS
 from serving.releases import Release
+from serving.scorer import NAMES, TOLD
 
 Plain = dict[str, Any]
 MEASURES = ("auc", "qini")  # what ranks: probabilities, effects
@@ -39,7 +40,7 @@ def waiting(release: Release | None, versions: list[Plain]) -> list[Plain]:
             newest = next(one for one in versions if one["model"] == model)
             told.append({"model": model, "why": "NO_CHAMPION", "version": newest["version"], "says": newest["says"]})
         elif model not in serving or serving[model] != champion:
-            why = "NOT_RELEASED" if model in serving else "NOT_SERVED"
+            why = "NOT_RELEASED" if model in (*NAMES, *TOLD) else "NOT_SERVED"
             told.append({"model": model, "why": why, "version": champion["version"], "says": champion["says"]})
     return told
 

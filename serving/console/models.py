@@ -15,9 +15,11 @@ from features.errors import NotAllowed, NotFound, NotReady
 from serving import promoting
 from serving.console import drawing
 from serving.console.heads import Plain
+from serving.console.idleness import idleness
 from serving.console.pages import PageRoute, form, page, to, visitor
 from serving.deciding import Desk
 from serving.model_book import ModelBook
+from serving.model_use import RULES
 from serving.models_in_use import CHALLENGER, CHAMPION, card, in_use, mark_of, shadow_of, waiting, with_alias
 from serving.releases import Release
 from serving.security import Actor, can
@@ -36,10 +38,12 @@ async def show_models(request: Request) -> Response:
     actor = visitor(request, "read_models")
     release, on, zone = _stands(request)
     versions = await _versions(request)
+    use = (await idleness(_desk(request)))["models"]
     data: Plain = {
         "release_id": release.id if release else None, "as_of": release.as_of.isoformat() if release else None,
         "models": in_use(release, versions, on, zone), "waiting": waiting(release, versions),
         "promotions": await asyncio.to_thread(promoting.latest, _desk(request).home, _LATEST),
+        "idle": [row for row in use if row["use"] == "IDLE" and row["model"] != RULES],
     }  # fmt: skip
     drawn = {row["model"]: drawing.whiskers(row["version"]["figures"]) for row in data["models"] if row["version"]}
     return page(request, "models.html", data, actor, drawn=drawn)
@@ -95,7 +99,7 @@ async def promote(request: Request, model: str, version: int) -> Response:
     await form(request)
     _, on, zone = _stands(request)
     told = card(await _version(request, model, version), on, zone)
-    if _refusal(actor, told) in ("UNNAMED", "AUTHOR"):
+    if _refusal(actor, told) not in (None, "STANDS"):
         raise NotAllowed("a model is approved by a second person, whose key names him", value=actor.name,
                          todo="`tiercel keys add NAME --role compliance` makes such a key")  # fmt: skip
     return await _asked(request, "promote", model, version, actor)
@@ -151,9 +155,11 @@ async def _version(request: Request, model: str, version: int) -> Plain:
 
 
 def _refusal(actor: Actor, told: Plain) -> str | None:
-    """Why `actor` may not promote a version: STANDS, ROLE, UNNAMED, AUTHOR; None where he may."""
+    """Why `actor` may not promote a version: STANDS, OUTSIDE, ROLE, UNNAMED, AUTHOR; None where he may."""
     if CHAMPION in told["aliases"]:
         return "STANDS"
+    if told["trained_as_of"] is None:
+        return "OUTSIDE"
     if not can(actor, "promote"):
         return "ROLE"
     if actor.holder in ("", actor.role):  # a key that a whole role shares bears its name

@@ -24,6 +24,7 @@ from serving import jobs
 from serving.api.documents import DecisionRequest
 from serving.cli import app
 from serving.deciding import Desk
+from serving.month_drift import drift_of
 from serving.settings import Settings, clock_of
 from training import registry
 from training.gathering import gather
@@ -133,6 +134,22 @@ def test_the_pages_text_is_judged_promoted_by_a_second_person_and_served(home: P
     asked = [one.customer_id for one in found if one is not None and one.customer_id in profile.index]
     known = np.isin([one.customer_id for one in found if one is not None], asked)
     np.testing.assert_allclose(served[known], mine.predict(profile.loc[asked]), rtol=0, atol=1e-12)
+
+
+def test_drift_tells_score_and_own_feature_of_a_champion_beside_the_last_month_it_saw(home: Path) -> None:
+    """The champion of the page, as if it had seen until the end of October."""
+    champion = registry.champion(home, "churn")
+    registry.note(home, "churn", champion.version, "horizon", "2025-10-31T16:00:00+00:00")
+    try:
+        told = drift_of(home, list(profiles.builds(home))[-1].as_of)
+    finally:
+        registry.note(home, "churn", champion.version, "horizon", champion.facts["horizon"])
+    found = told["champions"]["churn"]
+    assert set(found) == {"score", *champion.read().recipe.names}
+    assert {"outside_share_1m"} < set(found) & set(told["month_before"])
+    score = found["score"]
+    assert 0 < score["noise"] < 0.5
+    assert min(score["n_before"], score["n_now"]) > 1_000
 
 
 def test_the_pages_night_model_arrives_among_the_facts_of_decisions(home: Path) -> None:

@@ -188,6 +188,16 @@ def _challenge(at: MonthEnd) -> Told:
     return {"says": found.sentence(), "compared": found.to_json()}
 
 
+def _use(at: MonthEnd) -> Told:
+    """Whether the advice of the last days was followed; a model that is idle is named (X11)."""
+    from serving.model_use import use_of
+
+    with jobs.desk(at.home, at.clock) as desk:
+        rows = use_of(desk.ledger, desk.ground().release.manifest["champions"], at.clock.now())
+    says = [f"{row['model']} {row['use']}, {row['n_acted']:,} of {row['n_advised']:,} acted on" for row in rows]
+    return {"says": "; ".join(says) or "no advice was given", "models": rows}
+
+
 def _report(at: MonthEnd) -> Told:
     from serving.month_report import page
 
@@ -198,7 +208,7 @@ def _report(at: MonthEnd) -> Told:
 
 STEPS: Mapping[str, Callable[[MonthEnd], Told]] = {
     "publish": _publish, "drift": _drift, "growth": _growth, "retrain": _retrain, "gates": _gates,
-    "recalibrate": _recalibrate, "release": _release, "challenger": _challenge, "report": _report,
+    "recalibrate": _recalibrate, "release": _release, "challenger": _challenge, "use": _use, "report": _report,
 }  # fmt: skip
 
 

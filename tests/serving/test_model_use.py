@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from features.vocabulary import Outcome
+from serving.month_end import STEPS, MonthEnd
+from serving.settings import Clock
 from tests.serving.conftest import Bank, open_bank
-from tests.serving.homes import INSTANT
+from tests.serving.homes import AS_OF, INSTANT
 
 HTML = {"Accept": "text/html"}
 A_MONTH_ON = INSTANT + timedelta(days=29, hours=12)
@@ -46,6 +48,8 @@ def use(home: Path, **settings: Any) -> tuple[dict[str, Any], str]:
 @pytest.mark.parametrize("left", [Outcome.PRESENTED, Outcome.SNOOZED, Outcome.ADVICE_WRONG])
 def test_X11_advice_that_is_seen_and_left_makes_a_model_idle_and_the_page_says_so(home: Path, left: Outcome) -> None:
     advised(home, {"C-USUAL": left})
+    told = STEPS["use"](MonthEnd(home, Clock(A_MONTH_ON), AS_OF))
+    assert told["says"] == "response IDLE, 0 of 3 acted on"
     row, page = use(home)
     assert (row["model"], row["use"]) == ("response", "IDLE")
     assert [row[step] for step in ("n_advised", "n_opened", "n_acted", "n_converted")] == [3, 1, 0, 0]

@@ -23,6 +23,7 @@ def connect() -> Any:
     con = ibis.duckdb.connect()
     for setting in (
         "TimeZone = 'UTC'",
+        "enable_progress_bar = false",  # the commands show their own
         "autoinstall_known_extensions = false",
         "autoload_known_extensions = false",
         "lambda_syntax = 'ENABLE_SINGLE_ARROW'",  # Ibis 12 writes x -> y, which DuckDB 2.0 refuses by default

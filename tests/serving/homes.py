@@ -154,8 +154,8 @@ def write_models(folder: Path) -> dict[str, Path]:
     left = (chance.random(len(frame)) < 0.1 + 0.3 * (frame["age"] < 30)).astype(float)
     customer = tuple(column for column in (*PROFILE, *STANDING, *RECENT) if column.name in _LEARNT)
     months = tuple(column for column in PROFILE if column.name in _LEARNT)
-    _fit("response", frame, answered, customer, _OFFER).write(folder / "response", frame)
-    _fit("churn", frame, left, months, ()).write(folder / "churn", frame)
+    trained("response", frame, answered, customer, _OFFER).write(folder / "response", frame)
+    trained("churn", frame, left, months, ()).write(folder / "churn", frame)
     return {"response": folder / "response", "churn": folder / "churn"}
 
 
@@ -179,9 +179,10 @@ def _examples(chance: np.random.Generator, n: int) -> pd.DataFrame:
     )
 
 
-def _fit(
+def trained(
     name: str, frame: pd.DataFrame, outcomes: Any, columns: tuple[Column, ...], offer_columns: tuple[Column, ...]
 ) -> FittedModel:
+    """A model of `outcomes` on those columns of `frame`."""
     arrays = arrays_of(frame, [*columns, *offer_columns])
     recipe = Recipe.learn(columns, offer_columns, arrays)
     matrix, outcome = recipe.encode(arrays), np.asarray(outcomes)

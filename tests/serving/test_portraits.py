@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from decisioning.policy import decisions
+from features.facts import PROFILE
+from features.policy import segments
+from serving.releases import cut, switch
+from serving.shipping import Beside
 from tests.serving.conftest import Bank, open_bank
-from tests.serving.homes import CUSTOMERS, write_home
+from tests.serving.homes import CUSTOMERS, INSTANT, build, trained, write_home
 
 POINTS = {"grade_aum": 16.0, "grade_services": 15.0, "grade_business": 10.5, "grade_channels": 20.0}
 KEPT: dict[str, Any] = {
@@ -69,3 +77,41 @@ def test_the_page_says_it_in_words_to_those_who_may_see_it(kept_bank: Bank, lang
     assert [word for word in said if word not in page] == []
     uncleared = kept_bank.ask("GET", f"/console/customers/C-KEPT?lang={language}", role="scientist", headers=HTML).text
     assert [word for word in said if word in uncleared] == [said[3], said[4]], "what the bank made of him, no money"
+
+
+@pytest.fixture
+def complaining_bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bank]:
+    """A bank whose churn champion has learnt that those who complain leave, and a customer who did."""
+    monkeypatch.setitem(CUSTOMERS, "C-KEPT", {"n_complaints_3m": 5})
+    home = tmp_path / "home"
+    write_home(home)
+    chance = np.random.default_rng(3)
+    frame = pd.DataFrame({"n_complaints_3m": chance.integers(0, 6, 3_000).astype(float), "mda": 1e4})
+    left = (chance.random(3_000) < 0.05 + 0.5 * (frame["n_complaints_3m"] > 4)).astype(float)
+    columns = tuple(column for column in PROFILE if column.name in frame.columns)
+    model = trained("churn", frame, left, columns, ())
+    shutil.rmtree(home / "champions" / "churn")
+    model.write(home / "champions" / "churn", frame)
+    p = model.predict(frame)
+    beside = Beside(bands={"churn": {"HIGH": float(np.quantile(p, 0.9)), "RAISED": float(np.quantile(p, 0.7))}})
+    champions = {"churn": home / "champions" / "churn"}
+    switch(home, cut(home, segments=segments(), decisions=decisions(), champions=champions, now=INSTANT,
+                     build=build(home), beside=beside))  # fmt: skip
+    yield from open_bank(home)
+
+
+def test_the_portrait_says_how_likely_he_leaves_and_names_the_banks_own_doing(complaining_bank: Bank) -> None:
+    for role in ("rm", "scientist"):  # a cause that tells nothing of his money is open
+        told = complaining_bank.ask("GET", "/v1/customers/C-KEPT", role=role).json()["leaving"]
+        assert (told["band"], told["reasons"][0]["code"]) == ("HIGH", "SERVICE_COMPLAINT")
+    calm = complaining_bank.ask("GET", "/v1/customers/C-USUAL", role="rm").json()
+    assert calm["leaving"]["p_churn"] < told["p_churn"] == pytest.approx(0.55, abs=0.1)
+    assert calm["leaving"]["p_churn"] == calm["scores"]["p_churn"]
+    assert calm["leaving"]["band"] != "HIGH"
+    for language, said in (("zh", ("近三个月有投诉", "流失风险:高")), ("en", ("complained", "top tenth"))):
+        page = complaining_bank.ask("GET", f"/console/customers/C-KEPT?lang={language}", role="rm", headers=HTML).text
+        assert [word for word in said if word not in page] == []
+
+
+def test_without_a_churn_model_nothing_is_said_of_leaving(kept_bank: Bank) -> None:
+    assert kept_bank.ask("GET", "/v1/customers/C-KEPT", role="rm").json()["leaving"] is None

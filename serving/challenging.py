@@ -11,6 +11,8 @@ from serving import releases
 from serving.scorer import NAMES
 from serving.shipping import Beside
 from training import registry
+from training.examination import TRAINING_SCORES
+from training.models import churn
 from training.registry import ModelVersion
 
 NONE = "none"  # asked for instead of a name: no challenger
@@ -40,10 +42,17 @@ def beside_of(
             for name, one in champions.items()
             if registry.RECALIBRATION in one.facts
         },
+        bands={churn.NAME: _bands(champions[churn.NAME])} if churn.NAME in champions else {},
         challengers={name: one.folder for name, one in found.items()},
         challenging={name: one.version for name, one in found.items()},
         share=wanted,
     )
+
+
+def _bands(champion: ModelVersion) -> dict[str, float]:
+    """From which p on a customer stands in the top tenth, and in the two tenths below, of those learnt from."""
+    hundredths = json.loads(champion.facts[TRAINING_SCORES])
+    return {"HIGH": hundredths[90], "RAISED": hundredths[70]}
 
 
 def _registered(home: Path, names: Sequence[str] | None) -> dict[str, ModelVersion]:

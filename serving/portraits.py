@@ -21,6 +21,7 @@ from features.vocabulary import Kind
 from serving.disclosure import seen_tags, shown_to
 from serving.expectations import Expectation
 from serving.ground import Ground, Rulebook
+from serving.leaving import leaving_now
 from serving.security import Actor
 
 Plain = dict[str, Any]
@@ -100,6 +101,7 @@ def portrait(known: Known, around: Around, ground: Ground, rules: Rulebook, acto
         "standing": view.group(_STANDING),
         "scores": {**view.group(("p_churn",)), **_told(view, "p_next", known.next_step), "p_best": known.p_best,
                    "has_models": rules.scorer.champions.response is not None},
+        "leaving": leaving_now(ground.release, ground.champions.churn, known.facts, actor),
         "value": _value(view, known),
         "timeline": [event for event in around.timeline
                      if event["kind"] != "tag_deleted" or seen_tags([event["tag"]], segments, actor)],

@@ -2,6 +2,7 @@
 
     "versions":      {"response": 3, …}                    registered versions of the champions
     "recalibration": {"response": {"shift": -0.12, …}, …}  added to every logit (training.recalibration)
+    "bands":         {"churn": {"HIGH": .31, "RAISED": .12}}    from which p a customer stands in a band
     "challenger":    {"models": ["response"], "versions": {"response": 4}, "share": 0.02} or null
 
 A challenger takes the place of the champions it names for `share` of the customers, by a stable hash; with share 0 it
@@ -28,6 +29,7 @@ class Beside:
 
     versions: Mapping[str, int] = field(default_factory=dict)
     recalibration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    bands: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     challengers: Mapping[str, Path] = field(default_factory=dict)
     challenging: Mapping[str, int] = field(default_factory=dict)
     share: float = 0.0
@@ -44,6 +46,7 @@ class Beside:
         return {
             "versions": dict(self.versions),
             "recalibration": {name: dict(one) for name, one in self.recalibration.items()},
+            "bands": {name: dict(one) for name, one in self.bands.items()},
             "challenger": challenger if self.challengers else None,
         }
 

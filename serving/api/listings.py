@@ -167,6 +167,7 @@ class Portrait(Document):
     feedback: dict[str, Any]
     standing: dict[str, Any]
     scores: dict[str, Any]
+    leaving: dict[str, Any] | None
     value: dict[str, Any] | None
     timeline: list[dict[str, Any]]
     masked: list[str]

@@ -182,6 +182,7 @@ def _examples(chance: np.random.Generator, n: int) -> pd.DataFrame:
 def fit(
     name: str, frame: pd.DataFrame, outcomes: Any, columns: tuple[Column, ...], offer_columns: tuple[Column, ...]
 ) -> FittedModel:
+    """A model of `outcomes` on those columns of `frame`."""
     arrays = arrays_of(frame, [*columns, *offer_columns])
     recipe = Recipe.learn(columns, offer_columns, arrays)
     matrix, outcome = recipe.encode(arrays), np.asarray(outcomes)

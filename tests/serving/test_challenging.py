@@ -37,7 +37,7 @@ def challenge(home: Path, version: int) -> None:
 def test_a_registered_challenger_is_shipped_in_shadow_unless_told_otherwise(home: Path) -> None:
     champions = {"response": registry.champion(home, "response")}
     assert beside_of(home, champions).facts() == {
-        "versions": {"response": 1}, "recalibration": {}, "challenger": None,
+        "versions": {"response": 1}, "recalibration": {}, "bands": {}, "challenger": None,
     }  # fmt: skip
     challenge(home, 2)
     told = beside_of(home, champions).facts()["challenger"]

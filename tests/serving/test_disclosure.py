@@ -102,6 +102,7 @@ def test_reasons_that_tell_what_a_customer_owns_are_withheld_on_every_way_out(ow
 def test_every_reason_is_either_open_or_tells_something_that_is_not() -> None:
     of_offers = {code for code in SENTENCES if code not in OPEN_REASONS} - {"WITHHELD"}
     about_the_list = {
+        "CHALLENGER",
         "NO_CANDIDATE",
         "BELOW_FLOOR",
         "CLASS_ASSUMED",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ from decisioning.policy import decisions
 from features.plans import PROFILE
 from features.policy import PolicyBook, SegmentsPolicy, segments
 from serving.releases import cut, switch
+from serving.shipping import Beside
 from tests.serving import homes
 from tests.serving.conftest import Bank, open_bank
 from tests.serving.homes import AS_OF, CUSTOMERS, INSTANT, build, facts_of, publish_rows, write_home
@@ -201,3 +203,41 @@ def test_the_page_says_how_the_tier_was_come_by_and_which_signs_of_decline_there
     )
     assert [word for word in said if word not in cleared] == []
     assert [word for word in said if word in open_] == [], "each tells what he has or does"
+
+
+@pytest.fixture
+def complaining_bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bank]:
+    """A bank whose churn champion has learnt that those who complain leave, and a customer who did."""
+    monkeypatch.setitem(CUSTOMERS, "C-KEPT", {"n_complaints_3m": 5})
+    home = tmp_path / "home"
+    write_home(home)
+    chance = np.random.default_rng(3)
+    frame = pd.DataFrame({"n_complaints_3m": chance.integers(0, 6, 3_000).astype(float), "mda": 1e4})
+    left = (chance.random(3_000) < 0.05 + 0.5 * (frame["n_complaints_3m"] > 4)).astype(float)
+    columns = tuple(column for column in PROFILE if column.name in frame.columns)
+    model = homes.fit("churn", frame, left, columns, ())
+    shutil.rmtree(home / "champions" / "churn")
+    model.write(home / "champions" / "churn", frame)
+    p = model.predict(frame)
+    beside = Beside(bands={"churn": {"HIGH": float(np.quantile(p, 0.9)), "RAISED": float(np.quantile(p, 0.7))}})
+    champions = {"churn": home / "champions" / "churn"}
+    switch(home, cut(home, segments=segments(), decisions=decisions(), champions=champions, now=INSTANT,
+                     build=build(home), beside=beside))  # fmt: skip
+    yield from open_bank(home)
+
+
+def test_the_portrait_says_how_likely_he_leaves_and_names_the_banks_own_doing(complaining_bank: Bank) -> None:
+    for role in ("rm", "scientist"):  # a cause that tells nothing of his money is open
+        told = complaining_bank.ask("GET", "/v1/customers/C-KEPT", role=role).json()["leaving"]
+        assert (told["band"], told["reasons"][0]["code"]) == ("HIGH", "SERVICE_COMPLAINT")
+    calm = complaining_bank.ask("GET", "/v1/customers/C-USUAL", role="rm").json()
+    assert calm["leaving"]["p_churn"] < told["p_churn"] == pytest.approx(0.55, abs=0.1)
+    assert calm["leaving"]["p_churn"] == calm["scores"]["p_churn"]
+    assert calm["leaving"]["band"] != "HIGH"
+    for language, said in (("zh", ("近三个月有投诉", "流失风险:高")), ("en", ("complained", "top tenth"))):
+        page = complaining_bank.ask("GET", f"/console/customers/C-KEPT?lang={language}", role="rm", headers=HTML).text
+        assert [word for word in said if word not in page] == []
+
+
+def test_without_a_churn_model_nothing_is_said_of_leaving(kept_bank: Bank) -> None:
+    assert kept_bank.ask("GET", "/v1/customers/C-KEPT", role="rm").json()["leaving"] is None

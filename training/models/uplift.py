@@ -177,7 +177,7 @@ def train(
     panel = {name: _fit(name, arms, expected, kept[name], parameters) for name in learners}
     chosen = max(learners, key=lambda name: gains[name])
     plain = panel.get(RESPONSE, panel[chosen])
-    unseen = kept[chosen].line(scores[chosen]).apply(scores[chosen])
+    unseen = np.concatenate([_said(part, chosen, kept[chosen]) for part in parts])
     return TrainedUplift(panel[chosen], plain, unseen, chosen, panel, gains, kept, psi, scores)
 
 
@@ -226,10 +226,19 @@ def _unseen(arms: Arms, parameters: Parameters, learners: Sequence[str]) -> list
     return found
 
 
+def _said(part: _Unseen, name: str, kept: Shrinkage) -> Vector:
+    """The effects that a learner says of the rows of one fold, round the average effect."""
+    scores = part.scores[name]
+    return replace(kept, centre=float(np.average(scores, weights=part.arms.weights))).line(scores).apply(scores)
+
+
 def _fit(name: str, arms: Arms, expected: Expected, kept: Shrinkage, parameters: Parameters) -> FittedModel:
+    """The learner on all rows. Its scores lie round another mean than those of its parts, and the average effect is
+    what is known best, so that the line goes through its own mean."""
     text = _text(name, arms, expected, parameters)
     scores = Trees(text, parameters.n_threads).score(arms.matrix)
-    return FittedModel(NAME, text, arms.recipe, kept.line(scores))
+    centre = float(np.average(scores, weights=arms.weights))
+    return FittedModel(NAME, text, arms.recipe, replace(kept, centre=centre).line(scores))
 
 
 def _text(name: str, arms: Arms, expected: Expected, parameters: Parameters) -> str:

@@ -9,7 +9,6 @@ Needs the extra `spark` and a Java 17 runtime; the base install has neither.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -113,6 +112,8 @@ class Spark:
 
     def map_files(self, files: Sequence[Path], function: Any, schema: str, folder: Path) -> None:
         """Each partition of the Parquet `files` through `function`, frames in and frames out, as files in `folder`."""
+        if self._is_ours:
+            self._session.sparkContext.pythonExec = sys.executable  # workers that run this very installation
         rows = self._session.read.parquet(*map(_place, files))
         rows.mapInPandas(function, schema).write.mode("overwrite").parquet(_place(folder))
 
@@ -124,7 +125,6 @@ class Spark:
 
 def _started(builder: Any, scratch: Path) -> Any:
     """A local session whose blocks and settings stand in `scratch`."""
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers that run this very installation
     logging = scratch / "log4j2.properties"
     logging.write_text(_ERRORS_ALONE)
     places = {

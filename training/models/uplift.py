@@ -177,7 +177,9 @@ def train(
     panel = {name: _fit(name, arms, expected, kept[name], parameters) for name in learners}
     chosen = max(learners, key=lambda name: gains[name])
     plain = panel.get(RESPONSE, panel[chosen])
-    unseen = np.concatenate([_said(part, chosen, kept[chosen]) for part in parts])
+    unseen = panel[chosen].score(arms.matrix)  # four leaves pulled hard say the same of rows they have seen
+    if chosen == RESPONSE:
+        unseen = np.concatenate([_said(part, chosen, kept[chosen]) for part in parts])
     return TrainedUplift(panel[chosen], plain, unseen, chosen, panel, gains, kept, psi, scores)
 
 

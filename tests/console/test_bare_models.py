@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from features import profiles
 from serving.drift_history import LAST_MONTH, history
 from serving.month_drift import drift_of
-from serving.month_end import MonthEnd
+from serving.month_end import PROGRESS, MonthEnd
 from serving.settings import Settings, clock_of
 from tests.console.conftest import Served, Visit
 from tests.console.test_pages import asked
@@ -69,3 +70,27 @@ def test_every_feature_stands_with_its_rows_and_what_chance_reaches(
     page.select_option("#month", months[0])
     page.wait_for_url(f"**month={months[0]}*")
     assert "A first month has nothing to be compared with." in page.locator("main").inner_text()
+
+
+def test_the_score_of_a_champion_stands_first_even_where_it_has_not_moved(
+    visit: Visit, console: Served, measured: Path
+) -> None:
+    month = max(history(measured))
+    path = measured / "reports" / "month-end" / month / PROGRESS
+    kept = path.read_text("utf-8")
+    done = json.loads(kept)
+    one = {"psi": 0.3, "noise": 0.05, "band": "ACT", "n_before": 390, "n_now": 400}
+    still = one | {"psi": 0.02, "band": "STABLE"}
+    done["drift"]["champions"] = {"churn": {"mda": one, "age": still, "score": still}}
+    path.write_text(json.dumps(done), "utf-8")
+    try:
+        page = visit(f"/console/models/drift?month={month}", role="auditor")
+        page.click("text=what the champion of Churn saw last")
+        heads = page.locator("table.drift tbody th").all_inner_texts()
+        assert heads[0] == "Score of the model"
+        assert [row.is_visible() for row in page.locator("table.drift tbody tr").all()] == [True, True, False]
+    finally:
+        path.write_text(kept, "utf-8")
+    for bad in ("against=loan", "month=1999-01"):
+        page = visit(f"/console/models/drift?{bad}", role="auditor", provoked="422")
+        assert page.locator("p.warn").count() == 1

@@ -9,6 +9,7 @@ seen before the rules were written.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -66,9 +67,12 @@ def promotion_fresh(data: Path, n_seeds: int) -> Contest:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """Scores and effects (n,) of each learner on training rows that it had not seen, and their pseudo-outcomes ψ."""
+    """Places and effects (n,) of each learner on training rows that it had not seen, and their pseudo-outcomes ψ.
 
-    scores: Mapping[str, Vector]
+    A place is the share of rows of the same fold with a lower score: scores of several fits are on scales of their own.
+    """
+
+    places: Mapping[str, Vector]
     effects: Mapping[str, Vector]
     psi: Vector
 
@@ -76,27 +80,29 @@ class Unseen:
     def of(cls, found: TrainedUplift) -> Unseen:
         """What a training kept of them; an effect is its score on the line that the model in use has."""
         effects = {
-            name: kept.average + kept.slope * (found.unseen[name] - kept.centre)
+            name: kept.average + kept.slope * (found.panel_unseen[name] - kept.centre)
             for name, kept in found.shrinkage.items()
         }
-        return cls(found.unseen, effects, found.psi)
+        places = {name: np.empty(len(found.psi)) for name in found.panel_unseen}
+        for name, fold in itertools.product(places, np.unique(found.folds)):
+            inside = found.folds == fold
+            places[name][inside] = (rankdata(found.panel_unseen[name][inside]) - 0.5) / inside.sum()
+        return cls(places, effects, found.psi)
 
     def at(self, rows: Mask) -> Unseen:
         """These rows alone."""
-        return Unseen({name: score[rows] for name, score in self.scores.items()},
+        return Unseen({name: place[rows] for name, place in self.places.items()},
                       {name: effect[rows] for name, effect in self.effects.items()}, self.psi[rows])  # fmt: skip
 
     def gains(self, learner: str) -> float:
         """By how much more than chance the learner puts large effects first."""
-        places = rankdata(self.scores[learner]) / len(self.psi)
-        return float(np.mean(self.psi * (places - places.mean())))
+        return float(np.mean(self.psi * (self.places[learner] - 0.5)))
 
     def tells(self, choice: Choice) -> Mask:
         """Whom a choice tells."""
         if choice.share is None:
             return np.asarray(self.effects[choice.learner] > COST / MARGIN)
-        scores = self.scores[choice.learner]
-        return np.asarray(scores >= np.quantile(scores, 1 - choice.share))
+        return np.asarray(self.places[choice.learner] >= 1 - choice.share)
 
     def earned(self, choice: Choice) -> float:
         """Revenue a row if a choice had been followed, as ψ says."""
@@ -113,18 +119,18 @@ class Choice:
 
 def ranked_then_effect(known: Unseen) -> Choice:
     """The learner that ranks best; told is whose effect pays."""
-    return Choice(max(known.scores, key=known.gains), None)
+    return Choice(max(known.places, key=known.gains), None)
 
 
 def ranked_then_share(known: Unseen) -> Choice:
     """The learner that ranks best, then the share that earned most by it."""
-    learner = max(known.scores, key=known.gains)
+    learner = max(known.places, key=known.gains)
     return max((Choice(learner, share) for share in SHARES), key=known.earned)
 
 
 def share_of_any(known: Unseen) -> Choice:
     """Learner and share that earned most together."""
-    return max((Choice(learner, share) for learner in known.scores for share in SHARES), key=known.earned)
+    return max((Choice(learner, share) for learner in known.places for share in SHARES), key=known.earned)
 
 
 Rule = Callable[[Unseen], Choice]

@@ -27,7 +27,8 @@ def unseen(*, stated: float, seed: int = 0) -> Unseen:
     truth = np.where(np.arange(N) % 5 == 0, 0.1, 0.0)
     psi = truth + chance.normal(0, 0.3, N)
     scores = {"knows": truth + chance.normal(0, 0.001, N), "guesses": chance.random(N)}
-    return Unseen(scores, {name: stated * score for name, score in scores.items()}, psi)
+    places = {name: np.argsort(np.argsort(score)) / N for name, score in scores.items()}
+    return Unseen(places, {name: stated * score for name, score in scores.items()}, psi)
 
 
 def test_the_money_of_a_promotion_by_hand() -> None:

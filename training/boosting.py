@@ -79,7 +79,7 @@ def grow(
         matrix,
         outcomes,
         weight=weights,
-        feature_name=list(recipe.names),
+        feature_name=[_spelt(name, place) for place, name in enumerate(recipe.names)],
         categorical_feature=recipe.code_places,
         params={"max_bin": parameters.max_bins, "verbosity": -1},
         free_raw_data=True,
@@ -113,8 +113,11 @@ class Trees:
         """Its features in the order of the matrix it was grown on."""
         return list(self._booster.feature_name())
 
-    def gains(self) -> dict[str, float]:
-        """Total gain of each feature, largest first."""
-        gains = self._booster.feature_importance(importance_type="gain")
-        pairs = zip(self._booster.feature_name(), gains, strict=True)
-        return {name: float(gain) for name, gain in sorted(pairs, key=lambda item: -item[1])}
+    def gains(self) -> NDArray[np.float64]:
+        """Total gain of each feature (f,), in the order of the recipe."""
+        return np.asarray(self._booster.feature_importance(importance_type="gain"), dtype=np.float64)
+
+
+def _spelt(name: str, place: int) -> str:
+    """`name` as LightGBM takes it: it refuses commas and brackets, and makes other names of those with blanks."""
+    return name if name.isascii() and name.isidentifier() else f"column_{place}"

@@ -25,8 +25,9 @@ from benchmarks.quality.contests import Contest
 from benchmarks.quality.fashion import open_bandit
 from benchmarks.quality.known_bank import simulated_bank
 from benchmarks.quality.logs import off_policy_logs
-from benchmarks.quality.mailings import hillstrom_men, hillstrom_women, promotion
+from benchmarks.quality.mailings import hillstrom_men, hillstrom_women
 from benchmarks.quality.offers import starbucks
+from benchmarks.quality.promotion import promotion, promotion_fresh
 from benchmarks.quality.purchases import cdnow
 from serving.settings import read_settings
 
@@ -39,6 +40,7 @@ SETS: Mapping[str, Callable[[Path, int], Contest]] = {
     "hillstrom_women": hillstrom_women,
     "hillstrom_men": hillstrom_men,
     "promotion": promotion,
+    "promotion_fresh": promotion_fresh,
     "starbucks": starbucks,
     "cdnow": cdnow,
     "open_bandit": open_bandit,

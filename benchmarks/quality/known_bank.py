@@ -39,7 +39,7 @@ from training.judging.uplift_curves import paired_difference as paired_ranking
 from training.models import uplift
 from training.models.shares import DEFAULT_SHARE
 
-CUSTOMERS, MONTHS = 10_000, 18
+CUSTOMERS, MONTHS = 6_000, 15
 LAST_ON, AFTER = date(2025, 12, 31), datetime(2026, 1, 20, tzinfo=UTC)  # rows come up to nine days late
 _OFFERS = {"FIRST_PRODUCT": ("H01-P04", "H01-P05", "H01-P24", "H01-P25", "H01-P27", "H01-P30"),
            "DECLINE": ("H01-P05", "H01-P24")}  # fmt: skip

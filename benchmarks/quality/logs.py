@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.quality.contests import Contest, Figure
+from benchmarks.quality.contests import N_DRAWS, Contest, Figure
 from benchmarks.table import note
 from serving import jobs
 from simulation.truth import Moment, State, Truth
@@ -75,27 +75,38 @@ class Known:
 
 def off_policy_logs(_: Path, n_seeds: int) -> Contest:
     """N_LOGS logs a seed for the errors, N_HELD for the intervals; every seed simulates a bank of its own."""
-    ratios, plain, held = {name: [] for name in (off_policy.DR, off_policy.DR_SHRUNK)}, [], []
+    errors: dict[str, list[Vector]] = {name: [] for name in (off_policy.IPS, off_policy.DR, off_policy.DR_SHRUNK)}
+    held = []
     for seed in range(n_seeds):
         note(f"off_policy: seed {seed}")
         known = _known(seed)
         start = seed * (N_LOGS + N_HELD)
-        square = {name: _root(known.errors(getattr(off_policy, name), range(start, start + N_LOGS)))
-                  for name in (off_policy.IPS, *ratios)}  # fmt: skip
-        plain.append(square[off_policy.IPS])
-        for name, found in ratios.items():
-            found.append(square[name] / square[off_policy.IPS])
+        for name, found in errors.items():
+            found.append(known.errors(getattr(off_policy, name), range(start, start + N_LOGS)))
         told = [off_policy.dr(known.log(at)) for at in range(start + N_LOGS, start + N_LOGS + N_HELD)]
         held.append(float(np.mean([one.low <= known.value <= one.high for one in told])))
+    ips = errors.pop(off_policy.IPS)
     says = (f"a bank a seed, {N_LOGS} logs of {N_CHOICES:,} choices, {N_OFFERS} offers, {N_HELD:,} for the intervals; "
-            f"RMSE of IPS {np.mean(plain):.4f}")  # fmt: skip
+            f"RMSE of IPS {np.mean([_root(one) for one in ips]):.4f}; shares are resampled by logs")  # fmt: skip
     return Contest("off_policy", says, [
-        *(Figure(f"RMSE of {name} as a share of that of IPS", found, 1.0, None, LINES["error"], is_more_better=False)
-          for name, found in ratios.items()),
+        *(_share(name, found, ips) for name, found in errors.items()),
         Figure("share of DR's intervals that hold the truth, at least", held, 0.95, None, LINES["least"]),
         Figure("share of DR's intervals that hold the truth, at most", held, 0.95, None, LINES["most"],
                is_more_better=False),
     ])  # fmt: skip
+
+
+def _share(name: str, ours: list[Vector], ips: list[Vector]) -> Figure:
+    """RMSE ÷ that of IPS on the same logs, by seed; logs are resampled together."""
+    shares = [_root(mine) / _root(theirs) for mine, theirs in zip(ours, ips, strict=True)]
+    chance, draws = np.random.default_rng(0), np.empty(N_DRAWS)
+    for draw in range(N_DRAWS):
+        drawn = chance.integers(0, N_LOGS, N_LOGS)
+        draws[draw] = np.mean(
+            [_root(mine[drawn]) / _root(theirs[drawn]) for mine, theirs in zip(ours, ips, strict=True)]
+        )
+    less = Interval.of(float(np.mean(shares)) - 1, draws - 1)
+    return Figure(f"RMSE of {name} as a share of that of IPS", shares, 1.0, less, LINES["error"], is_more_better=False)
 
 
 def _known(seed: int) -> Known:

@@ -58,7 +58,10 @@ def starbucks(data: Path, n_seeds: int) -> Contest:
                for name in PEERS]  # fmt: skip
     figures += [beside(f"{metric}, peer on {PEERS[-1]}", metric, ours, theirs[PEERS[-1]], None, clusters=waves.who)
                 for metric in ("log_loss", "ece")]  # fmt: skip
-    return Contest("starbucks", says, figures)
+    seen = (
+        "which kinds of habits help, and two stages, was told by others who had judged by these waves; of ours nothing"
+    )
+    return Contest("starbucks", says, figures, seen)
 
 
 @dataclass(frozen=True)

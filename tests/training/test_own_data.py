@@ -81,6 +81,14 @@ def test_a_plain_table_without_arms_says_who_answers_beside_simpler_models() -> 
     assert "alone" in found.sentences[0]
 
 
+@pytest.mark.parametrize("name", ["visits, so far [in 2025]", "到店 次数", "a:b{c}"])
+def test_a_column_may_have_any_name_even_the_one_that_tells_most(name: str) -> None:
+    frame = shop(2_000)[["Shopper No.", "visits so far", "bought"]].rename(columns={"visits so far": name})
+    found = judge_outcomes(frame, customer="Shopper No.", outcome="bought")
+    assert f"model of {name} alone" in found.sentences[0]
+    assert found.figures["plain"] == found.figures["ours"]
+
+
 def test_columns_that_are_names_or_dates_are_no_features() -> None:
     columns = {column.name: str(column.kind) for column in features_of(shop(), {"bought"})}
     assert columns == {"sent": "code", "odds": "number", "town": "code", "visits so far": "number", "is member": "flag"}

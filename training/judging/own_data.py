@@ -159,7 +159,7 @@ def judge_outcomes(
     examples, split, how = _examples(known, frame, at, seed)
     parameters = Parameters(**{**asdict(FIGURES), "seed": seed})
     ours = fit(outcome, examples, split, columns, parameters=parameters)
-    first = next(iter(ours.trees.gains()))
+    first = ours.recipe.names[int(ours.trees.gains().argmax())]
     plain = fit(outcome, examples, split, [c for c in columns if c.name == first], parameters=parameters)
     test = examples.frame[split.test]
     scores = {

@@ -88,7 +88,7 @@ class TrainedUplift(CrossFitted):
     `gains` holds what inner cross-validation said of each learner: by how much more than chance its ranking puts large
     effects first, as the area between the two curves, in conversions a row. `psi` (n,) are the pseudo-outcomes of the
     training rows and `panel_unseen` the raw scores (n,) that each learner gave them without having seen them, for who
-    has to fix a threshold before he looks at the test.
+    has to fix a threshold before he looks at the test; `folds` (n,) says which were given by the same trees.
     """
 
     chosen: str
@@ -97,6 +97,7 @@ class TrainedUplift(CrossFitted):
     shrinkage: Mapping[str, Shrinkage]
     psi: Vector
     panel_unseen: Mapping[str, Vector]
+    folds: NDArray[np.int64]
 
     def figures(self) -> dict[str, float]:
         """What a run logs of the choice: gains, the average effect, and how far the chosen score was trusted."""
@@ -180,7 +181,8 @@ def train(
     unseen = panel[chosen].score(arms.matrix)  # four leaves pulled hard say the same of rows they have seen
     if chosen == RESPONSE:
         unseen = np.concatenate([_said(part, chosen, kept[chosen]) for part in parts])
-    return TrainedUplift(panel[chosen], plain, unseen, chosen, panel, gains, kept, psi, scores)
+    folds = np.repeat(np.arange(len(parts)), [len(part.psi) for part in parts])
+    return TrainedUplift(panel[chosen], plain, unseen, chosen, panel, gains, kept, psi, scores, folds)
 
 
 def shrinkage(

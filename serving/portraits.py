@@ -17,7 +17,7 @@ from decisioning.catalogue.bands import Bands
 from features.facts import FACTS
 from features.policy import SegmentsPolicy
 from features.segments.grades import POINTS
-from features.vocabulary import Kind
+from features.vocabulary import Kind, QualifyPath
 from serving.disclosure import seen_tags, shown_to
 from serving.expectations import Expectation
 from serving.ground import Ground, Rulebook
@@ -34,6 +34,10 @@ _TIER = {"state": "tier_state", "since": "tier_since_on", "months_below": "month
          "is_near_loss": "is_near_loss", "need_next_amount": "need_next_amount",
          "need_keep_amount": "need_keep_amount", "is_hot_money": "is_hot_money",
          "qualify_path": "qualify_path"}  # fmt: skip
+_OF_HELD = (
+    "state", "since", "months_below", "near_up", "next_gap", "is_near_next", "is_near_loss", "need_next_amount",
+    "need_keep_amount",
+)  # fmt: skip
 _STAGE = {"since": "stage_entered_on", "why": "stage_reason", "previous": "previous_stage",
           "decline_signs": "decline_signs", "is_stale": "is_stale",
           "is_won_back": "is_won_back", "won_back_on": "won_back_on", "is_reactivated": "is_reactivated",
@@ -172,7 +176,8 @@ def _value(view: View, known: Known) -> Plain | None:
 
 def _tier(view: View, around: Around, segments: SegmentsPolicy, bands: Bands) -> Plain:
     """The tier held, or that of a new customer whom no month has measured yet, and the way there and to the next."""
-    tier, thresholds = bands.higher(view.of("tier"), view.of("newcomer_tier")), segments.tiers.thresholds
+    held, thresholds = view.of("tier"), segments.tiers.thresholds
+    tier = bands.higher(held, view.of("newcomer_tier"))
     names = list(thresholds)
     place = names.index(tier) + 1 if tier in names else len(names)
     above = names[place] if place < len(names) else None
@@ -181,6 +186,9 @@ def _tier(view: View, around: Around, segments: SegmentsPolicy, bands: Bands) ->
         "next_threshold": thresholds[above] if above else None,
         "benefits": list(segments.tiers.benefits.get(tier or "", ())),
     }  # fmt: skip
+    if tier != held:  # what the month and its morning say is of the tier before
+        section |= {name: None for name in _OF_HELD if name in section}
+        section |= {"qualify_path": QualifyPath.NEWCOMER.value} if "qualify_path" in section else {}
     section["history"] = [
         {"as_of": row["as_of"].isoformat(), "tier": row["tier"], "state": row["tier_state"]}
         | ({"mda": row["mda"]} if view.sees("mda") else {})

@@ -173,6 +173,10 @@ def test_a_new_customers_tier_is_that_of_his_decision_and_portrait_before_a_mont
     portrait, decision = strangers.ask("GET", "/v1/customers/C-USUAL").json(), strangers.decide()
     benefits = list(segments().view(INSTANT.date()).tiers.benefits["V5"])
     assert (portrait["tier"]["tier"], portrait["tier"]["benefits"]) == ("V5", benefits)
+    assert (portrait["tier"]["qualify_path"], portrait["tier"]["next_tier"]) == ("NEWCOMER", "VIP")
+    assert portrait["tier"]["next_gap"] is portrait["tier"]["need_keep_amount"] is None, "told of V0 by the month"
+    page = strangers.ask("GET", "/console/customers/C-USUAL?lang=en", role="rm", headers=HTML).text
+    assert "a new customer, by the days since he came" in page
     assert (decision["tier"], decision["benefits"], decision["variant"]["band"]) == ("V5", benefits, "V5+")
     replayed = strangers.ask("POST", f"/v1/decisions/{decision['decision_id']}/replay", role="auditor").json()
     assert replayed["identical"], replayed

@@ -79,14 +79,13 @@ class Unseen:
     @classmethod
     def of(cls, found: TrainedUplift) -> Unseen:
         """What a training kept of them; an effect is its score on the line that the model in use has."""
-        effects = {
-            name: kept.average + kept.slope * (found.panel_unseen[name] - kept.centre)
-            for name, kept in found.shrinkage.items()
-        }
+        effects = {name: np.empty(len(found.psi)) for name in found.panel_unseen}
         places = {name: np.empty(len(found.psi)) for name in found.panel_unseen}
         for name, fold in itertools.product(places, np.unique(found.folds)):
             inside = found.folds == fold
-            places[name][inside] = (rankdata(found.panel_unseen[name][inside]) - 0.5) / inside.sum()
+            scores, kept = found.panel_unseen[name][inside], found.shrinkage[name]
+            effects[name][inside] = kept.average + kept.slope * (scores - scores.mean())
+            places[name][inside] = (rankdata(scores) - 0.5) / inside.sum()
         return cls(places, effects, found.psi)
 
     def at(self, rows: Mask) -> Unseen:

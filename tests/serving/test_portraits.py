@@ -238,7 +238,7 @@ def test_the_portrait_says_how_likely_he_leaves_and_names_the_banks_own_doing(co
     assert calm["leaving"]["p_churn"] < told["p_churn"] == pytest.approx(0.55, abs=0.1)
     assert calm["leaving"]["p_churn"] == calm["scores"]["p_churn"]
     assert calm["leaving"]["band"] != "HIGH"
-    for language, said in (("zh", ("近三个月有投诉", "流失风险:高")), ("en", ("complained", "top tenth"))):
+    for language, said in (("zh", ("近三个月有投诉", "流失风险：高")), ("en", ("complained", "top tenth"))):
         page = complaining_bank.ask("GET", f"/console/customers/C-KEPT?lang={language}", role="rm", headers=HTML).text
         assert [word for word in said if word not in page] == []
 

@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 from features.profiles import PROFILE
 from features.recent import RECENT
-from features.today import STANDING, TODAY
+from features.standing import STANDING
+from features.today import TODAY
 from features.vocabulary import Column, Kind
 
 SCORES = (

@@ -22,7 +22,8 @@ from features.plans import FAMILIES, PROFILE, order
 from features.policy import SegmentsPolicy, segments
 from features.recent import RECENT
 from features.segments import grades
-from features.today import STANDING, TODAY, day_view
+from features.standing import STANDING
+from features.today import TODAY, day_view
 
 _MOMENT = ("contact", "response", "complaint")
 # a fact of STANDING is reckoned from the day view's column beside it

@@ -15,7 +15,7 @@ from features.online_rows import OnlineReader, OnlineRow, OnlineRows, microsecon
 from features.policy import Tag
 from features.recent import Happenings, recent
 from features.segments.tags import alive, living
-from features.today import standing, standing_alone
+from features.standing import standing, standing_alone
 
 Facts = dict[str, NDArray[Any]]
 MONTH_VIEW = "profile_month"

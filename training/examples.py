@@ -24,7 +24,8 @@ from features.nearness import OF_PROFILE, SO_FAR
 from features.own import OwnView, own_views
 from features.plans import PROFILE
 from features.policy import SegmentsPolicy
-from features.today import STANDING, TODAY, standing
+from features.standing import STANDING, standing
+from features.today import TODAY
 from features.views import write_spine
 from features.vocabulary import Column, Kind
 from training.encoding import LEARNABLE, arrays_of

@@ -17,7 +17,8 @@ from features.policy import SegmentsPolicy, segments
 from features.profiles import PROFILE, Build, latest
 from features.recent import RECENT
 from features.segments.grades import POINTS
-from features.today import STANDING, TODAY
+from features.standing import STANDING
+from features.today import TODAY
 from training.encoding import LEARNABLE
 from training.policy import ModelsPolicy, models
 

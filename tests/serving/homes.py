@@ -26,7 +26,7 @@ from features.policy import segments
 from features.profiles import Build
 from features.publishing import ViewRows, publish
 from features.recent import Happenings
-from features.today import standing
+from features.standing import standing
 from features.vocabulary import AS_OF_AT, AVAILABLE_AT, CUSTOMER_ID, Column, Kind
 from serving.customer_reader import recent_facts
 from serving.ground import catalogue_of

@@ -9,7 +9,8 @@ from serving.month_report import page
 
 DONE: dict[str, Any] = {
     "build": {"says": "1 month built"},
-    "drift": {"says": "0 of 3 facts", "month_before": {}, "champion": {}},
+    "drift": {"says": "0 of 3 facts", "month_before": {}, "champions": {}},
+    "growth": {"says": "a first month has not grown"},
     "gates": {
         "says": "uplift champion",
         "models": {

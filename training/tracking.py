@@ -20,7 +20,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
+from features.errors import NotReady
 from features.vocabulary import Kind
 from training.encoding import Recipe
 from training.fitted import FILES, FittedModel, digests_of
@@ -80,7 +83,7 @@ def library(home: Path) -> Any:
 
 
 def prepare(home: Path) -> str:
-    """The URI of the store of `home`, made if it was not there."""
+    """The URI of the store of `home`, made if it was not there; raises NotReady where its files were left elsewhere."""
     os.environ.update(_QUIET)  # MLflow looks for these names while it is imported
     folder = (home / "mlflow").resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,6 +91,11 @@ def prepare(home: Path) -> str:
     with _locked(folder / "mlflow.lock"):
         if not _has_schema(database):
             _make(database, folder / "artifacts")
+    if lost := [place for place in _places(database) if not place.parent.exists()]:
+        raise NotReady(
+            "the models of this home are not where they were written, and MLflow keeps whole paths",
+            value=str(lost[0].parent), todo=f"move the home back, or link that place to {folder / 'artifacts'}",
+        )  # fmt: skip
     return _uri(database)
 
 
@@ -223,6 +231,14 @@ def _has_schema(database: Path) -> bool:
     with closing(sqlite3.connect(database)) as connection:
         found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
     return bool(found[0])
+
+
+def _places(database: Path) -> list[Path]:
+    """Where the experiments of a store keep their files, of those that hold a run."""
+    sql = ("SELECT DISTINCT artifact_location FROM experiments JOIN runs USING (experiment_id) "
+           "WHERE artifact_location LIKE 'file://%'")  # fmt: skip
+    with closing(sqlite3.connect(database)) as connection:
+        return [Path(url2pathname(urlparse(row[0]).path)) for row in connection.execute(sql)]
 
 
 def _uri(database: Path) -> str:

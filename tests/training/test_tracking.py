@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.errors import MissingModel, NotFound
+from features.errors import MissingModel, NotFound, NotReady
 from tests.training.made_up import FACTS, OFFERS, PROFILE, QUICK, evidence_of, examples_of
 from training import registry, tracking
 from training.examples import instants, split_by_time
@@ -201,3 +201,16 @@ def test_importing_training_costs_nothing() -> None:
         "print(*{'mlflow', 'lightgbm', 'feast', 'pandas', 'scipy', 'ibis', 'matplotlib'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+def test_a_home_that_was_moved_says_where_its_models_were_and_goes_on_once_that_place_is_linked(
+    tmp_path: Path,
+) -> None:
+    home, moved = tmp_path / "home", tmp_path / "moved"
+    log(home)
+    home.rename(moved)
+    with pytest.raises(NotReady, match=r"MLflow keeps whole paths: '.*home/mlflow/artifacts'; move the home back"):
+        registry.versions(moved, "response")
+    (home / "mlflow").mkdir(parents=True)
+    (home / "mlflow" / "artifacts").symlink_to(moved / "mlflow" / "artifacts")
+    assert registry.verify(registry.versions(moved, "response")[0])

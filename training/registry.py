@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import MissingModel, NotFound
-from training.fitted import FILES, FittedModel, digests_of
+from training.fitted import FILES, DamagedModel, FittedModel, digests_of
 from training.gates import Verdict
 from training.tracking import Recorded, library
 
@@ -188,7 +188,11 @@ def version_of(home: Path, model: str, version: int) -> ModelVersion:
 
 
 def _version(mlflow: Any, row: Any, aliases: tuple[str, ...]) -> ModelVersion:
-    place = Path(mlflow.artifacts.download_artifacts(artifact_uri=row.source)) / "artifacts"
+    try:
+        place = Path(mlflow.artifacts.download_artifacts(artifact_uri=row.source)) / "artifacts"
+    except (mlflow.exceptions.MlflowException, OSError) as error:
+        raise DamagedModel(f"the files of model {row.name} version {row.version} are gone", value=row.source,
+                           todo="bring them back, or delete that version in MLflow") from error  # fmt: skip
     digests = {name: row.tags[_HASH_TAG + name] for name in FILES if _HASH_TAG + name in row.tags}
     facts = {key: value for key, value in row.tags.items() if not key.startswith(_HASH_TAG)}
     return ModelVersion(row.name, int(row.version), row.run_id, place, digests, aliases, facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -214,3 +215,11 @@ def test_a_home_that_was_moved_says_where_its_models_were_and_goes_on_once_that_
     (home / "mlflow").mkdir(parents=True)
     (home / "mlflow" / "artifacts").symlink_to(moved / "mlflow" / "artifacts")
     assert registry.verify(registry.versions(moved, "response")[0])
+
+
+def test_a_version_whose_files_are_gone_is_named(tmp_path: Path) -> None:
+    log(tmp_path)
+    for folder in (tmp_path / "mlflow" / "artifacts").rglob("models"):
+        shutil.rmtree(folder)
+    with pytest.raises(DamagedModel, match=r"files of model response version 1 are gone.*delete that version"):
+        registry.versions(tmp_path, "response")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.training.test_retrain import N_CUSTOMERS, bank, table_of
+from tests.training.habits import N_CUSTOMERS, bank, table_of
 from training.gathering import gather
 from training.ground import ground_of
 from training.retrain import retrain

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import BadRequest
-from tests.training.test_retrain import AS_OF, FIRST, bank
+from tests.training.habits import AS_OF, FIRST, bank
 from training import registry
 from training.gathering import gather
 from training.ground import ground_of

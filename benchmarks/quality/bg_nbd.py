@@ -40,7 +40,7 @@ class BgNbd:
         return np.asarray((a + b + x - 1) / (a - 1) * alive / (1 + dropped))
 
 
-def _log_likelihood(figures: Vector, x: Vector, t: Vector, T: Vector) -> float:  # noqa: N803
+def _log_likelihood(figures: Vector, x: Vector, t: Vector, T: Vector) -> float:  # noqa: N803  # the paper's symbol
     r, alpha, a, b = figures
     rates = gammaln(r + x) - gammaln(r) + r * np.log(alpha)
     chances = gammaln(a + b) + gammaln(b + x) - gammaln(b) - gammaln(a + b + x)

@@ -70,6 +70,7 @@ def measure(size: int, seconds: float, folder: Path) -> list[Line]:
     home = folder / "home"
     homes.write(home, size)
     make_keys(home)
+    os.sync()  # or the disk would still be writing the home while it is asked to sync decisions
     requests, nothing = requests_of(home, size), json.dumps({"method": "GET", "path": "/"})
     ours: dict[int, list[dict[str, float]]] = {n: [] for n in CONNECTIONS}
     empty: dict[int, list[dict[str, float]]] = {n: [] for n in CONNECTIONS}

@@ -18,6 +18,7 @@ from serving.ledger import answers, consents, contacts, export, history, idempot
 from serving.ledger.advice import AdviceCounts, read_advice
 from serving.ledger.at_once import AtOnce
 from serving.ledger.chain import Chain, ChainReport, Head, head, pseudonym_key
+from serving.ledger.checkpoints import Checkpoints
 from serving.ledger.engine import Engines, alone, migrate, open_engines
 from serving.ledger.idempotency import Claim, Finish, StoredAnswer
 from serving.ledger.moments import Moment, MomentOfOne, MomentReader
@@ -57,6 +58,7 @@ class Ledger:
         self._recorder = Recorder(chain, engines.writer.dialect)
         self._writer = Writer(engines.writer, self._recorder.record, queue_max=queue_max)
         self._at_once = AtOnce(engines.writer, self._recorder)
+        self._checkpoints = Checkpoints(engines.writer)
 
     @classmethod
     def open(
@@ -88,6 +90,7 @@ class Ledger:
     def close(self) -> None:
         """Write what is queued and close every connection."""
         self._writer.close()
+        self._checkpoints.close()
         self._at_once.close()
         self._engines.dispose()
 

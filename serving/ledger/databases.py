@@ -41,6 +41,7 @@ PRAGMAS = (
     "synchronous=FULL",
     "foreign_keys=ON",
     f"busy_timeout={BUSY_MILLISECONDS}",
+    "wal_autocheckpoint=8192",  # pages, 32 MB: by then `checkpoints.py` has copied most of the log
     "cache_size=-32000",  # 32 MB: with SQLite's 2 MB the indexes of a bank's history are read again at each insert
 )
 _SESSION = (

@@ -9,12 +9,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.ledger import databases
+from serving.ledger import checkpoints, databases
 from tests.serving.ledgers import opened, rows_of
 from tests.soak.lives import THREADS, at_once, check, queued, write
 from tests.soak.power import Disk, powered
 
 CUTS_A_HOME = 10
+CHECKPOINT_PAGES = 60  # so that a short run meets checkpoints too
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,17 @@ def cut_power(folder: Path, n_cuts: int, *, synchronous: str) -> Figures:
     """
     chance, began = random.Random(20251231), time.monotonic()
     pragmas, n_losing, n_acknowledged, done = databases.PRAGMAS, 0, 0, 0
-    weakened = tuple(f"synchronous={synchronous}" if "synchronous" in pragma else pragma for pragma in pragmas)
+    usual = checkpoints.EVERY_SECONDS
+    weakened = (*pragmas, f"synchronous={synchronous}", f"wal_autocheckpoint={CHECKPOINT_PAGES}")
     while done < n_cuts:
         home = folder / f"home{done}"
         databases.PRAGMAS = weakened
+        checkpoints.EVERY_SECONDS = 0.01
         try:
             cuts = _live(home, chance)
         finally:
             databases.PRAGMAS = pragmas
+            checkpoints.EVERY_SECONDS = usual
         for cut in cuts[: n_cuts - done]:
             n_losing += _lost(cut, home, folder / f"after{done}")
             n_acknowledged += len(cut.told)

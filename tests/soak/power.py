@@ -24,7 +24,6 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 VFS = "power"
 SECTOR = 512
-CHECKPOINT_PAGES = 60  # so that a short run meets checkpoints too, which SQLite makes after 1,000 pages
 
 
 @dataclass
@@ -193,7 +192,6 @@ class Connection:
 
     def __init__(self, path: str) -> None:
         self._connection = apsw.Connection(path, vfs=VFS)
-        self._connection.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         self.isolation_level: str | None = None
 
     def cursor(self) -> Cursor:

@@ -14,20 +14,16 @@ from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
 from features.errors import MissingRelease, NotReady, TiercelError, UserMistake
 from features.policy import segments
 from serving.api.documents import DecisionRequest
 from serving.customer_reader import Customers
 from serving.errors import UnknownChannel, UnknownCustomer, UnknownOffer
-from serving.expectations import next_step, value
 from serving.gathering import Gathering
 from serving.ground import Ground, Rulebook
 from serving.keeping import Keeper
 from serving.ledger import Ledger
 from serving.making import Decided, Maker, Pinned, Request
-from serving.portraits import Known
 from serving.releases import DamagedRelease, current
 from serving.settings import Clock, Settings, ledger_url, zone_of
 
@@ -117,19 +113,6 @@ class Desk:
         ground, now = self.ground(), self.clock.now()
         day = ground.business_day(now)
         return Pinned(ground, ground.rulebook(day), now, day)
-
-    def known(self, customer_id: str, now: datetime) -> Known | None:
-        """What is known of one customer at `now`; None for one whom the release does not know."""
-        ground = self.ground()
-        rules, found = ground.rulebook(ground.business_day(now)), self.facts([customer_id], now)
-        if not found.ids:
-            return None
-        facts = found.facts | {"p_churn": rules.scorer.churn(found.facts, 1)}
-        scores = rules.scorer.score(facts, 1, "")
-        p_best = None if scores is None else float(np.nanmax(scores.p))
-        champions = ground.champions
-        return Known(customer_id, facts, p_best, bool(found.stale[0]), rules.catalogue.bands,
-                     next_step(champions, facts), value(champions, facts))  # fmt: skip
 
     def facts(self, customer_ids: Sequence[str], now: datetime) -> Customers:
         """Customers as they stand at `now`, with what happened up to then."""

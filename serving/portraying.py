@@ -6,24 +6,41 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from serving.customer_rows import rows_of
 from serving.deciding import Desk, unknown_customer
 from serving.disclosure import seen_tags
 from serving.errors import UnknownTag
+from serving.expectations import next_step, value
 from serving.months import Shelf
 from serving.personal import personal
-from serving.portraits import Around, plain, portrait
+from serving.portraits import Around, Known, plain, portrait
 from serving.security import Actor, require
 from serving.timelines import timeline
 
 _MOST_SURVEYS = 5
 
 
+def known_of(desk: Desk, customer_id: str, now: datetime) -> Known | None:
+    """What is known of one customer at `now`; None for one whom the release does not know."""
+    ground = desk.ground()
+    rules, found = ground.rulebook(ground.business_day(now)), desk.facts([customer_id], now)
+    if not found.ids:
+        return None
+    facts = found.facts | {"p_churn": rules.scorer.churn(found.facts, 1)}
+    scores = rules.scorer.score(facts, 1, "")
+    p_best = None if scores is None else float(np.nanmax(scores.p))
+    champions = ground.champions
+    return Known(customer_id, facts, p_best, bool(found.stale[0]), rules.catalogue.bands,
+                 next_step(champions, facts), value(champions, facts))  # fmt: skip
+
+
 def portrayed(desk: Desk, shelf: Shelf, actor: Actor, customer_id: str) -> dict[str, Any]:
     """The portrait of a customer for `actor`; raises NotAllowed outside his book, and UnknownCustomer."""
     require(actor, "read_customer", customer_id)
     now, ground = desk.clock.now(), desk.ground()
-    known = desk.known(customer_id, now)
+    known = known_of(desk, customer_id, now)
     if known is None:
         raise unknown_customer(customer_id)
     history, surveys = shelf.of(ground.release).history(customer_id), _surveys(desk.home, customer_id, now)
@@ -43,7 +60,7 @@ def delete_tag(desk: Desk, actor: Actor, customer_id: str, tag: str) -> datetime
     nor had deleted, or that the actor may not see.
     """
     require(actor, "delete_tag", customer_id)
-    known = desk.known(customer_id, desk.clock.now())
+    known = known_of(desk, customer_id, desk.clock.now())
     if known is None:
         raise unknown_customer(customer_id)
     had = {*(plain("tags", known.facts["tags"]) or ()), *desk.ledger.deleted_tags([customer_id]).get(customer_id, ())}

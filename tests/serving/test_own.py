@@ -25,6 +25,7 @@ from serving.api.documents import DecisionRequest
 from serving.cli import app
 from serving.deciding import Desk
 from serving.month_drift import drift_of
+from serving.portraying import known_of
 from serving.settings import Settings, clock_of
 from training import registry
 from training.gathering import gather
@@ -123,7 +124,7 @@ def test_the_pages_text_is_judged_promoted_by_a_second_person_and_served(home: P
     desk = Desk.open(Settings(home=home), clock_of(Settings(home=home)))
     try:
         ids = desk.ground().reader.customer_ids()[:50]
-        found = [desk.known(customer_id, desk.clock.now()) for customer_id in ids]
+        found = [known_of(desk, customer_id, desk.clock.now()) for customer_id in ids]
     finally:
         desk.close()
     served = np.array([one.facts["p_churn"][0] for one in found if one is not None])

@@ -450,7 +450,7 @@ WITH fresh_txn AS (
          coalesce(mda <= 0.5 * mda_prior_3m AND mda_prior_3m - mda >= 10000, false)
            OR coalesce(largest_out_1m >= 0.5 * aum_end_before AND largest_out_1m >= 10000
                        AND largest_out_1m > 1.2 * salary_peak_3m, false) AS is_falling,
-         coalesce(mda <= 0.7 * reference, false) AS less_aum,
+         coalesce(reference > 0 AND mda <= 0.7 * reference, false) AS less_aum,
          n_txn_prior_3m > 0 AND n_txn_3m <= 0.7 * n_txn_prior_3m
            AND pow(n_txn_prior_3m - n_txn_3m, 2) >= 4.0 * (n_txn_prior_3m + n_txn_3m) AS less_txn,
          app_days_prior_3m > 0 AND app_days_3m <= 0.5 * app_days_prior_3m

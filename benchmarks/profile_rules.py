@@ -161,7 +161,7 @@ def stages(p: Frame, asked: Asked) -> None:
         & (p.largest_out_1m > 1.2 * p.salary_peak_3m)
     )
     weak = {
-        "AUM": p.mda <= 0.7 * reference, "TXN": _fewer(p.n_txn_3m, p.n_txn_prior_3m, 0.7),
+        "AUM": (reference > 0) & (p.mda <= 0.7 * reference), "TXN": _fewer(p.n_txn_3m, p.n_txn_prior_3m, 0.7),
         "APP": _fewer(p.app_days_3m, p.app_days_prior_3m, 0.5),
         "LOGINS": _paced(p.n_logins_1m, p.n_logins_before_3m, asked, lambda now, before: now <= 0.5 * before),
         "OUTFLOW": _paced(p.n_out_1m, p.n_out_before_3m, asked, lambda now, before: now >= 3 * before)

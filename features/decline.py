@@ -16,6 +16,7 @@ import ibis.expr.types as ir
 
 from features.policy import Lifecycle
 
+SIGNS = ("AUM", "TXN", "APP", "LOGINS", "OUTFLOW", "MATURED", "SALARY", "DISCONTENT")
 _ONE_HABIT = ("APP", "LOGINS")  # two views of it, which together are one sign
 
 
@@ -25,7 +26,7 @@ def weak_signs(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
     reference = ibis.coalesce(p.held_reference_mda, p.mda_prior_3m)
     due = p.matured_minor / 100
     signs = {
-        "AUM": p.mda <= figures.decline_soft_share * reference,
+        "AUM": (reference > 0) & (p.mda <= figures.decline_soft_share * reference),
         "TXN": _fewer(p.n_txn_3m, p.n_txn_prior_3m, figures.decline_soft_share, figures),
         "APP": _fewer(p.app_days_3m, p.app_days_prior_3m, figures.decline_app_share, figures),
         "LOGINS": _less_a_week(p, figures),
@@ -35,7 +36,7 @@ def weak_signs(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
         "SALARY": (p.n_salary_3m > 0) & (p.n_salary_1m == 0),
         "DISCONTENT": p.has_old_complaint.fill_null(False) | p.is_detractor.fill_null(False),
     }
-    found = {name: sign.fill_null(False) for name, sign in signs.items()}
+    found = {name: signs[name].fill_null(False) for name in SIGNS}
     listed = ibis.literal("|").concat(*[ibis.ifelse(sign, f"{name}|", "") for name, sign in found.items()])
     habit = reduce(lambda one, other: one | other, [found[name] for name in _ONE_HABIT])
     counted = [habit, *(sign for name, sign in found.items() if name not in _ONE_HABIT)]

@@ -59,9 +59,9 @@ def june(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
         (who, day, "OWN" if who == "to himself" else "OTHER_BANK") for who, n in SENT_OUT.items() for day in days(n)
     ]
     receive(home, tables_of(
-        customer=[{"customer_id": who, "first_product_on": None} for who in [*people, "anchor"]],
-        balance=[{"customer_id": who, "account_id": who, "amount": 5_000, "from_on": CAME.get(who, date(2024, 1, 1))}
-                 for who in [*people, "anchor"]],
+        customer=[{"customer_id": who, "first_product_on": None} for who in [*people, "anchor", "penniless"]],
+        balance=[{"customer_id": who, "account_id": who, "amount": 0 if who == "penniless" else 5_000,
+                  "from_on": CAME.get(who, date(2024, 1, 1))} for who in [*people, "anchor", "penniless"]],
         txn=[out | {"customer_id": who, "business_on": day, "counterparty": across} for who, day, across in sent],
         channel_event=[{"customer_id": who, "business_on": day} for who, n in LOGGED_IN.items() for day in days(n)],
     ))  # fmt: skip
@@ -82,6 +82,11 @@ def test_the_counts_stand_beside_the_sign(june: Mapping[str, Any]) -> None:
     assert (row["n_out_1m"], row["n_out_before_3m"]) == (9, 6)
     assert (row["n_logins_1m"], row["n_logins_before_3m"]) == (15, 92)
     assert june["to himself"]["n_out_1m"] == 0, "what he sends to himself stays his"
+
+
+def test_who_has_nothing_has_lost_nothing(june: Mapping[str, Any]) -> None:
+    assert (june["penniless"]["mda"], june["penniless"]["mda_prior_3m"]) == (0, 0)
+    assert june["penniless"]["decline_signs"] == "|"
 
 
 def test_two_habits_are_two_signs_and_two_views_of_one_habit_are_one(june: Mapping[str, Any]) -> None:

@@ -30,9 +30,9 @@ VIEWS = {
     "deposit": ["P01", "P06", "P07"], "wealth": ["P02", "P03", "P09", "P10", "P11", "P12", "P16", "P17", "P18"],
     "insurance": ["P13", "P14"], "loan": ["P19", "P20", "P21", "P23"], "card": ["P04", "P05", "P22"],
 }  # fmt: skip
-SUMS = ["n_txn", "txn_minor", "out_minor", "n_salary", "salary_minor", "n_contacts", "n_transfer_out_views",
-        *(f"n_{kind}_views" for kind in VIEWS), "n_app_crashes", "n_app_failures", "app_latency_ms",
-        "n_app_latencies", "n_complaints", "n_failed_steps", "n_given_up_steps"]  # fmt: skip
+SUMS = ["n_txn", "txn_minor", "n_out", "out_minor", "n_logins", "n_salary", "salary_minor", "n_contacts",
+        "n_transfer_out_views", *(f"n_{kind}_views" for kind in VIEWS), "n_app_crashes", "n_app_failures",
+        "app_latency_ms", "n_app_latencies", "n_complaints", "n_failed_steps", "n_given_up_steps"]  # fmt: skip
 
 
 def run_pandas(asked: Asked, policy: SegmentsPolicy, path: Path) -> None:
@@ -110,6 +110,7 @@ def _tiles(asked: Asked) -> Frame:
     j["lasted"] = j.ended_at.dt.floor("s").sub(j.started_at.dt.floor("s")).dt.total_seconds()
     parts = {
         "n_txn": mine.groupby(KEY).size(), "txn_minor": mine.groupby(KEY).amount.sum(),
+        "n_out": out.groupby(KEY).size(), "n_logins": login.groupby(KEY).size(),
         "out_minor": out.groupby(KEY).amount.sum(), "largest_out_minor": out.groupby(KEY).amount.max(),
         "largest_in_minor": paid_in.groupby(KEY).amount.max(), "n_salary": salary.groupby(KEY).size(),
         "salary_minor": salary.groupby(KEY).amount.sum(), "txn_day_mask": _masks(mine, mine.day_bit, "m"),
@@ -212,7 +213,12 @@ def _windows(asked: Asked) -> Frame:
     for k in range(12):
         if k in months:
             found[f"aum_day_{k}"] = months[k].aum_day_minor.sum()
-    recent = {"1m": t[t.back == 0], "3m": t[t.back < 3], "prior_3m": t[(t.back >= 3) & (t.back < 6)]}
+    recent = {
+        "1m": t[t.back == 0],
+        "before_3m": t[(t.back > 0) & (t.back < 4)],
+        "3m": t[t.back < 3],
+        "prior_3m": t[(t.back >= 3) & (t.back < 6)],
+    }
     sums = {name: part.groupby("customer_id")[SUMS].sum() for name, part in recent.items()}
     for name, part in sums.items():
         found |= {f"{column}_{name}": part[column] for column in part}

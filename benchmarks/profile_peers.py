@@ -50,6 +50,16 @@ class Asked:
         """Months of history, this one counted."""
         return self.closing.number - (self.history_on.year * 12 + self.history_on.month - 1) + 1
 
+    @property
+    def month_days(self) -> int:
+        """Days of the month."""
+        return self.closing.days
+
+    @property
+    def quarter_days(self) -> int:
+        """Days of the three months before it."""
+        return sum(month.last_on.day for month in self.closing.months()[1:4])
+
 
 def query(asked: Asked, policy: SegmentsPolicy) -> str:
     """The hand-written query for this month."""
@@ -57,6 +67,7 @@ def query(asked: Asked, policy: SegmentsPolicy) -> str:
     number = closing.number
     filled = {
         "bank": asked.home / "bank", "before": asked.before, "number": number, "history": asked.history,
+        "month_days": asked.month_days, "quarter_days": asked.quarter_days,
         "earlier_tiles": _earlier(asked),
         "as_of": closing.as_of, "month_on": closing.first_on, "morning_on": months[0].next_on,
         "window_on": months[-1].first_on, "seen_on": asked.seen_on, "seen_until": asked.seen_until.isoformat(),

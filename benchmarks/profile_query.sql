@@ -89,6 +89,7 @@ WITH fresh_txn AS (
   $earlier_tiles
   SELECT customer_id, CAST(year(business_on) * 12 + month(business_on) - 1 AS BIGINT) AS month_no,
          count(*) FILTER (by_customer) AS n_txn,
+         count(*) FILTER (by_customer AND txn_type = 'OUT' AND counterparty IS DISTINCT FROM 'OWN') AS n_out,
          sum(CAST(amount * 100 AS BIGINT)) FILTER (by_customer) AS txn_minor,
          sum(CAST(amount * 100 AS BIGINT))
            FILTER (by_customer AND txn_type = 'OUT' AND counterparty IS DISTINCT FROM 'OWN') AS out_minor,
@@ -106,7 +107,7 @@ WITH fresh_txn AS (
          bit_or(1::BIGINT << day(business_on)) FILTER (event = 'LOGIN' AND channel = 'APP') AS app_day_mask,
          bit_or(1::BIGINT << day(business_on)) AS event_day_mask,
          bit_or(1::BIGINT << (list_position($channels, channel) - 1)) AS event_channel_mask,
-         max(business_on) FILTER (event = 'LOGIN') AS last_login_on,
+         count(*) FILTER (event = 'LOGIN') AS n_logins, max(business_on) FILTER (event = 'LOGIN') AS last_login_on,
          list(DISTINCT service_id) FILTER (service_id IS NOT NULL) AS services_used,
          count(*) FILTER (is_transfer) AS n_transfer_out_views, count(*) FILTER (of_deposit) AS n_deposit_views,
          count(*) FILTER (of_wealth) AS n_wealth_views, count(*) FILTER (of_insurance) AS n_insurance_views,
@@ -167,6 +168,10 @@ WITH fresh_txn AS (
          sum(n_txn) FILTER (month_no BETWEEN $number - 5 AND $number - 3) AS n_txn_prior_3m,
          sum(txn_minor) FILTER (month_no > $number - 3) AS txn_minor_3m,
          sum(out_minor) FILTER (month_no = $number) AS out_minor_1m,
+         sum(n_out) FILTER (month_no = $number) AS n_out_1m,
+         sum(n_out) FILTER (month_no BETWEEN $number - 3 AND $number - 1) AS n_out_before_3m,
+         sum(n_logins) FILTER (month_no = $number) AS n_logins_1m,
+         sum(n_logins) FILTER (month_no BETWEEN $number - 3 AND $number - 1) AS n_logins_before_3m,
          max(largest_out_minor) FILTER (month_no = $number) AS largest_out_1m,
          max(largest_in_minor) FILTER (month_no > $number - 3) AS largest_in_3m,
          sum(salary_minor) FILTER (month_no = $number) AS salary_minor_1m,
@@ -368,6 +373,8 @@ WITH fresh_txn AS (
                     coalesce(n_txn_prior_3m, 0) AS n_txn_prior_3m, coalesce(largest_out_1m, 0) / 100 AS largest_out_1m,
                     coalesce(largest_in_3m, 0) / 100 AS largest_in_3m, coalesce(n_salary_1m, 0) AS n_salary_1m,
                     coalesce(n_salary_3m, 0) AS n_salary_3m, coalesce(n_contacts_3m, 0) AS n_contacts_3m,
+                    coalesce(n_out_1m, 0) AS n_out_1m, coalesce(n_out_before_3m, 0) AS n_out_before_3m,
+                    coalesce(n_logins_1m, 0) AS n_logins_1m, coalesce(n_logins_before_3m, 0) AS n_logins_before_3m,
                     coalesce(n_active_services, 0) AS n_active_services,
                     coalesce(n_contacts_12m, 0) AS n_contacts_12m, coalesce(n_conversions_12m, 0) AS n_conversions_12m,
                     coalesce(app_days_1m, 0) AS app_days_1m, coalesce(app_days_3m, 0) AS app_days_3m,
@@ -443,15 +450,22 @@ WITH fresh_txn AS (
          coalesce(mda <= 0.5 * mda_prior_3m AND mda_prior_3m - mda >= 10000, false)
            OR coalesce(largest_out_1m >= 0.5 * aum_end_before AND largest_out_1m >= 10000
                        AND largest_out_1m > 1.2 * salary_peak_3m, false) AS is_falling,
-         coalesce(mda <= 0.7 * reference, false) AS less_aum,
+         coalesce(reference > 0 AND mda <= 0.7 * reference, false) AS less_aum,
          n_txn_prior_3m > 0 AND n_txn_3m <= 0.7 * n_txn_prior_3m
            AND pow(n_txn_prior_3m - n_txn_3m, 2) >= 4.0 * (n_txn_prior_3m + n_txn_3m) AS less_txn,
          app_days_prior_3m > 0 AND app_days_3m <= 0.5 * app_days_prior_3m
            AND pow(app_days_prior_3m - app_days_3m, 2) >= 4.0 * (app_days_prior_3m + app_days_3m) AS less_app,
+         n_logins_before_3m > 0 AND n_logins_1m * $quarter_days <= 0.5 * n_logins_before_3m * $month_days
+           AND pow(n_logins_1m * $quarter_days - n_logins_before_3m * $month_days, 2)
+               >= 4.0 * (n_logins_1m + n_logins_before_3m) * $month_days * $quarter_days AS less_logins,
+         $history > 3 AND coalesce(customer_days >= $month_days + $quarter_days, false) AND n_out_before_3m > 0
+           AND n_out_1m * $quarter_days >= 3.0 * n_out_before_3m * $month_days
+           AND pow(n_out_1m * $quarter_days - n_out_before_3m * $month_days, 2)
+               >= 4.0 * (n_out_1m + n_out_before_3m) * $month_days * $quarter_days AS more_out,
          coalesce(due >= 10000 AND mda_prior_3m - aum_end >= 0.5 * due, false) AS money_matured,
          n_salary_3m > 0 AND n_salary_1m = 0 AS no_salary,
-         less_aum::INT + less_txn::INT + less_app::INT + money_matured::INT + no_salary::INT + is_discontent::INT >= 2
-           AS is_weakening,
+         less_aum::INT + less_txn::INT + (less_app OR less_logins)::INT + more_out::INT + money_matured::INT
+           + no_salary::INT + is_discontent::INT >= 2 AS is_weakening,
          coalesce(n_asset_classes > b_categories, false) AS has_new_category,
          CAST(greatest(n_asset_classes, b_categories) AS BIGINT) AS most_categories,
          CASE WHEN coalesce(customer_days > 180 AND n_active_services + n_holdings >= 3 AND n_asset_classes >= 2
@@ -536,7 +550,10 @@ SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_r
        mda_mean_6m, mda_prior_3m, mda_peak_12m, mda_spread_3m, aum_end, aum_end_before, invest_end, is_hot_money,
        CAST(n_asset_classes AS BIGINT) AS n_asset_classes, CAST(n_holdings AS BIGINT) AS n_holdings, has_deposit,
        has_wealth, has_loan, has_card, CAST(n_txn_1m AS BIGINT) AS n_txn_1m, CAST(n_txn_3m AS BIGINT) AS n_txn_3m,
-       CAST(n_txn_prior_3m AS BIGINT) AS n_txn_prior_3m, txn_amount_3m, out_amount_1m, largest_out_1m, largest_in_3m,
+       CAST(n_txn_prior_3m AS BIGINT) AS n_txn_prior_3m, txn_amount_3m, out_amount_1m,
+       CAST(n_out_1m AS BIGINT) AS n_out_1m, CAST(n_out_before_3m AS BIGINT) AS n_out_before_3m,
+       CAST(n_logins_1m AS BIGINT) AS n_logins_1m, CAST(n_logins_before_3m AS BIGINT) AS n_logins_before_3m,
+       largest_out_1m, largest_in_3m,
        salary_amount_1m, CAST(n_salary_1m AS BIGINT) AS n_salary_1m, CAST(n_salary_3m AS BIGINT) AS n_salary_3m,
        salary_peak_3m, n_active_services, $view_columns,
        coalesce(CAST(n_transfer_out_views_1m AS BIGINT), 0) AS n_transfer_out_views_1m,
@@ -583,7 +600,8 @@ SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_r
        CASE WHEN moved THEN b_stage ELSE b_previous END AS previous_stage,
        most_categories,
        '|' || CASE WHEN less_aum THEN 'AUM|' ELSE '' END || CASE WHEN less_txn THEN 'TXN|' ELSE '' END
-           || CASE WHEN less_app THEN 'APP|' ELSE '' END || CASE WHEN money_matured THEN 'MATURED|' ELSE '' END
+           || CASE WHEN less_app THEN 'APP|' ELSE '' END || CASE WHEN less_logins THEN 'LOGINS|' ELSE '' END
+           || CASE WHEN more_out THEN 'OUTFLOW|' ELSE '' END || CASE WHEN money_matured THEN 'MATURED|' ELSE '' END
            || CASE WHEN no_salary THEN 'SALARY|' ELSE '' END || CASE WHEN is_discontent THEN 'DISCONTENT|' ELSE '' END
            AS decline_signs,
        CASE WHEN stage IN ('NEW', 'GROWTH', 'MATURE') AND customer_days > 30 AND floor >= 0 THEN floor END AS fall_floor,

@@ -5,7 +5,7 @@ Each function adds its columns to the frame of customers `p`, which holds last m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,8 @@ def activity(p: Frame) -> None:
              "salary_peak_3m": "salary_peak"}  # fmt: skip
     for name, source in money.items():
         p[name] = p[source].fillna(0) / 100
-    for name in ("n_txn_1m", "n_txn_3m", "n_txn_prior_3m", "n_salary_1m", "n_salary_3m", "n_contacts_3m",
+    for name in ("n_txn_1m", "n_txn_3m", "n_txn_prior_3m", "n_out_1m", "n_out_before_3m", "n_logins_1m",
+                 "n_logins_before_3m", "n_salary_1m", "n_salary_3m", "n_contacts_3m",
                  "n_contacts_12m", "n_conversions_12m", "n_services_3m", "n_active_services"):  # fmt: skip
         p[name] = p[name].fillna(0).astype(np.int64)
     app, days = [_bits(p[f"app_{k}"]) for k in range(6)], [_bits(p[f"days_{k}"]) for k in range(3)]
@@ -160,14 +161,17 @@ def stages(p: Frame, asked: Asked) -> None:
         & (p.largest_out_1m > 1.2 * p.salary_peak_3m)
     )
     weak = {
-        "AUM": p.mda <= 0.7 * reference, "TXN": _fewer(p.n_txn_3m, p.n_txn_prior_3m, 0.7),
+        "AUM": (reference > 0) & (p.mda <= 0.7 * reference), "TXN": _fewer(p.n_txn_3m, p.n_txn_prior_3m, 0.7),
         "APP": _fewer(p.app_days_3m, p.app_days_prior_3m, 0.5),
+        "LOGINS": _paced(p.n_logins_1m, p.n_logins_before_3m, asked, lambda now, before: now <= 0.5 * before),
+        "OUTFLOW": _paced(p.n_out_1m, p.n_out_before_3m, asked, lambda now, before: now >= 3 * before)
+        & (asked.history > 3) & (age >= asked.month_days + asked.quarter_days),
         "MATURED": (p.due >= 10_000) & (p.mda_prior_3m - p.aum_end >= 0.5 * p.due),
         "SALARY": (p.n_salary_3m > 0) & (p.n_salary_1m == 0),
         "DISCONTENT": p.has_old_complaint.eq(True) | (p.bad_at >= p.good_at.fillna(p.bad_at)),
     }  # fmt: skip
     p["decline_signs"] = _listed(weak, len(p))
-    weakens = sum(sign.astype(int) for sign in weak.values()) >= 2
+    weakens = sum(sign.astype(int) for sign in weak.values()) - (weak["APP"] & weak["LOGINS"]) >= 2
     is_new_category = p.n_asset_classes > p.b_most_categories
     p["most_categories"] = p[["n_asset_classes", "b_most_categories"]].max(axis=1).astype(np.int64)
     steady = (
@@ -227,6 +231,12 @@ def stages(p: Frame, asked: Asked) -> None:
 
 def _fewer(now: Any, before: Any, share: float) -> Any:
     return (before > 0) & (now <= share * before) & ((before - now) ** 2 >= 4 * (before + now))
+
+
+def _paced(now: Any, before: Any, asked: Asked, is_far: Callable[[Any, Any], Any]) -> Any:
+    now, was, both = now * asked.quarter_days, before * asked.month_days, now + before
+    spread = 4 * both * asked.month_days * asked.quarter_days
+    return (before > 0) & is_far(now, was) & ((now - was) ** 2 >= spread)
 
 
 def marks(p: Frame, asked: Asked) -> None:

@@ -22,6 +22,7 @@ from decisioning.decision import Decision, ShadowSlot, Slot, Suppressed
 from decisioning.exploration import NOTHING, draw, gumbel
 from decisioning.filters import ORDER
 from decisioning.grounds import DAYS_OF, Merits, grounds
+from decisioning.inputs import SWITCHES
 from decisioning.one_row import in_one_row
 from decisioning.policy import DecisionsPolicy
 from decisioning.shelf import Offers, Scene, Shelf, Tally, places
@@ -92,7 +93,8 @@ def _scene(case: Case, shelf: Shelf) -> Scene:
     settled = stage
     if settled is None:
         settled = str(Stage.NEW if case.has_day("first_product_on") else Stage.PROSPECT)
-    held, is_generic = case.code("tier"), case.number("has_marketing_optout") == 1
+    held = case.code("tier")
+    generic = next((code for name, code in SWITCHES.items() if case.number(name) == 1), None)
     tier = catalogue.bands.higher(held, case.code("newcomer_tier"))
     facts = case.facts
     if (customer_class, settled, tier) != (given, stage, held):
@@ -107,10 +109,10 @@ def _scene(case: Case, shelf: Shelf) -> Scene:
         customer_class=customer_class,
         stage=settled,
         tier=tier,
-        seen=None if is_generic else catalogue.bands.seen(customer_class, settled, tier),
+        seen=catalogue.bands.seen(customer_class, settled, tier) if generic is None else None,
         is_class_assumed=is_class_assumed,
         is_stage_assumed=stage is None,
-        is_generic=is_generic,
+        generic=generic,
         asked=shelf.named(case.terms.asked),
         known=shelf.asked.rules.known(facts),
     )
@@ -193,7 +195,7 @@ def _decision(ranked: _Ranked) -> Decision:
             terms.consent_basis,
             is_class_assumed=scene.is_class_assumed,
             is_stage_assumed=scene.is_stage_assumed,
-            is_generic=scene.is_generic,
+            generic=scene.generic,
             scored_by=terms.scored_by,
         ),
         degraded=terms.degraded,
@@ -256,7 +258,7 @@ def _merits(ranked: _Ranked, j: int, likely: float, worthwhile: float) -> Merits
         is_likely=weighed.p >= likely,
         is_worthwhile=weighed.gain >= worthwhile,
         has_risk=catalogue.cards[j].risk_level > 0,
-        is_generic=scene.is_generic,
+        generic=scene.generic,
         is_prior=weighed.is_prior,
     )
 

@@ -166,7 +166,7 @@ def _decision(ranked: _Ranked, i: int, without_end: Sequence[Sequence[Suppressed
             inputs.consent_basis,
             is_class_assumed=bool(situation.is_class_assumed[i]),
             is_stage_assumed=bool(situation.is_stage_assumed[i]),
-            is_generic=bool(situation.is_generic[i]),
+            generic=situation.generic[i],
             scored_by=inputs.scored_by,
         ),
         degraded=inputs.degraded,
@@ -216,7 +216,7 @@ def _merits(ranked: _Ranked, i: int, j: int) -> Merits:
         is_likely=bool(ranked.parts.p[i, j] >= ranked.least_p[i]),
         is_worthwhile=bool(ranked.gain[i, j] >= ranked.least_gain[i]),
         has_risk=bool(catalogue.risk_level[j]),
-        is_generic=bool(situation.is_generic[i]),
+        generic=situation.generic[i],
         is_prior=bool(ranked.parts.is_prior[i, j]),
     )
 

@@ -22,7 +22,7 @@ class Merits(NamedTuple):
 
     `goal` is that of the customer's own cell where it lists the offer. `is_likely` and `is_worthwhile`: among the best
     of the customer's candidates by response probability and by gain (τ·V); `is_leading`: first in his cell for his
-    tier.
+    tier; `generic` the code that says why nothing is personal, None where it is.
     """
 
     is_asked: bool
@@ -36,14 +36,14 @@ class Merits(NamedTuple):
     is_likely: bool
     is_worthwhile: bool
     has_risk: bool
-    is_generic: bool
+    generic: str | None
     is_prior: bool
 
 
 def grounds(merits: Merits) -> tuple[Reason, ...]:
     """The reasons of an offer: request, service, moment, overlay, cell, tier, likelihood, worth, risk.
 
-    >>> rest = (None, float("nan"), None, False, False, False, True, False, False, False)
+    >>> rest = (None, float("nan"), None, False, False, False, True, False, None, False)
     >>> [reason.code for reason in grounds(Merits(True, False, False, *rest))]
     ['ASKED', 'HIGH_GAIN', 'NO_RISK']
     """
@@ -66,7 +66,7 @@ def _reasons(merits: Merits, days: str | None) -> tuple[Reason, ...]:
     if merits.overlay is not None:
         given: Facts = () if days is None else (("days", days),)
         found.append(Reason(f"{OVERLAY}{merits.overlay}", zh=given, en=given))
-    if not merits.is_service and not merits.is_generic:
+    if not merits.is_service and merits.generic is None:
         if merits.goal is not None:
             found.append(Reason("CELL_LISTED", zh=(("goal", merits.goal.zh),), en=(("goal", merits.goal.en),)))
         elif merits.is_secondary:
@@ -87,6 +87,6 @@ def _strengths(merits: Merits) -> list[tuple[str, bool]]:
         ("HIGH_GAIN", merits.is_worthwhile),
         ("RISK_FITS", merits.has_risk),
         ("NO_RISK", not merits.has_risk),
-        ("GENERIC_ORDER", merits.is_generic),
-        ("NO_MODEL", merits.is_prior and not merits.is_generic),
+        (merits.generic or "", merits.generic is not None),
+        ("NO_MODEL", merits.is_prior and merits.generic is None),
     ]

@@ -20,6 +20,8 @@ from features.errors import BadRequest
 Floats = NDArray[np.float64]
 CHAMPION, CHALLENGER = "champion", "challenger"  # who scored
 ConsentBasis = Literal["none", "bank_attests", "opt_in"]
+# facts that end personal recommendation, each with the reason code that says so; the first that holds is told
+SWITCHES = {"has_profiling_optout": "PROFILING_WITHDRAWN", "has_marketing_optout": "GENERIC_ORDER"}
 
 
 @dataclass(frozen=True, slots=True)

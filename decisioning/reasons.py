@@ -85,6 +85,10 @@ _PAIRS_FOR: dict[str, tuple[str, str]] = {
     "NO_RISK": ("不涉及投资风险。", "It carries no investment risk."),
     "NO_MODEL": ("按本行统一参考响应率排序。", "Ranked with the bank's general response rate."),
     "GENERIC_ORDER": ("客户已关闭个性化推荐,按统一顺序展示。", "Personal recommendation is off: the general order."),
+    "PROFILING_WITHDRAWN": (
+        "客户已撤回画像授权,按统一顺序展示。",
+        "Consent to profiling is withdrawn: the general order.",
+    ),
 }
 _PAIRS_AGAINST: dict[str, tuple[str, str, str, str]] = {
     "NOT_IN_CHANNEL": (

@@ -193,9 +193,14 @@ class Scene:
     seen: Seen | None  # the cell as the tier sees it, None without personal recommendation
     is_class_assumed: bool
     is_stage_assumed: bool
-    is_generic: bool
+    generic: str | None  # the code that says why nothing here is personal
     asked: Offers
     known: Known
+
+    @property
+    def is_generic(self) -> bool:
+        """Whether the customer gets the order of any stranger."""
+        return self.generic is not None
 
 
 class Tally:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decisioning.catalogue.catalogue import Catalogue
-from decisioning.inputs import Inputs
+from decisioning.inputs import SWITCHES, Inputs
 from decisioning.rules import Answers, Bools
 from features.vocabulary import Stage
 
@@ -24,8 +24,8 @@ class Situation:
     `classes` and `stages` are settled: a class that is unknown or has no row in the matrix is the default class
     (`is_class_assumed`), an unknown stage is PROSPECT, or NEW where a first product is known (`is_stage_assumed`).
     `tiers` are those held, or of a new customer whom no month has measured yet (R10).
-    `is_generic` marks customers who switched personal recommendation off (R31). The answers are those of gates
-    (m, n), channels (c, n), exclusions and overlays.
+    `generic` says of customers who get no personal recommendation why: they switched it off (R31) or withdrew consent
+    to profiling (R34). The answers are those of gates (m, n), channels (c, n), exclusions and overlays.
     """
 
     inputs: Inputs
@@ -37,6 +37,7 @@ class Situation:
     tiers: tuple[str | None, ...]
     is_class_assumed: Bools
     is_stage_assumed: Bools
+    generic: tuple[str | None, ...]
     is_generic: Bools
     is_asked: Bools  # (m,)
     gates: Answers
@@ -55,6 +56,7 @@ class Situation:
         classes, is_class_assumed = _classes(inputs, catalogue)
         stages, is_stage_assumed = _stages(inputs)
         tiers = _tiers(inputs, catalogue)
+        generic = _generic(inputs)
         settled = {"customer_class": _objects(classes), "stage": _objects(stages), "tier": _objects(tiers)}
         answers = _answers({**inputs.facts, **settled}, inputs.n, catalogue)
         return cls(
@@ -67,7 +69,8 @@ class Situation:
             tiers=tiers,
             is_class_assumed=is_class_assumed,
             is_stage_assumed=is_stage_assumed,
-            is_generic=inputs.numbers("has_marketing_optout") == 1,
+            generic=generic,
+            is_generic=np.array([code is not None for code in generic], dtype=bool),
             is_asked=catalogue.mask(inputs.asked),
             **answers,
         )
@@ -107,6 +110,14 @@ def _stages(inputs: Inputs) -> tuple[tuple[str, ...], Bools]:
 def _tiers(inputs: Inputs, catalogue: Catalogue) -> tuple[str | None, ...]:
     held, newcomers = inputs.codes("tier").tolist(), inputs.codes("newcomer_tier").tolist()
     return tuple(catalogue.bands.higher(*both) for both in zip(held, newcomers, strict=True))
+
+
+def _generic(inputs: Inputs) -> tuple[str | None, ...]:
+    found: list[str | None] = [None] * inputs.n
+    for name, code in reversed(SWITCHES.items()):
+        for i in np.flatnonzero(inputs.numbers(name) == 1).tolist():
+            found[i] = code
+    return tuple(found)
 
 
 def _objects(values: tuple[str | None, ...]) -> NDArray[Any]:

@@ -60,13 +60,18 @@ def left_out(catalogue: Catalogue, name: str, code: str) -> tuple[Suppressed, ..
 
 @lru_cache
 def marks(
-    consent_basis: str, *, is_class_assumed: bool, is_stage_assumed: bool, is_generic: bool, scored_by: str = CHAMPION
+    consent_basis: str,
+    *,
+    is_class_assumed: bool,
+    is_stage_assumed: bool,
+    generic: str | None,
+    scored_by: str = CHAMPION,
 ) -> tuple[str, ...]:
     """Codes of what was assumed, and of who scored where it was not the champions."""
     known = {
         "CLASS_ASSUMED": is_class_assumed,
         "STAGE_ASSUMED": is_stage_assumed,
-        "GENERIC_ORDER": is_generic,
+        generic or "": generic is not None,
         _OF_CONSENT.get(consent_basis, ""): consent_basis in _OF_CONSENT,
         "CHALLENGER": scored_by == CHALLENGER,
     }

@@ -252,6 +252,8 @@ class Lifecycle(Frozen):
     decline_hard_amount: float
     decline_soft_share: Share
     decline_app_share: Share
+    decline_login_share: Share
+    decline_outflow_times: Annotated[float, Field(gt=1)]
     decline_chance: Annotated[float, Field(ge=0)]
     decline_matured_days: Annotated[int, Field(ge=1)]
     decline_matured_amount: Annotated[float, Field(gt=0)]

@@ -14,6 +14,7 @@ import ibis
 import ibis.expr.types as ir
 
 from features.bank.tables import AUM_CLASSES
+from features.consents import allowed
 from features.month import first_day, ibis_type, select
 from features.policy import SegmentsPolicy, Tiers
 from features.vocabulary import Column, Kind
@@ -53,6 +54,7 @@ TODAY = (
     Column("preapproved", Kind.SET, "products with a valid pre-approval", "the bank has no pre-approvals"),
     Column("customer_facts", Kind.SET, "facts that gates ask for", "the bank keeps no such facts"),
     Column("consented_channels", Kind.SET, "channels with marketing consent, ALL for every", "no consent table"),
+    Column("has_profiling_optout", Kind.FLAG, "withdrew consent to profiling (R34)", "no consent table"),
     Column("do_not_call", Kind.SET, "channels that the customer closed", "the bank has no such list"),
 )
 CONTRACTS = (
@@ -79,15 +81,8 @@ def day_view(tables: Mapping[str, ir.Table], pairs: ir.Table, policy: SegmentsPo
     if "holding" in tables:
         amounts = _maturing(tables["holding"], pairs, view)
         view = view.left_join(amounts, ["customer_id", "on"]).drop("customer_id_right", "on_right")
-    for column, table in _SETS.items():
-        if table in tables:
-            view = view.mutate(**{column: view[column].fill_null("|")})
-    if "txn" in tables:
-        view = view.mutate(
-            **{name: view[name].fill_null(0) for name in ("n_txn_mtd", "txn_amount_mtd", "spend_amount_mtd")}
-        )
-    if "channel_event" in tables:
-        view = view.mutate(app_days_mtd=view.app_days_mtd.fill_null(0))
+    nothing = {name: empty for table, fills in _NOTHING.items() if table in tables for name, empty in fills.items()}
+    view = view.mutate(**{name: view[name].fill_null(empty) for name, empty in nothing.items()})
     if "balance" in tables:
         view = view.mutate(**_measured(view))
     firsts = [view[column] for column in ("funded_on", *_FIRSTS.values()) if column in view.columns]
@@ -127,8 +122,8 @@ def contracts_view(tables: Mapping[str, ir.Table], morning: ir.Table, people: ir
             people = people.left_join(given, "customer_id").drop("customer_id_right")
     absent = {column.name: ibis.null(ibis_type(column)) for column in TODAY if column.name in CONTRACTS}
     people = people.mutate(**{name: null for name, null in absent.items() if name not in people.columns})
-    sets = [column for column, table in _SETS.items() if column in CONTRACTS and table in tables]
-    return people.mutate(**{column: people[column].fill_null("|") for column in sets})
+    sets = [name for table, fills in _NOTHING.items() for name in fills if name in CONTRACTS and table in tables]
+    return people.mutate(**{name: people[name].fill_null("|") for name in sets})
 
 
 def _person(tables: Mapping[str, ir.Table], pairs: ir.Table) -> ir.Table:
@@ -287,15 +282,7 @@ def _customer_facts(table: ir.Table, pairs: ir.Table) -> ir.Table:
 
 
 def _consents(table: ir.Table, pairs: ir.Table) -> ir.Table:
-    """The latest word per channel counts; at the same instant a withdrawal wins."""
-    t = _facts(table.filter(table.purpose == "MARKETING"), pairs, "business_on")
-    t = t.mutate(channel=t.channel.fill_null("ALL"))
-    latest = ibis.window(
-        group_by=["customer_id", "on", "channel"], order_by=[ibis.desc("occurred_at"), ibis.asc("is_granted")]
-    )
-    t = t.mutate(nth=ibis.row_number().over(latest))
-    t = t.filter(t.nth == 0, t.is_granted)
-    return t.group_by("customer_id", "on").agg(consented_channels=_set_of(t.channel))
+    return allowed(_facts(table, pairs, "business_on"))
 
 
 def _closed_channels(table: ir.Table, pairs: ir.Table) -> ir.Table:
@@ -323,7 +310,9 @@ _PARTS: tuple[tuple[str, Any], ...] = (
 )  # fmt: skip
 _FIRSTS = {"holding": "first_holding_on", "loan": "first_loan_on"}
 _OF_CONTRACTS = ("holding", "loan", "service_activation", "preapproval", "customer_fact")
-_SETS = {
-    "held_products": "holding", "active_services": "service_activation", "preapproved": "preapproval",
-    "customer_facts": "customer_fact", "consented_channels": "consent", "do_not_call": "do_not_call",
+_NOTHING: dict[str, dict[str, Any]] = {  # what a table says of a customer of whom it has no row
+    "txn": {"n_txn_mtd": 0, "txn_amount_mtd": 0, "spend_amount_mtd": 0}, "channel_event": {"app_days_mtd": 0},
+    "holding": {"held_products": "|"}, "service_activation": {"active_services": "|"},
+    "preapproval": {"preapproved": "|"}, "customer_fact": {"customer_facts": "|"},
+    "consent": {"consented_channels": "|", "has_profiling_optout": False}, "do_not_call": {"do_not_call": "|"},
 }  # fmt: skip

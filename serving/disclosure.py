@@ -21,6 +21,7 @@ OPEN = frozenset(
     {
         "region", "tenure_days", "registered_on", "days_registered", "first_product_on", "days_with_product",
         "acquisition_source", "is_staff", "is_student", "has_marketing_optout",
+        "has_profiling_optout",
         "tier", "newcomer_tier", "tier_state", "tier_since_on", "months_below", "grade", "customer_class",
         "class_reason", "is_stale",
         "other_classes", "stage", "stage_entered_on", "stage_reason", "previous_stage", "cell", "tags",
@@ -39,6 +40,7 @@ OPEN_REASONS = frozenset(
         "ASKED", "CELL_LISTED", "CELL_SECONDARY", "TIER_LEADS", "SERVICE_DUE", "MOMENT", "CHALLENGER",
         "OVERLAY_COMPLAINT_OR_CHURN",
         "OVERLAY_TOPIC", "HIGH_P", "HIGH_GAIN", "NO_RISK", "NO_MODEL", "GENERIC_ORDER",
+        "PROFILING_WITHDRAWN",
         "NOT_IN_CHANNEL", "TOOL_ALONE", "HOLDOUT", "SLEEPING_DOG", "STAFF", "OPEN_COMPLAINT", "DO_NOT_CALL",
         "NO_CONSENT", "DATA_MISSING", "CELL_BARRED", "NOT_READY", "REFUSED", "CONVERTED", "SALES_CAP", "MESSAGE_CAP",
         "CHANNEL_CAP", "CHANNEL_NOT_FOR_CUSTOMER", "STALE", "QUIET_HOURS",

@@ -28,6 +28,7 @@ Plain = dict[str, Any]
 _WHO = (
     "age", "gender", "region", "id_doc_type", "registered_on", "first_product_on", "tenure_days",
     "acquisition_source", "is_student", "is_staff", "has_marketing_optout",
+    "has_profiling_optout",
 )  # fmt: skip
 _TIER = {"state": "tier_state", "since": "tier_since_on", "months_below": "months_below", "near_up": "near_up",
          "next_gap": "next_tier_gap", "mda": "mda", "mda_this_month": "mtd_mda", "is_near_next": "is_near_next",

@@ -24,13 +24,14 @@ from training.policy import ModelsPolicy, models
 
 # a bank keeps these without their history, so that a past month would know of today's
 _UNDATED = frozenset({"is_staff", "is_restricted", "has_marketing_optout"})
+_RIGHTS = frozenset({"has_profiling_optout"})  # used, they are no trait to score by
 # what a tier is measured by and the points of a grade repeat other columns, and thresholds are the tier once more
 _SAID_TWICE = frozenset(
     {"rated_mda", "net_mda", "family_mda", "tier_floor", "next_floor", "near_floor", "fall_floor", "is_next_highest"}
     | {*POINTS.values(), *SO_FAR}
 ) - {"aum_now"}
 _PROFILE = tuple(column for column in PROFILE if column.name not in _UNDATED | _SAID_TWICE)
-_TODAY = tuple(column for column in TODAY if column.name not in _SAID_TWICE)
+_TODAY = tuple(column for column in TODAY if column.name not in _RIGHTS | _SAID_TWICE)
 FACTS = tuple(column for column in (*_PROFILE, *_TODAY, *STANDING, *RECENT) if column.kind in LEARNABLE)
 PROFILE_FACTS = tuple(column for column in _PROFILE if column.kind in LEARNABLE)
 

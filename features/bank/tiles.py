@@ -183,6 +183,7 @@ def _txns(bank: Bank, chain: Chain, policy: SegmentsPolicy) -> ir.Table:
     return t.group_by("customer_id", "month_no").agg(
         n_txn=mine.sum(),
         txn_minor=t.minor.sum(where=mine).fill_null(0),
+        n_out=is_out.sum(),
         out_minor=t.minor.sum(where=is_out).fill_null(0),
         largest_out_minor=t.minor.max(where=is_out).fill_null(0),
         largest_in_minor=t.minor.max(where=mine & (t.txn_type == "IN")).fill_null(0),
@@ -209,6 +210,7 @@ def _events(bank: Bank, chain: Chain, policy: SegmentsPolicy) -> ir.Table:
         app_day_mask=bit_or(t.day, where=is_login & (t.channel == "APP")).fill_null(0),
         event_day_mask=bit_or(t.day).fill_null(0),
         event_channel_mask=bit_or(t.way).fill_null(0),
+        n_logins=is_login.sum(),
         last_login_on=t.business_on.max(where=is_login),
         services_used=_set_or_null(t.service_id.collect(where=t.service_id.notnull(), distinct=True)),
     )
@@ -348,7 +350,8 @@ _PARTS: dict[str, Any] = {
 }  # fmt: skip
 _LIMITS = ("as_of", "window_on", "seen_on", "seen_until", "known_until", "number")
 SUMS = (
-    "n_txn", "txn_minor", "out_minor", "n_salary", "salary_minor", "n_contacts", "n_sales_contacts", "n_conversions",
+    "n_txn", "txn_minor", "n_out", "out_minor", "n_logins", "n_salary", "salary_minor", "n_contacts",
+    "n_sales_contacts", "n_conversions",
     "aum_day_minor", "aum_end_minor", "invest_end_minor", "deposit_end_minor", *(f"n_{kind}_views" for kind in VIEWED),
     "n_app_crashes", "n_app_failures", "app_latency_ms", "n_app_latencies",
     "n_complaints", "n_failed_steps", "n_given_up_steps",

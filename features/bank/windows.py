@@ -26,10 +26,11 @@ BEFORE, TILES, WINDOW = "window_before", "closing_tiles", "month_window"
 SCRATCH = "rolling.parquet"
 SLOTS = {
     "aum_day_minor": WINDOW_MONTHS, "aum_end_minor": 2, "invest_end_minor": 1, "deposit_end_minor": 1, "asset_mask": 1,
-    "n_txn": 6, "txn_minor": 3, "out_minor": 1, "largest_out_minor": 1, "largest_in_minor": 3, "n_salary": 3,
-    "salary_minor": 3, "txn_day_mask": 3, "txn_channel_mask": 3, "app_day_mask": 6, "event_day_mask": 3,
-    "event_channel_mask": 3, "services_used": 3, "n_contacts": WINDOW_MONTHS, "n_conversions": WINDOW_MONTHS,
-    "has_tile": WINDOW_MONTHS, **{f"n_{kind}_views": 3 for kind in VIEWED}, "begun_day_mask": 3, "done_day_mask": 3,
+    "n_txn": 6, "txn_minor": 3, "n_out": 4, "n_logins": 4, "out_minor": 1, "largest_out_minor": 1,
+    "largest_in_minor": 3, "n_salary": 3, "salary_minor": 3, "txn_day_mask": 3, "txn_channel_mask": 3,
+    "app_day_mask": 6, "event_day_mask": 3, "event_channel_mask": 3, "services_used": 3,
+    "n_contacts": WINDOW_MONTHS, "n_conversions": WINDOW_MONTHS, "has_tile": WINDOW_MONTHS,
+    **{f"n_{kind}_views": 3 for kind in VIEWED}, "begun_day_mask": 3, "done_day_mask": 3,
     "n_app_crashes": 3, "n_app_failures": 3, "app_latency_ms": 3, "n_app_latencies": 3, "app_latency_worst_ms": 3,
     "n_complaints": 3, "worst_complaint": 3, "n_failed_steps": 3, "n_given_up_steps": 3, "longest_step_s": 3,
     "rated_day": 3, "earned": WINDOW_MONTHS,

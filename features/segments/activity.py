@@ -29,6 +29,8 @@ _TXN = (
     Column("n_txn_prior_3m", Kind.INTEGER, "own transactions in the three months before those", _NO_TXN),
     Column("txn_amount_3m", Kind.NUMBER, "amount of own transactions in three months", _NO_TXN),
     Column("out_amount_1m", Kind.NUMBER, "amount sent out of the bank in the month", _NO_TXN),
+    Column("n_out_1m", Kind.INTEGER, "times money was sent out of the bank in the month", _NO_TXN),
+    Column("n_out_before_3m", Kind.INTEGER, "times it was in the three months before this one", _NO_TXN),
     Column("largest_out_1m", Kind.NUMBER, "largest single amount sent out of the bank in the month", _NO_TXN),
     Column("largest_in_3m", Kind.NUMBER, "largest single amount brought in within three months", _NO_TXN),
     Column("salary_amount_1m", Kind.NUMBER, "salary credited in the month", _NO_TXN),
@@ -40,6 +42,8 @@ _EVENT = (
     Column("app_days_1m", Kind.INTEGER, "days with an app login in the month", _NO_EVENTS),
     Column("app_days_3m", Kind.INTEGER, "days with an app login in three months", _NO_EVENTS),
     Column("app_days_prior_3m", Kind.INTEGER, "days with an app login in the three months before those", _NO_EVENTS),
+    Column("n_logins_1m", Kind.INTEGER, "logins in the month", _NO_EVENTS),
+    Column("n_logins_before_3m", Kind.INTEGER, "logins in the three months before this one", _NO_EVENTS),
     Column("n_services_3m", Kind.INTEGER, "services used in three months", _NO_EVENTS),
 )
 _SERVICE = (
@@ -74,13 +78,15 @@ inputs = {  # bank table -> the columns that it makes known
 def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     """Activity of every customer in the windows that end with the month."""
     p = month.people
-    one, three, prior, year = range(1), range(3), range(3, 6), range(12)
+    one, three, before_one, prior, year = range(1), range(3), range(1, 4), range(3, 6), range(12)
     answer = {
         "n_txn_1m": p.n_txn_0,
         "n_txn_3m": _sum(p, "n_txn", three),
         "n_txn_prior_3m": _sum(p, "n_txn", prior),
         "txn_amount_3m": _sum(p, "txn_minor", three) / 100,
         "out_amount_1m": p.out_minor_0 / 100,
+        "n_out_1m": p.n_out_0,
+        "n_out_before_3m": _sum(p, "n_out", before_one),
         "largest_out_1m": p.largest_out_minor_0 / 100,
         "largest_in_3m": ibis.greatest(*[p[slot] for slot in slots("largest_in_minor", three)]) / 100,
         "salary_amount_1m": p.salary_minor_0 / 100,
@@ -90,6 +96,8 @@ def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
         "app_days_1m": _days(p, one, "app_day_mask"),
         "app_days_3m": _days(p, three, "app_day_mask"),
         "app_days_prior_3m": _days(p, prior, "app_day_mask"),
+        "n_logins_1m": p.n_logins_0,
+        "n_logins_before_3m": _sum(p, "n_logins", before_one),
         "n_services_3m": _n_services(p, three),
         "n_channels_3m": bit_count(_union(p, three, "txn_channel_mask", "event_channel_mask")),
         "active_days_1m": _days(p, one, "txn_day_mask", "event_day_mask"),

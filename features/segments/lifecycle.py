@@ -9,13 +9,12 @@ PROSPECT, NEW, MATURE, GROWTH. Rules: R17, R20, R21, B01.
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import add
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
+from features.decline import weak_signs
 from features.month import Month, declared, first_day
 from features.policy import Lifecycle, SegmentsPolicy
 from features.vocabulary import Column, Kind, Stage
@@ -59,7 +58,7 @@ def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     figures = policy.lifecycle
     people = month.people.mutate(became_customer_on=_first_day(month.people))
     people = people.mutate(**_ages(people, month))
-    people = people.mutate(**_signs(people, figures), **_weak_signs(people, figures))
+    people = people.mutate(**_signs(people, figures), **weak_signs(people, figures))
     people = people.mutate(**_counters(people, figures))
     people = people.mutate(**_wanted(people, figures))
     people = people.mutate(stage=_legal(people, figures))
@@ -163,33 +162,6 @@ def _signs(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
         & _holds(p.mda_peak_12m >= figures.lost_peak_amount)
         & (p.n_txn_3m.fill_null(0) == 0),
     }
-
-
-def _weak_signs(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
-    """The soft signs of decline that hold, by name, and whether they are as many as the policy asks for."""
-    p = people
-    reference = ibis.coalesce(p.held_reference_mda, p.mda_prior_3m)
-    due = p.matured_minor / 100
-    signs = {
-        "AUM": p.mda <= figures.decline_soft_share * reference,
-        "TXN": _fewer(p.n_txn_3m, p.n_txn_prior_3m, figures.decline_soft_share, figures),
-        "APP": _fewer(p.app_days_3m, p.app_days_prior_3m, figures.decline_app_share, figures),
-        "MATURED": (due >= figures.decline_matured_amount)
-        & (p.mda_prior_3m - p.aum_end >= figures.decline_matured_share * due),
-        "SALARY": (p.n_salary_3m > 0) & (p.n_salary_1m == 0),
-        "DISCONTENT": _holds(p.has_old_complaint) | _holds(p.is_detractor),
-    }
-    found = {name: _holds(sign) for name, sign in signs.items()}
-    listed = ibis.literal("|").concat(*[ibis.ifelse(sign, f"{name}|", "") for name, sign in found.items()])
-    n = reduce(add, [sign.cast("int64") for sign in found.values()])
-    return {"decline_signs": listed, "is_weakening": n >= figures.decline_soft_signs}
-
-
-def _fewer(now: Any, before: Any, share: float, figures: Lifecycle) -> Any:
-    """Counts at most that share of what they were, and further down than chance alone takes counts of their size."""
-    drop, both = (before - now).cast("float64"), (before + now).cast("float64")
-    by_chance = drop * drop < figures.decline_chance**2 * both
-    return (before > 0) & (now <= share * before) & ~by_chance
 
 
 def _counters(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:

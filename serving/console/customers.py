@@ -60,6 +60,7 @@ def _view(desk: Desk, data: dict[str, Any], actor: Actor, deleted: str | None) -
         "names": names,
         "channels": {name: {"zh": channel.zh, "en": channel.en} for name, channel in policy.channels.items()},
         "way": drawing.steps(way, list(segments.tiers.thresholds)),
+        "lowest": next(iter(segments.tiers.thresholds)),
         "climbs": [next(months) for _, months in itertools.groupby(way, key=lambda month: month[1])],
         "money": drawing.line([row.get("mda") for row in data["tier"]["history"]], width=330, height=52),
         "points": drawing.bars(points),

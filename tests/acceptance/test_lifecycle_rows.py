@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -27,10 +27,13 @@ from features.lineages import Build
 from features.policy import PolicyBook, segments
 from features.segments import behaviour
 from features.vocabulary import Stage
+from serving.api.documents import DecisionRequest
+from serving.deciding import MOST_ALONE
 from serving.releases import cut, switch
 from tests.acceptance.test_policy_rows import inputs, objects
 from tests.features.conftest import bank_of
 from tests.serving import homes
+from tests.serving.conftest import Bank
 from tests.serving.conftest import open_bank as opened
 from tests.simulation.banks import LAST_ON, Simulated, simulated
 
@@ -264,6 +267,24 @@ def test_B08_two_customers_of_one_cell_and_two_tiers_are_told_another_channel_be
             assert again["identical"] is True, again
             kept = bank.ask("GET", f"/v1/decisions/{answer['decision_id']}", role="auditor").json()
             assert kept["variant"] == answer["variant"]
+        for crowd in ([], [f"NOBODY-{k}" for k in range(MOST_ALONE)]):  # a few alone, a night's many in arrays
+            by_night = night_of(bank, [*customers, *crowd])
+            assert [by_night[name]["variant"] for name in customers] == [answer["variant"] for answer in told]
+            low, middle, high = (channels_of(by_night[name]) for name in customers)
+            assert high["P06"] == "RM" != low["P06"] == middle["P06"] == "APP", "the first that is open of each band"
+            leads = [{slot["product_id"] for slot in by_night[name]["offers"] if reasons_of(slot) & {"TIER_LEADS"}}
+                     for name in customers]  # fmt: skip
+            assert leads == leading
+
+
+def night_of(bank: Bank, customers: Sequence[str]) -> dict[str, Any]:
+    """The decisions of these customers where any channel will do, as a night asks."""
+    asked = DecisionRequest.model_construct(channel="", limit=50)
+    return {name: kept.public for name, kept in bank.desk.decide(asked, customers).kept.items()}
+
+
+def channels_of(answer: Any) -> dict[str, str]:
+    return {slot["offer_id"]: slot["treatment_id"].split(":")[1] for slot in answer["offers"]}
 
 
 def reasons_of(slot: Any) -> set[str]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from decisioning.catalogue.hooks import Step
 from decisioning.policy import decisions
+from features.decline import SIGNS
 from features.policy import segments
 from features.vocabulary import Outcome, Purpose, Stage, TierState
 from serving.console import drawing, formats
@@ -45,6 +46,7 @@ def test_every_code_that_the_engine_names_has_a_word() -> None:
     ]
     named = {
         "stage": Stage, "state": TierState, "outcome": Outcome, "purpose": Purpose, "role": ROLES, "anchor": anchors,
+        "sign": SIGNS,
         "factor": who.grades.weights, "side": ("better", "worse", "even"), "list": ROSTERS,
         "benefit": {benefit for benefits in who.tiers.benefits.values() for benefit in benefits},
     }  # fmt: skip

@@ -24,7 +24,7 @@ USUAL: Mapping[str, Any] = {
     "active_days_3m": 20, "n_conversions_12m": 1, "n_open_complaints": 0, "has_marketing_optout": 0, "is_staff": 0,
     "overdue_days": 0, "customer_class": "SAVER", "stage": "GROWTH", "tier": "V2", "grade": "C", "other_classes": "|",
     "held_products": "|", "active_services": "|", "investor_type": "ORDINARY", "consented_channels": "|ALL|",
-    "do_not_call": "|", "tags": "|", "first_product_on": "2025-01-01",
+    "do_not_call": "|", "tags": "|", "first_product_on": "2025-01-01", "has_profiling_optout": 0,
 }  # fmt: skip
 
 

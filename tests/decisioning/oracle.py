@@ -46,8 +46,8 @@ class Customer:
         return None if value is None else float(value)
 
     def says_generic(self) -> bool:
-        """Whether personal recommendation is off."""
-        return self.number("has_marketing_optout") == 1
+        """Whether personal recommendation is off, or consent to profiling withdrawn."""
+        return self.number("has_marketing_optout") == 1 or self.number("has_profiling_optout") == 1
 
     def says(self, rule: Predicate | None) -> bool | None:
         """True, False, or None where it cannot be told."""
@@ -118,7 +118,7 @@ def outcome(offer_id: str, customer: Customer, effect: float | None = None) -> t
     found = verdict(offer_id, customer)
     if isinstance(found, list) and customer.channel and customer.channel not in found:
         return customer.facts.get("_closed", {}).get(offer_id, ("treatment", "NOT_IN_CHANNEL"))  # type: ignore[no-any-return]  # facts are of any kind
-    harms = effect is not None and effect < 0 and customer.number("has_marketing_optout") != 1
+    harms = effect is not None and effect < 0 and not customer.says_generic()
     if isinstance(found, list) and harms and _is_sold(offer_id, customer) and not _is_tool(offer_id, customer.policy):
         return "arbitration", "SLEEPING_DOG"
     return found
@@ -271,7 +271,7 @@ def score(
 ) -> float:  # fmt: skip
     """The score of an offer that may go out by `channels`, straight from its formula."""
     policy, offer = customer.policy, customer.policy.offers[offer_id]
-    figures, generic = policy.arbitration, customer.number("has_marketing_optout") == 1
+    figures, generic = policy.arbitration, customer.says_generic()
     cost = policy.channels[channels[0]].unit_cost_amount
     p = figures.prior_p if generic else p
     if offer.service:

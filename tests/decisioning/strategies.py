@@ -46,6 +46,7 @@ def customers(
             "overdue_days": st.sampled_from([None, 0, 0, 0, 12]),
             "is_staff": flags(),
             "has_marketing_optout": flags(),
+            "has_profiling_optout": flags(),
             "near_up": flags(),
             "customer_class": st.sampled_from([None, "NOT_OURS", *classes]),
             "stage": st.sampled_from([None, *map(str, Stage)]),

@@ -91,17 +91,29 @@ def test_a_channel_closed_to_the_customer_is_named_with_its_rule() -> None:
     assert out["DEP"] == ("contact_policy", "CHANNEL_NOT_FOR_CUSTOMER")
 
 
-def test_customers_without_personal_recommendation_get_the_same_list_as_each_other() -> None:
+@pytest.mark.parametrize(
+    ("off", "told"),
+    [
+        ({"has_marketing_optout": 1}, "GENERIC_ORDER"),
+        ({"has_profiling_optout": 1}, "PROFILING_WITHDRAWN"),
+        ({"has_profiling_optout": 1, "has_marketing_optout": 1}, "PROFILING_WITHDRAWN"),
+    ],
+)
+def test_customers_without_personal_recommendation_get_the_same_list_as_each_other(
+    off: dict[str, int], told: str
+) -> None:
     noisy = small_policy(arbitration={"exploration_amount": 5.0})
     catalogue = Catalogue.of(noisy)
-    off = {"has_marketing_optout": 1}
     crowd = [off, off | {"customer_class": "ELDER", "tags": "|digital|", "p_churn": 0.9, "tier": "V2"}]
     p = np.random.default_rng(1).random((2, catalogue.m))
     first, second = decide(inputs(*crowd, catalogue=catalogue, p=p, limit=11), catalogue, noisy)
     assert ids(first) == ids(second) != []
     assert [slot.score for slot in first.offers] == [slot.score for slot in second.offers]
     assert {slot.components.p for slot in first.offers} == {0.02}
-    assert "GENERIC_ORDER" in first.marks
+    assert {"GENERIC_ORDER", "PROFILING_WITHDRAWN"} & {*first.marks} == {told}
+    for slot in first.offers:
+        assert told in [reason.code for reason in slot.reasons]
+        assert not {"CELL_LISTED", "TIER_LEADS", "HIGH_P"} & {reason.code for reason in slot.reasons}
 
 
 def test_an_unknown_class_is_the_default_class_and_said_so() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from decisioning.catalogue.catalogue import Catalogue
 from decisioning.catalogue.checks import check
 from decisioning.catalogue.variants import variant
 from decisioning.policy import DecisionsPolicy, decisions
@@ -47,6 +48,20 @@ def test_a_tier_that_is_not_known_is_treated_as_the_lowest() -> None:
     lowest = variant(POLICY.matrix, POLICY.variants, "MASS", Stage.NEW, "V0")
     assert variant(POLICY.matrix, POLICY.variants, "MASS", Stage.NEW, None) == lowest
     assert variant(POLICY.matrix, POLICY.variants, "MASS", Stage.NEW, "PLATINUM") == lowest
+
+
+@pytest.mark.parametrize(
+    ("held", "newcomer", "tier"),
+    [
+        (None, None, None), ("V4", None, "V4"), (None, "V2", "V2"), ("V2", "V4", "V4"), ("V4", "V2", "V4"),
+        ("V4", "V4", "V4"), ("VIP", "VVIP", "VVIP"), ("VVIP", "V5", "VVIP"), ("V0", "PLATINUM", "V0"),
+        ("PLATINUM", "V1", "V1"),
+    ],
+)  # fmt: skip
+def test_a_new_customers_tier_counts_where_it_is_the_higher_one(
+    held: str | None, newcomer: str | None, tier: str | None
+) -> None:
+    assert Catalogue.of(POLICY).bands.higher(held, newcomer) == tier
 
 
 @pytest.mark.parametrize(

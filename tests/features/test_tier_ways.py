@@ -92,6 +92,22 @@ def test_a_family_counts_together_where_the_policy_says_so(
     assert (row.tier, row.qualify_path, pd.isna(row.family_mda)) == ("V2", "AUM", True)
 
 
+@pytest.mark.parametrize(("own", "tier"), [("5999999.99", "VIP"), ("6000000.00", "VVIP")])
+def test_no_family_lifts_a_member_to_the_highest_tier(bank_of: Callable[..., Path], own: str, tier: str) -> None:
+    """The kin's millions make VIP; the highest tier asks for his own, to the fen (decision 0009)."""
+    people = [{"customer_id": "c", "family_id": "f"}, {"customer_id": "kin", "family_id": "f"}]
+    money = [{"customer_id": "c", "amount": own}, {"customer_id": "kin", "amount": 90_000_000}]
+    (row,) = built(bank_of(customer=people, balance=money), 1, changed(merges_families=True)).itertuples()
+    assert (row.tier, row.qualify_path) == (tier, "AUM")
+
+
+def test_a_familys_money_alone_ends_below_the_highest_tier(bank_of: Callable[..., Path]) -> None:
+    people = [{"customer_id": "c", "family_id": "f"}, {"customer_id": "kin", "family_id": "f"}]
+    money = [{"customer_id": "c", "amount": 60_000}, {"customer_id": "kin", "amount": 90_000_000}]
+    (row,) = built(bank_of(customer=people, balance=money), 1, changed(merges_families=True)).itertuples()
+    assert (row.tier, row.qualify_path) == ("VIP", "FAMILY")
+
+
 def newcomer(amount: str, on: date, **more: Any) -> dict[str, Any]:
     return {"customer_id": "c", "amount": amount, "from_on": on} | more
 

@@ -83,6 +83,16 @@ def test_the_page_says_it_in_words_to_those_who_may_see_it(kept_bank: Bank, lang
     assert [word for word in said if word in uncleared] == [said[3], said[4]], "what the bank made of him, no money"
 
 
+def test_the_page_does_not_say_what_keeps_the_lowest_tier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CUSTOMERS, "C-KEPT", KEPT | {"tier": "V0", "tier_state": "NORMAL", "tier_floor": 0.0})
+    write_home(tmp_path / "home", with_models=False)
+    for bank in open_bank(tmp_path / "home"):
+        assert bank.ask("GET", "/v1/customers/C-KEPT", role="rm").json()["tier"]["need_keep_amount"] == 0
+        page = bank.ask("GET", "/console/customers/C-KEPT?lang=en", role="rm", headers=HTML).text
+        assert "needed on each" in page, "for the next one"
+        assert "to keep V0" not in page
+
+
 @pytest.fixture
 def foretold(tmp_path: Path) -> Iterator[tuple[Bank, FittedModel, FittedModel]]:
     """A bank whose release has models of the next step and of what stays of his money, and those models."""

@@ -1,11 +1,10 @@
 """Phone calls in order of time while the rate rises from .07 to .5: a window that rolls, and a shift a day.
 
-Every step learns from the calls of a window before it and says the next 1,000. Small trees are five seeds said as one,
-because on the steps before the test one seed moves their AUC by more than the members of the panel differ (docs/judging.md).
- `duration` is left out: it is known
-after the call. Which learner of the panel speaks is chosen on steps before those that judge; the daily shift is a blend
-that leaves nothing to choose. `bank_marketing` judges by the last fifth, `bank_marketing_earlier` by calls that lie
-before all steps on which anything was chosen.
+Every step learns from the calls of a window before it and says the next 1,000. `duration` is left out: it is known
+after the call. Which learner of the panel speaks is chosen on steps before those that judge; small trees are five seeds
+said as one, because before the test a seed alone moves their AUC by more than members differ; the daily shift is a
+blend that leaves nothing to choose. `bank_marketing` judges by the last fifth, `bank_marketing_earlier` by calls that
+lie before all steps on which anything was chosen.
 """
 
 from __future__ import annotations

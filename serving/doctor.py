@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,23 @@ import pyarrow.parquet as pq
 
 from features import profiles
 from features.bank.tables import TABLES
-from features.errors import BadBank, TiercelError
+from features.errors import BadBank, NotReady, TiercelError
 from insight.mix import Mix, mix
 from serving import releases
 from serving.abilities import Abilities, of_home
-from serving.settings import home_facts
+from serving.advice_use import RULES, use_of
+from serving.ledger.advice import read_advice
+from serving.ledger.engine import looked_at
+from serving.ledger.reading import read_latest_at
+from serving.settings import clock_of, home_facts, ledger_url, read_settings
+from training.judging.idleness import DAYS, LEAST_SHARE, Use
 
+_NO_ADVICE = "nobody was advised yet"
 _LIBRARIES = ("duckdb", "ibis-framework", "sqlglot", "feast", "mlflow", "lightgbm", "pyarrow")
 
 
 def examine(home: Path) -> dict[str, str]:
-    """One sentence each on bank, builds, release, keys, clock and libraries of `home`."""
+    """One sentence each on bank, builds, release, use of advice, keys, clock and libraries of `home`."""
     tables = [name for name in TABLES if any((home / "bank" / name).glob("*.parquet"))]
     absent = [name for name in TABLES if name not in tables]
     builds = list(profiles.builds(home))
@@ -33,6 +41,7 @@ def examine(home: Path) -> dict[str, str]:
         "clock": str(home_facts(home).get("instant", "live")),
         "builds": f"{len(builds)} months to {builds[-1].as_of}" if builds else "none; run `tiercel build`",
         "release": _release(home),
+        "advice": _advice(home),
         "keys": ", ".join(keys) or "none; `tiercel keys` makes them",
         "libraries": ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES),
     }
@@ -97,6 +106,28 @@ def _release(home: Path) -> str:
     except TiercelError as error:
         return str(error)
     return f"{release.id}, every file as released; models {', '.join(release.manifest['champions']) or 'none'}"
+
+
+def _advice(home: Path) -> str:
+    """Whether people act on what the models advise; models that nobody follows come first, as an alert (X11)."""
+    settings, models = read_settings(home=home), list[str]()
+    if settings.ledger_url is None and not (home / "ledger.db").exists():
+        return _NO_ADVICE
+    clock = clock_of(settings)
+    try:
+        with suppress(NotReady):
+            models = releases.current(home).manifest["champions"]
+        with looked_at(ledger_url(settings)) as ledger:
+            if ledger is None:
+                return _NO_ADVICE
+            clock.move_past(read_latest_at(ledger))
+            rows = use_of(partial(read_advice, ledger), models, clock.now())
+    except TiercelError as error:
+        return str(error)
+    said = [f"{row['model']} {row['use']}, {row['n_acted']:,} of {row['n_advised']:,} acted on" for row in rows]
+    idle = [row["model"] for row in rows if row["use"] == Use.IDLE and row["model"] != RULES]
+    alert = f"ALERT: less than {LEAST_SHARE:.0%} of the advice of {', '.join(idle)} is followed in {DAYS} days; "
+    return (alert if idle else "") + ("; ".join(said) or _NO_ADVICE)
 
 
 def _version(name: str) -> str:

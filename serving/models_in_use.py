@@ -38,10 +38,11 @@ def waiting(release: Release | None, versions: list[Plain]) -> list[Plain]:
         champion = with_alias(versions, model, CHAMPION)
         if champion is None:
             newest = next(one for one in versions if one["model"] == model)
-            told.append({"model": model, "why": "NO_CHAMPION", "version": newest["version"], "says": newest["says"]})
+            told.append({"model": model, "why": "NO_CHAMPION", "version": newest["version"],
+                         **_said(newest)})  # fmt: skip
         elif model not in serving or serving[model] != champion:
             why = "NOT_RELEASED" if model in (*NAMES, *TOLD) else "NOT_SERVED"
-            told.append({"model": model, "why": why, "version": champion["version"], "says": champion["says"]})
+            told.append({"model": model, "why": why, "version": champion["version"], **_said(champion)})
     return told
 
 
@@ -77,9 +78,14 @@ def card(version: Mapping[str, Any], on: date, zone: ZoneInfo) -> Plain:
         "figures": {score: metrics[measure] for score, metrics in version["figures"].items() if measure in metrics},
         "all_figures": version["figures"],
         "less": {rival: metrics[measure] for rival, metrics in version["less"].items() if measure in metrics},
-        "mark": mark_of(version["less"].get("plain", {}).get(measure)), "says": version["says"],
+        "mark": mark_of(version["less"].get("plain", {}).get(measure)), **_said(version),
         "n_gates": len(gates), "n_open": sum(gate["passes"] for gate in gates), "has_report": bool(version["report"]),
     }  # fmt: skip
+
+
+def _said(version: Mapping[str, Any]) -> Plain:
+    """What its gates came to, in English and Chinese; a version of before has no Chinese."""
+    return {"says": version["says"], "says_zh": version.get("says_zh", "")}
 
 
 def mark_of(difference: Mapping[str, float] | None) -> str:

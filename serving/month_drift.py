@@ -10,22 +10,30 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from features import profiles
+from features.bank.engines import Bank, open_bank
 from features.own import own_views, with_own
 from features.profiles import Build
+from serving import jobs
 from serving.drift_history import SCORE
 from training import registry
 from training.encoding import LEARNABLE, Feature, arrays_of
+from training.fitted import FittedModel
 from training.ground import PROFILE_FACTS
 from training.judging.drift import Band, Psi, psi
-from training.models import churn, next_step, value
+from training.models import churn, next_step, response, uplift, value
+from training.offer_rows import facts_of_month, with_offers
 
 _OF_MONTHS = (churn.NAME, next_step.NAME, value.NAME)  # models that score a month's profiles
+_OF_OFFERS = (response.NAME, uplift.NAME)  # models that score customers with offers
 _ASKED = {value.AHEAD.name: float(max(value.MONTHS_AHEAD))}  # what is asked of a model, and no feature of anybody
 
 
 def drift_of(home: Path, month: date) -> dict[str, Any]:
     """PSI of every fact of the profile against the month before, and of each champion's features and score against the
-    last month it could see; rows and noise beside each, and a sentence. A first month has nothing to be told by."""
+    last month it could see; rows and noise beside each, and a sentence. A first month has nothing to be told by.
+
+    A champion of offers is asked of one offer a customer (`training.offer_rows`), the same in both months.
+    """
     builds = {build.as_of: build for build in profiles.builds(home)}
     now, before = builds[month], builds.get(month.replace(day=1) - timedelta(days=1))
     if before is None:
@@ -33,32 +41,55 @@ def drift_of(home: Path, month: date) -> dict[str, Any]:
     features = [Feature(column.name, column.kind) for column in PROFILE_FACTS]
     features += [Feature(column.name, column.kind) for view in own_views(home) for column in view.columns
                  if column.kind in LEARNABLE]  # fmt: skip
-    last = _compared(home, now, before, features)
-    champions = {model: found for model in _OF_MONTHS if (found := _against(home, model, builds, now))}
-    moved = [name for found in (last, *champions.values()) for name, one in found.items()
-             if one["band"] in (Band.WATCH, Band.ACT)]  # fmt: skip
+    last = _compared([_frame(home, build) for build in (before, now)], features)
+    with open_bank(home) as bank:
+        asked = _Asked(bank, now)
+        champions = {model: found for model in (*_OF_MONTHS, *_OF_OFFERS) if (found := _against(asked, model, builds))}
+    moved = [name if name != SCORE else f"score of {model}" for model, found in [("", last), *champions.items()]
+             for name, one in found.items() if one["band"] in (Band.WATCH, Band.ACT)]  # fmt: skip
     moved = list(dict.fromkeys(moved))
     says = f"{len(moved)} of {len(last)} facts to watch or act upon" + (f": {', '.join(moved[:8])}" if moved else "")
     return {"says": says, "month_before": last, "champions": champions}
 
 
-def _against(home: Path, model: str, builds: Mapping[date, Build], now: Build) -> dict[str, Any]:
+class _Asked:
+    """What champions are asked about the customers of a month; facts of the moment are joined once a month."""
+
+    def __init__(self, bank: Bank, now: Build) -> None:
+        self.bank, self.now = bank, now
+        self._facts: dict[date, Any] = {}
+
+    def of(self, model: FittedModel, build: Build) -> Any:
+        """The rows of `build`: its profiles, or for a model of offers its customers with an offer each."""
+        home = self.bank.home
+        if model.name not in _OF_OFFERS:
+            return _frame(home, build).assign(**_ASKED)
+        if build.as_of not in self._facts:
+            policy = jobs.segments_book(home).view(build.as_of)
+            self._facts[build.as_of] = facts_of_month(self.bank, build, policy)
+        channel = jobs.decisions_book(home).view(self.now.as_of).arbitration.reference_channel
+        return with_offers(self.bank, model, self._facts[build.as_of], self.now.as_of, channel)
+
+
+def _against(asked: _Asked, model: str, builds: Mapping[date, Build]) -> dict[str, Any]:
     """Features and score of the champion of `model` in this month, against the last month that it could see."""
-    standing = registry.with_alias(home, model, registry.CHAMPION)
+    standing = registry.with_alias(asked.bank.home, model, registry.CHAMPION)
     if standing is None:
         return {}
     seen = datetime.fromisoformat(standing.facts["horizon"]).date()
     then = max((day for day in builds if day <= seen), default=None)
-    if then is None or then == now.as_of:
+    if then is None or then == asked.now.as_of:
         return {}
     fitted = standing.read()
-    features = [feature for feature in fitted.recipe.features if feature.name not in _ASKED]
-    scores = [fitted.predict(_frame(home, build).assign(**_ASKED)) for build in (builds[then], now)]
-    return {SCORE: _told(psi(*scores)), **_compared(home, now, builds[then], features)}
+    frames = [asked.of(fitted, build) for build in (builds[then], asked.now)]
+    if any(frame.empty for frame in frames):
+        return {}
+    features = [one for one in fitted.recipe.features if one.name not in _ASKED and not one.of_offer]
+    return {SCORE: _told(psi(*(fitted.predict(frame) for frame in frames))), **_compared(frames, features)}
 
 
-def _compared(home: Path, now: Build, before: Build, features: list[Feature]) -> dict[str, Any]:
-    left, right = (arrays_of(_frame(home, build), features) for build in (before, now))
+def _compared(frames: list[Any], features: list[Feature]) -> dict[str, Any]:
+    left, right = (arrays_of(frame, features) for frame in frames)
     return {feature.name: _told(psi(left[feature.name], right[feature.name])) for feature in features}
 
 

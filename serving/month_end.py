@@ -190,10 +190,10 @@ def _challenge(at: MonthEnd) -> Told:
 
 def _use(at: MonthEnd) -> Told:
     """Whether the advice of the last days was followed; a model that is idle is named (X11)."""
-    from serving.model_use import use_of
+    from serving.advice_use import use_of
 
     with jobs.desk(at.home, at.clock) as desk:
-        rows = use_of(desk.ledger, desk.ground().release.manifest["champions"], at.clock.now())
+        rows = use_of(desk.ledger.advice, desk.ground().release.manifest["champions"], at.clock.now())
     says = [f"{row['model']} {row['use']}, {row['n_acted']:,} of {row['n_advised']:,} acted on" for row in rows]
     return {"says": "; ".join(says) or "no advice was given", "models": rows}
 

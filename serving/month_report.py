@@ -21,19 +21,19 @@ _MEASURED = {
 
 def page(month: date, done: Mapping[str, Mapping[str, Any]]) -> str:
     """The page of a month-end whose steps came to `done`; it needs nothing beside it."""
-    steps = _table(("step", "came to"), ((name, told["says"]) for name, told in done.items()))
+    steps = _table(("step 步骤", "came to 结果"), ((name, told["says"]) for name, told in done.items()))
     models = done["gates"]["models"].items()
-    gates = _table(("model", "version", "alias", "why"),
+    gates = _table(("model 模型", "version 版本", "alias 别名", "why 原因"),
                    ((name, one["version"], one["alias"] or "none", one["says"]) for name, one in models))  # fmt: skip
     drift = done["drift"]
     figures = {name: one.get("figures", {}) for name, one in models}
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Month-end {month:%Y-%m}</title>'
         f"<style>{_STYLE}</style><h1>Month-end 月结 {month:%Y-%m}</h1>{steps}"
-        f"<h2>Models and their gates</h2>{gates}"
-        f"<h2>Figures, with 95 % intervals</h2>{_figures(figures)}"
+        f"<h2>Models and their gates 模型与准入</h2>{gates}"
+        f"<h2>Figures, with 95 % intervals 指标与 95 % 区间</h2>{_figures(figures)}"
         f"<h2>Growth of the base 存量经营</h2>{_growth(done['growth'])}"
-        f"<h2>Drift against the month before</h2>{_drifts(drift['month_before'])}"
+        f"<h2>Drift against the month before 与上月比的漂移</h2>{_drifts(drift['month_before'])}"
         f"{''.join(_champion(model, found) for model, found in drift['champions'].items())}</html>"
     )
 
@@ -73,12 +73,13 @@ def _growth(told: Mapping[str, Any]) -> str:
 
 
 def _champion(model: str, found: Mapping[str, Mapping[str, Any]]) -> str:
-    return f"<h2>Drift against the month that the champion of {html.escape(model)} saw last</h2>{_drifts(found)}"
+    title = f"Drift against the month that the champion of {html.escape(model)} saw last 与冠军最后所见比"
+    return f"<h2>{title}</h2>{_drifts(found)}"
 
 
 def _drifts(found: Mapping[str, Mapping[str, Any]]) -> str:
     ranked = sorted(found.items(), key=lambda item: -item[1]["psi"])[:_MOST]
-    head = ("fact", "PSI", "chance reaches", "", "rows before", "rows now")
+    head = ("fact 特征", "PSI", "chance reaches 随机水平", "", "rows before 之前行数", "rows now 现在行数")
     return _table(head, ((name, f"{one['psi']:.3f}", f"{one['noise']:.3f}", one["band"], f"{one['n_before']:,}",
                           f"{one['n_now']:,}") for name, one in ranked))  # fmt: skip
 

@@ -62,7 +62,8 @@ def standing(home: Path, name: str) -> Plain:
     told: Plain = {"id": name, **json.loads((folder / ASKED).read_text("utf-8"))}
     if (folder / ENDED).exists():
         return {**told, **json.loads((folder / ENDED).read_text("utf-8"))}
-    return told | {"state": "RUNNING" if is_running else "BROKEN_OFF", "says": "", "gates": [], "release": None}
+    state = "RUNNING" if is_running else "BROKEN_OFF"
+    return told | {"state": state, "says": "", "says_zh": "", "gates": [], "release": None}
 
 
 def latest(home: Path, n: int) -> list[Plain]:
@@ -80,7 +81,8 @@ def main() -> None:
     except TiercelError as error:
         verdict = getattr(error, "verdict", None)
         gates = [gate.to_json() for gate in verdict.gates] if verdict else []
-        ended = {"state": "REFUSED", "says": str(error), "gates": gates, "release": None}
+        says_zh = verdict.says_zh if verdict else ""
+        ended = {"state": "REFUSED", "says": str(error), "says_zh": says_zh, "gates": gates, "release": None}
     except Exception as error:  # nobody reads what this process prints; the message may name data, so its kind alone
         ended = {"state": "BROKEN_OFF", "says": type(error).__name__, "gates": [], "release": None}
     with whole(folder / ENDED) as half:
@@ -100,7 +102,9 @@ def _done(home: Path, asked: Plain) -> Plain:
     at = Clock(datetime.fromisoformat(asked["asked_at"]))
     release, _ = jobs.cut_release(home, clock_of(read_settings(home=home)) if asked["is_live"] else at)
     says = f"{asked['model']} version {number} is champion; {release.id} is current"
-    return {"state": "DONE", "says": says, "gates": gates, "release": release.id, "version": number}
+    says_zh = f"{asked['model']} 第 {number} 版成为冠军；当前发布为 {release.id}"
+    told = {"state": "DONE", "says": says, "says_zh": says_zh, "gates": gates, "release": release.id}
+    return told | {"version": number}
 
 
 def _folder(home: Path) -> Path:

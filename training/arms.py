@@ -6,14 +6,12 @@ from datetime import datetime
 
 from features.bank.engines import Bank
 from features.errors import MissingModel
-from features.own import own_views
 from features.policy import SegmentsPolicy
-from features.views import write_spine
-from training.examples import Examples, with_standing
+from training.examples import Examples, known_at
 from training.outcomes import arm_labels
 
 NEEDS = ("assignment", "offer")  # bank tables without which chance has decided nothing
-_SERVICE, _SPINE = "response_v1", "arms_v1"
+_SPINE = "arms_v1"
 
 
 def arm_examples(bank: Bank, lineage: str, horizon: datetime, policy: SegmentsPolicy) -> Examples:
@@ -24,8 +22,6 @@ def arm_examples(bank: Bank, lineage: str, horizon: datetime, policy: SegmentsPo
     contact of the test, so that nothing in them tells who was told. Two arms are taken for granted: what is not
     TREAT's probability is CONTROL's. Raises MissingModel without arms.
     """
-    from features import feast_views  # Feast takes seconds to import, and only this needs it
-
     found = arm_labels(bank.known_by(horizon), horizon)
     if found is None:
         raise MissingModel(
@@ -44,6 +40,5 @@ def arm_examples(bank: Bank, lineage: str, horizon: datetime, policy: SegmentsPo
         propensity=kept["propensity"].where(told == 1, 1 - kept["propensity"]),
     )
     spine = spine.sort_values(["experiment_id", "customer_id"], ignore_index=True)
-    write_spine(bank, lineage, spine, policy, name=_SPINE)
-    feast_views.apply(bank.home, lineage, feast_views.view_specs(lineage, policy.lifetimes, own_views(bank.home)))
-    return Examples(with_standing(feast_views.historical(bank.home, lineage, spine, _SERVICE)), excluded)
+    frame, own = known_at(bank, lineage, spine, policy, name=_SPINE)
+    return Examples(frame, excluded, own)

@@ -120,11 +120,8 @@ def customer_folds(customers: NDArray[Any], n_folds: int, seed: int) -> NDArray[
 def response_examples(bank: Bank, lineage: str, horizon: datetime, policy: SegmentsPolicy) -> Examples:
     """One row a contact whose window has closed by `horizon`, with the facts known the moment it was sent.
 
-    Writes the day and moment views of these instants and asks Feast for the point-in-time join. Raises MissingModel
-    if no window has closed.
+    Raises MissingModel if no window has closed.
     """
-    from features import feast_views  # Feast takes seconds to import, and only this needs it
-
     labels = response_labels(bank.known_by(horizon), horizon).to_pandas()
     kept = labels[labels["excluded"].isna()].drop(columns=["excluded"])
     excluded = labels["excluded"].dropna().value_counts().to_dict()
@@ -132,11 +129,25 @@ def response_examples(bank: Bank, lineage: str, horizon: datetime, policy: Segme
         raise MissingModel("no contact has a closed outcome window", value=excluded, todo="go on with rules for now")
     spine = kept.rename(columns={"is_converted": "outcome"}).assign(event_timestamp=kept["sent_at"])
     spine = spine.sort_values("contact_id", ignore_index=True)
-    write_spine(bank, lineage, spine, policy, name=_SERVICE)
+    frame, own = known_at(bank, lineage, spine, policy, name=_SERVICE)
+    return Examples(frame, excluded, own)
+
+
+def known_at(
+    bank: Bank, lineage: str, spine: pd.DataFrame, policy: SegmentsPolicy, *, name: str
+) -> tuple[pd.DataFrame, tuple[Column, ...]]:
+    """`spine` (customer_id, event_timestamp, business_on) with every fact as it was known at each row's instant, and
+    which of them are the bank's own features.
+
+    Writes the day and moment views of these instants, in files of this `name`, and asks Feast for the point-in-time
+    join.
+    """
+    from features import feast_views  # Feast takes seconds to import, and only those who join need it
+
+    write_spine(bank, lineage, spine, policy, name=name)
     own = own_views(bank.home)
     feast_views.apply(bank.home, lineage, feast_views.view_specs(lineage, policy.lifetimes, own))
-    frame = with_standing(feast_views.historical(bank.home, lineage, spine, _SERVICE))
-    return Examples(frame, excluded, _learnable(own))
+    return with_standing(feast_views.historical(bank.home, lineage, spine, _SERVICE)), _learnable(own)
 
 
 def with_standing(frame: pd.DataFrame) -> pd.DataFrame:

@@ -18,12 +18,12 @@ it puts above 0 loses nothing against telling everybody, and its Qini is not bel
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
 
 from training.judging.drift import Psi
 from training.judging.effect_judgement import EffectJudgement, said_of
-from training.judging.judgement import OURS, PLAIN, Judgement, compared
+from training.judging.judgement import OURS, PLAIN, Judgement, compared, compared_zh
 from training.judging.metrics import Interval
 from training.judging.slices import Slice
 from training.policy import GateLimits, Inventory
@@ -33,6 +33,9 @@ J = TypeVar("J", bound=AnyJudgement)
 
 INVENTORY_FILE = "HOME/policy/models/inventory.yaml"
 _BLIND_AUC = 0.5
+_RIVALS_ZH = {"champion": "冠军", "plain model": "简单模型", "constant": "常数", "ranking by response": "按响应排序"}
+_GROUPS_ZH = {"class": "分类", "age": "年龄", "region": "区域"}
+_ROLES_ZH = {"owner": "负责人", "author": "训练人", "approver": "审批人"}
 _STRICTNESS = 3.09 / 1.96  # a bank that trains often would call noise a model one time in forty; so one in a thousand
 
 
@@ -61,6 +64,7 @@ class Gate:
     """One gate answered: what was measured, what is allowed, and the sentence.
 
     `margin` is how far inside its limit the figure lies that decides, below 0 outside; None where nothing is measured.
+    `zh` holds figure, limit and sentence in Chinese, those that have words.
     """
 
     name: str
@@ -69,6 +73,11 @@ class Gate:
     limit: str
     says: str
     margin: float | None = None
+    zh: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def says_zh(self) -> str:
+        return self.zh.get("says", self.says)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -76,12 +85,13 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a model may be champion, why in one sentence, and every gate."""
+    """Whether a model may be champion, why in one sentence, the same in Chinese, and every gate."""
 
     passes: bool
     is_better_than_constant: bool
     says: str
     gates: tuple[Gate, ...] = ()
+    says_zh: str = ""
 
     @property
     def failed(self) -> tuple[Gate, ...]:
@@ -94,8 +104,9 @@ def examine(evidence: Evidence[Any]) -> Verdict:
     gates = tuple(gate(evidence) for gate in asked)
     failed = [gate for gate in gates if not gate.passes]
     named = {gate.name: gate for gate in gates}
-    says = "; ".join(gate.says for gate in failed) if failed else named["not_worse"].says
-    return Verdict(not failed, named["beats_constant"].passes, says, gates)
+    telling = failed or [named["not_worse"]]
+    says, says_zh = "; ".join(gate.says for gate in telling), "；".join(gate.says_zh for gate in telling)
+    return Verdict(not failed, named["beats_constant"].passes, says, gates, says_zh)
 
 
 def beats_constant(evidence: Evidence[Judgement]) -> Gate:
@@ -104,7 +115,12 @@ def beats_constant(evidence: Evidence[Judgement]) -> Gate:
     passes = strict > _BLIND_AUC  # a NaN does not pass
     says = "better than a constant" if passes else "not better than a constant"
     told = f"{says}: AUC {auc}, whose lower limit at one in a thousand is {strict:.4f}"
-    return Gate("beats_constant", passes, f"{strict:.4f}", f"above {_BLIND_AUC}", told, strict - _BLIND_AUC)
+    zh = {"says": _constant_zh(f"AUC {auc}", strict, passes=passes), "limit": f"高于 {_BLIND_AUC}"}
+    return Gate("beats_constant", passes, f"{strict:.4f}", f"above {_BLIND_AUC}", told, strict - _BLIND_AUC, zh)
+
+
+def _constant_zh(figure: str, strict: float, *, passes: bool) -> str:
+    return f"{'' if passes else '不'}好于常数：{figure}，千分之一水平的下限为 {strict:.4f}"
 
 
 def honest(evidence: Evidence[Judgement]) -> Gate:
@@ -113,10 +129,12 @@ def honest(evidence: Evidence[Judgement]) -> Gate:
     for rival, loss in (("constant", judged.loss_less_constant), ("plain model", judged.loss_less_plain)):
         if loss.low > 0:
             told = f"its probabilities are worse than the {rival}'s: log loss higher by {loss}"
-            return Gate("honest", False, str(loss), "not above 0", told, -loss.low)
+            zh = {"says": f"概率比{_RIVALS_ZH[rival]}的差：对数损失高出 {loss}", "limit": "不高于 0"}
+            return Gate("honest", False, str(loss), "not above 0", told, -loss.low, zh)
     told = f"log loss less the constant's {judged.loss_less_constant}"
     margin = -max(judged.loss_less_constant.low, judged.loss_less_plain.low)
-    return Gate("honest", True, str(judged.loss_less_constant), "not above 0", told, margin)
+    zh = {"says": f"对数损失减去常数的：{judged.loss_less_constant}", "limit": "不高于 0"}
+    return Gate("honest", True, str(judged.loss_less_constant), "not above 0", told, margin, zh)
 
 
 def not_worse(evidence: Evidence[Judgement]) -> Gate:
@@ -124,8 +142,9 @@ def not_worse(evidence: Evidence[Judgement]) -> Gate:
     rival, difference = "champion", evidence.less_champion
     if difference is None:
         rival, difference = "plain model", evidence.judgement.ours_less_plain
+    zh = {"says": compared_zh(difference, _RIVALS_ZH[rival]), "limit": f"不低于{_RIVALS_ZH[rival]}"}
     return Gate("not_worse", not difference.high < 0, str(difference), f"not below the {rival}",
-                compared(difference, rival), difference.high)  # fmt: skip
+                compared(difference, rival), difference.high, zh)  # fmt: skip
 
 
 def ranks_effects(evidence: Evidence[EffectJudgement]) -> Gate:
@@ -134,14 +153,17 @@ def ranks_effects(evidence: Evidence[EffectJudgement]) -> Gate:
     passes = strict > 0  # a NaN does not pass
     says = "better than a constant" if passes else "not better than a constant"
     told = f"{says}: Qini {qini}, whose lower limit at one in a thousand is {strict:.4f}"
-    return Gate("beats_constant", passes, f"{strict:.4f}", "above 0", told, strict)
+    zh = {"says": _constant_zh(f"Qini {qini}", strict, passes=passes), "limit": "高于 0"}
+    return Gate("beats_constant", passes, f"{strict:.4f}", "above 0", told, strict, zh)
 
 
 def spares_nobody_wrongly(evidence: Evidence[EffectJudgement]) -> Gate:
     """Effects decide whom the bank leaves alone, so a plan that gains less than telling everybody refuses a model."""
     less = evidence.judgement.less_everybody
     told = f"telling those whom it puts above 0 is {said_of(less)} telling everybody: {less} conversions a row"
-    return Gate("honest", not less.high < 0, str(less), "not below telling everybody", told, less.high)
+    told_zh = compared_zh(less, "全部告知", "每行转化数")
+    zh = {"says": f"只告知效果高于 0 的客户，{told_zh}", "limit": "不低于全部告知"}
+    return Gate("honest", not less.high < 0, str(less), "not below telling everybody", told, less.high, zh)
 
 
 def ranks_no_worse(evidence: Evidence[EffectJudgement]) -> Gate:
@@ -149,66 +171,88 @@ def ranks_no_worse(evidence: Evidence[EffectJudgement]) -> Gate:
     rival, difference = "champion", evidence.less_champion
     if difference is None:
         rival, difference = "ranking by response", evidence.judgement.less[PLAIN]
+    zh = {"says": compared_zh(difference, _RIVALS_ZH[rival], "Qini"), "limit": f"不低于{_RIVALS_ZH[rival]}"}
     return Gate("not_worse", not difference.high < 0, str(difference), f"not below the {rival}",
-                compared(difference, rival, "Qini"), difference.high)  # fmt: skip
+                compared(difference, rival, "Qini"), difference.high, zh)  # fmt: skip
 
 
 def calibration_slope(evidence: Evidence[Any]) -> Gate:
     slope, limits = evidence.judgement.figures[OURS]["slope"], evidence.limits
     passes = not (slope.high < limits.least_slope or slope.low > limits.most_slope)
     allowed = f"{limits.least_slope:g} to {limits.most_slope:g}"
-    told = f"calibration slope {slope}"
+    allowed_zh = allowed.replace("to", "至")
+    told, told_zh = f"calibration slope {slope}", f"校准斜率 {slope}"
     if not passes:
         by = max(limits.least_slope - slope.value, slope.value - limits.most_slope)
         told += f" lies outside {allowed} by {by:.3f}, its whole interval with it"
+        told_zh += f"，连同整个区间都在 {allowed_zh} 之外，偏出 {by:.3f}"
     margin = min(slope.high - limits.least_slope, limits.most_slope - slope.low)
-    return Gate("calibration_slope", passes, str(slope), allowed, told, margin)
+    return Gate("calibration_slope", passes, str(slope), allowed, told, margin, {"says": told_zh, "limit": allowed_zh})
 
 
 def score_stability(evidence: Evidence[Any]) -> Gate:
     most, psi = evidence.limits.most_score_psi, evidence.score_psi
-    told = f"score PSI {psi:.3f} against the champion's training scores"
+    told, told_zh = (
+        f"score PSI {psi:.3f} against the champion's training scores",
+        f"评分相对冠军训练评分的 PSI 为 {psi:.3f}",
+    )
     if not psi < most:
         told += f" is above {most:g} by {psi - most:.3f}"
-    return Gate("score_stability", psi < most, f"{psi:.3f}", f"below {most:g}", told, most - psi)
+        told_zh += f"，比 {most:g} 高 {psi - most:.3f}"
+    zh = {"says": told_zh, "limit": f"低于 {most:g}"}
+    return Gate("score_stability", psi < most, f"{psi:.3f}", f"below {most:g}", told, most - psi, zh)
 
 
 def no_leak(evidence: Evidence[Any]) -> Gate:
     found = list(evidence.suspicions)
     told = f"features that may know the answer: {'; '.join(found)}" if found else "no feature knows the answer"
-    return Gate("no_leak", not found, str(len(found)), "0 suspicions", told, 0.0 - len(found))
+    zh = {
+        "says": f"可能预先知道答案的特征：{'；'.join(found)}" if found else "没有特征预先知道答案",
+        "limit": "没有可疑特征",
+    }
+    return Gate("no_leak", not found, str(len(found)), "0 suspicions", told, 0.0 - len(found), zh)
 
 
 def parity(evidence: Evidence[Any]) -> Gate:
     groups = sorted({one.by for one in evidence.slices})
     told = f"parity reported by {', '.join(groups)}"
+    told_zh = f"已按{'、'.join(_GROUPS_ZH.get(name, name) for name in groups)}报告群体差距"
     if not groups:
+        told_zh = "没有群体公平报告：数据里没有客户的分类、年龄或区域"
         told = "no parity report: the rows hold neither class nor age nor region of a customer"
-    return Gate("parity", bool(groups), f"{len(evidence.slices)} groups", "a report", told)
+    zh = {"figure": f"{len(evidence.slices)} 个群体", "limit": "要有报告", "says": told_zh}
+    return Gate("parity", bool(groups), f"{len(evidence.slices)} groups", "a report", told, zh=zh)
 
 
 def assessment(evidence: Evidence[Any]) -> Gate:
     number = evidence.inventory.pipia_id
-    told = f"impact assessment {number}"
+    told, told_zh = f"impact assessment {number}", f"影响评估编号 {number}"
     if not number:
+        told_zh = f"台账没有写个人信息保护影响评估（PIPL 55、56）：把编号作为 pipia_id 写入 {INVENTORY_FILE}"
         told = (
             "the inventory names no data protection impact assessment (PIPL 55, 56): "
             f"write its number as pipia_id into {INVENTORY_FILE}"
         )
-    return Gate("assessment", bool(number), number or "none", "a number", told)
+    zh = {"limit": "要有编号", "says": told_zh} | ({} if number else {"figure": "无"})
+    return Gate("assessment", bool(number), number or "none", "a number", told, zh=zh)
 
 
 def second_person(evidence: Evidence[Any]) -> Gate:
     who = evidence.inventory
     named = {"owner": who.owner, "author": who.author, "approver": who.approver}
     figure = f"author {who.author or 'none'}, approver {who.approver or 'none'}"
+    zh = {"figure": f"训练人 {who.author or '无'}，审批人 {who.approver or '无'}", "limit": "两个人"}
     if missing := [role for role, name in named.items() if not name]:
         told = f"the inventory names no {' and no '.join(missing)}: write who into {INVENTORY_FILE}"
+        told_zh = f"台账没有写{'、'.join(_ROLES_ZH[role] for role in missing)}：写入 {INVENTORY_FILE}"
     elif str(who.author).strip().casefold() == str(who.approver).strip().casefold():
         told = f"{who.author} made the model and cannot approve it: name a second person"
+        told_zh = f"{who.author} 训练了模型，不能自己审批：请指定第二个人"
     else:
-        return Gate("second_person", True, figure, "two people", f"made by {who.author}, approved by {who.approver}")
-    return Gate("second_person", False, figure, "two people", told)
+        told = f"made by {who.author}, approved by {who.approver}"
+        zh |= {"says": f"由 {who.author} 训练，由 {who.approver} 审批"}
+        return Gate("second_person", True, figure, "two people", told, zh=zh)
+    return Gate("second_person", False, figure, "two people", told, zh=zh | {"says": told_zh})
 
 
 _OF_ALL: tuple[Callable[[Evidence[Any]], Gate], ...] = (

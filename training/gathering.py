@@ -83,7 +83,8 @@ def _uplift(ground: Ground) -> Gathered:
 
 
 def _uplift_fit(gathered: Gathered, split: Split, parameters: Parameters, default_share: float) -> CrossFitted:  # noqa: ARG001  # one signature for every model
-    trained = uplift.train(gathered.examples, split, facts=FACTS, parameters=parameters)
+    facts = (*FACTS, *gathered.examples.own)
+    trained = uplift.train(gathered.examples, split, facts=facts, parameters=parameters)
     measured = uplift.measured_offers(gathered.examples.frame[split.train])
     return replace(trained, ours=trained.ours.with_shares(one.to_json() for one in measured))
 
@@ -111,7 +112,8 @@ def _next_step(ground: Ground) -> Gathered:
 
 
 def _next_step_fit(gathered: Gathered, split: Split, parameters: Parameters, default_share: float) -> CrossFitted:  # noqa: ARG001  # one signature for every model
-    return next_step.train(gathered.examples, split, profile=PROFILE_FACTS, parameters=parameters)
+    own = gathered.examples.own
+    return next_step.train(gathered.examples, split, profile=PROFILE_FACTS, own=own, parameters=parameters)
 
 
 def _value(ground: Ground) -> Gathered:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import ibis
@@ -109,6 +109,15 @@ def arm_labels(tables: Tables, horizon: datetime) -> ir.Table | None:
         is_treated=joined.arm == TREAT, is_converted=joined._is_proven.fill_null(False), excluded=excluded,
         **{column.name: joined[_OFFER_NAMES[column.name]] for column in ARM_FEATURES},
     )  # fmt: skip
+
+
+def shelf(tables: Tables, on: date) -> ir.Table:
+    """The ranked offers that the catalogue holds on a day, as ARM_FEATURES, in order of their id."""
+    held = tables["offer"].filter(lambda t: t.from_on <= ibis.literal(on))
+    newest = ibis.row_number().over(ibis.window(group_by="offer_id", order_by=held.from_on.desc()))
+    kept = held.mutate(_place=newest).filter(lambda t: (t._place == 0) & t.is_ranked)
+    named = {column.name: kept[_OFFER_NAMES[column.name]] for column in ARM_FEATURES}
+    return kept.select(**named).order_by("offer_id")
 
 
 def arm_outcomes(tables: Tables, horizon: datetime) -> ir.Table | None:

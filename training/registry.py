@@ -41,7 +41,8 @@ class ModelVersion:
     @property
     def verdict(self) -> Verdict:
         """What was said when the version was registered, without its gates."""
-        return Verdict(self.facts[_PASSES] == str(True), self.facts[_BEATS] == str(True), self.facts["says"])
+        passes, beats = (self.facts[name] == str(True) for name in (_PASSES, _BEATS))
+        return Verdict(passes, beats, self.facts["says"], says_zh=self.facts.get("says_zh", ""))
 
     @property
     def bars_live(self) -> tuple[str, ...]:
@@ -62,6 +63,7 @@ def register(home: Path, model: str, recorded: Recorded, facts: Mapping[str, obj
         client.create_registered_model(model)
     tags = {_HASH_TAG + name: digest for name, digest in recorded.digests.items()}
     told = {_PASSES: verdict.passes, _BEATS: verdict.is_better_than_constant, "says": verdict.says}
+    told |= {"says_zh": verdict.says_zh}
     told |= {_CLOSED: ",".join(gate.name for gate in verdict.failed) or "none"}
     tags |= {key: str(value)[:_LONGEST_TAG] for key, value in {**facts, **told}.items()}
     made = client.create_model_version(model, recorded.model_uri, recorded.run_id, tags=tags)

@@ -62,7 +62,8 @@ def _told(home: Path, found: ModelVersion) -> Plain:
     asked = json.loads(examination.read_text("utf-8")) if examination else {}
     return {
         "model": found.model, "version": found.version, "run_id": found.run_id, "aliases": list(found.aliases),
-        "says": found.facts.get("says", ""), "digests": dict(found.digests), "report": str(report) if report else None,
+        "says": found.facts.get("says", ""), "says_zh": found.facts.get("says_zh", ""),
+        "digests": dict(found.digests), "report": str(report) if report else None,
         "facts": {name: value for name, value in sorted(found.facts.items()) if name not in _FOR_MACHINES},
         "figures": figures, "less": less, "gates": asked.get("gates", []), "slices": asked.get("slices", []),
         "suspicions": asked.get("suspicions", []),

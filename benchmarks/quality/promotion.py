@@ -39,6 +39,7 @@ LINES = {"revenue": 375.0, "response": 0.020}
 TEST_ROWS = 41_650  # of the data set's test file: sums of other splits are told for as many
 _KINDS = {f"V{place}": Kind.NUMBER for place in range(1, 8)}
 _N_PARTS, _FRESH, _SPLITS_A_SEED = 5, 1_000, 3
+_N_REPEATS = 3  # draws of inner folds: by one, nine seeds of the training file chose six ways; by three, two
 _TIMELESS = np.datetime64("1970-01-01", "us")
 
 
@@ -75,6 +76,7 @@ class Unseen:
     places: Mapping[str, Vector]
     effects: Mapping[str, Vector]
     psi: Vector
+    customers: NDArray[np.int64]
 
     @classmethod
     def of(cls, found: TrainedUplift) -> Unseen:
@@ -86,12 +88,13 @@ class Unseen:
             scores, kept = found.panel_unseen[name][inside], found.shrinkage[name]
             effects[name][inside] = kept.average + kept.slope * (scores - scores.mean())
             places[name][inside] = (rankdata(scores) - 0.5) / inside.sum()
-        return cls(places, effects, found.psi)
+        return cls(places, effects, found.psi, found.customers)
 
     def at(self, rows: Mask) -> Unseen:
         """These rows alone."""
         return Unseen({name: place[rows] for name, place in self.places.items()},
-                      {name: effect[rows] for name, effect in self.effects.items()}, self.psi[rows])  # fmt: skip
+                      {name: effect[rows] for name, effect in self.effects.items()}, self.psi[rows],
+                      self.customers[rows])  # fmt: skip
 
     def gains(self, learner: str) -> float:
         """By how much more than chance the learner puts large effects first."""
@@ -141,7 +144,7 @@ RULES: Mapping[str, Rule] = {
 
 def best_rule(known: Unseen, seed: int) -> str:
     """The name in RULES that earned most on fifths of the rows whose other four it had chosen by."""
-    parts = np.random.default_rng(seed).integers(0, _N_PARTS, len(known.psi))
+    parts = customer_folds(known.customers, _N_PARTS, seed)
 
     def paid(rule: Rule) -> float:
         return sum(known.at(parts == part).earned(rule(known.at(parts != part))) for part in range(_N_PARTS))
@@ -189,7 +192,7 @@ class Judged:
 
 def _judged(frame: pd.DataFrame, split: Split, seed: int) -> Judged:
     note(f"promotion: seed {seed}")
-    found = trained(frame, split, _KINDS, seed)
+    found = trained(frame, split, _KINDS, seed, n_repeats=_N_REPEATS)
     known, learnt, held = Unseen.of(found), frame[split.train], frame[split.test]
     chosen = {name: rule(known) for name, rule in RULES.items()}
     by_rule = {name: Told.of(held, _tells(found.panel[one.learner], one, learnt, held)) for name, one in chosen.items()}

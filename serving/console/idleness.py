@@ -8,11 +8,11 @@ from contextlib import suppress
 from fastapi import APIRouter, Request, Response
 
 from features.errors import NotReady
+from serving.advice_use import use_of
 from serving.console import drawing
 from serving.console.heads import Plain
 from serving.console.pages import PageRoute, page, visitor
 from serving.deciding import Desk
-from serving.model_use import use_of
 
 STEPS = ("n_advised", "n_opened", "n_acted", "n_converted")
 router = APIRouter(prefix="/console/models", include_in_schema=False, route_class=PageRoute)
@@ -33,7 +33,8 @@ async def idleness(desk: Desk) -> Plain:
     with suppress(NotReady):
         release = desk.ground().release
     models = list(release.manifest["champions"]) if release else []
+    rows = await asyncio.to_thread(use_of, desk.ledger.advice, models, desk.clock.now())
     return {
         "release_id": release.id if release else None, "as_of": release.as_of.isoformat() if release else None,
-        "has_models": bool(models), "models": await asyncio.to_thread(use_of, desk.ledger, models, desk.clock.now()),
+        "has_models": bool(models), "models": rows,
     }  # fmt: skip

@@ -13,10 +13,11 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 
 from features.errors import NotReady
 from serving.ledger.databases import engines_of, unreachable
+from serving.ledger.tables import decision
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -98,6 +99,18 @@ class Engines:
 def open_engines(url: str) -> Engines:
     """The engines of the ledger at `url`; raises UserMistake for a database it cannot stand on."""
     return Engines(*engines_of(url))
+
+
+@contextmanager
+def looked_at(url: str) -> Iterator[Connection | None]:
+    """A connection that reads the ledger at `url` as it stands, None where it has no tables yet: nothing is made or
+    brought up to date. Raises UserMistake for a database it cannot stand on, Unreachable."""
+    engines = open_engines(url)
+    try:
+        with engines.reading() as connection:
+            yield connection if inspect(connection).has_table(decision.name) else None
+    finally:
+        engines.dispose()
 
 
 def migrate(engines: Engines, home: Path, revision: str = "head") -> None:

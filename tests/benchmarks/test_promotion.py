@@ -28,7 +28,7 @@ def unseen(*, stated: float, seed: int = 0) -> Unseen:
     psi = truth + chance.normal(0, 0.3, N)
     scores = {"knows": truth + chance.normal(0, 0.001, N), "guesses": chance.random(N)}
     places = {name: np.argsort(np.argsort(score)) / N for name, score in scores.items()}
-    return Unseen(places, {name: stated * score for name, score in scores.items()}, psi)
+    return Unseen(places, {name: stated * score for name, score in scores.items()}, psi, np.arange(N))
 
 
 def test_the_money_of_a_promotion_by_hand() -> None:

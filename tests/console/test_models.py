@@ -168,4 +168,7 @@ def test_a_promotion_that_a_gate_refuses_says_which_and_by_how_much(visit: Visit
     assert closed.count() == 1
     assert "评分稳定" in closed.inner_text()
     assert float(closed.locator("td.n").inner_text()) < 0
+    assert "低于 0.001" in closed.inner_text()
+    assert re.search("评分相对冠军训练评分的 PSI 为 .*，比 0.001 高", closed.inner_text())
+    assert "评分相对冠军" in page.locator("p.warn").inner_text()
     assert registry.champion(console.home, "response").version == 1

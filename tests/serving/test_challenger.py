@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from serving.shadow import compare
 from serving.shipping import MOST_SHARE, Beside
 from tests.serving.conftest import Bank, open_bank
 from tests.serving.homes import CUSTOMERS, INSTANT, build
+from tests.serving.test_evaluating import EVERYBODY, with_bank_tables
 from tests.serving.test_scoring import rows_of
 from training.calibration import Calibration
 from training.fitted import FittedModel
@@ -148,11 +150,11 @@ def test_in_arrays_each_customer_is_scored_by_whoever_scores_him_alone(
             )  # fmt: skip
 
 
-def p_of(scorer: Any, bank: Bank, customer_id: str) -> dict[str, float]:
+def p_of(scorer: Any, bank: Bank, customer_id: str, channel: str = "APP") -> dict[str, float]:
     facts = bank.desk.ground().reader.read([customer_id], at=INSTANT, day=DAY).facts | moment_facts(
         1, INSTANT, rows_of([])
     )
-    p = scorer.score_one(plain_of(facts), "APP").p
+    p = scorer.score_one(plain_of(facts), channel).p
     return dict(zip(scorer.catalogue.offer_ids, p, strict=True))
 
 
@@ -193,6 +195,33 @@ def test_the_shadow_is_asked_of_the_decisions_that_were_made_and_every_row_is_ke
     assert found.other_first == (rows["first_champion"] != rows["first_challenger"]).mean()
     assert (found.n_outcomes, found.less_auc) == (0, None)
     assert "no judgement yet: 0 of 0 first choices taken" in found.sentence()
+
+
+def test_closed_windows_judge_both_and_few_conversions_judge_neither(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of every p ranks alike and tells less: no AUC is gained, and the log loss differs by what is known of it."""
+    cut_with(home, 0.0)
+    for bank in open_bank(home):
+        with_bank_tables(home)
+        answers = {who: bank.decide(who) for who in EVERYBODY}
+        made = {who: answer["offers"][0] for who, answer in answers.items() if answer["offers"]}
+        buyers = sorted(made)[: len(made) // 2]
+        told = [{"event_id": f"E-{who}", "placement_id": made[who]["placement_id"], "outcome": "converted",
+                 "occurred_at": answers[who]["decided_at"]} for who in buyers]  # fmt: skip
+        assert bank.ask("POST", "/v1/responses", json=told).status_code == 200
+        p = {who: p_of(bank.desk.rulebook().scorer, bank, who, "")[made[who]["offer_id"]] for who in made}
+    for later in open_bank(home, as_of=INSTANT + timedelta(days=60)):
+        few = compare(later.desk)
+        assert (few.n_outcomes, few.n_converted, few.less_auc, few.less_loss) == (len(made), len(buyers), None, None)
+        monkeypatch.setattr("serving.shadow.LEAST_CONVERSIONS", len(buyers))
+        found = compare(later.desk)
+    assert found.less_auc is not None
+    assert found.less_loss is not None
+    assert (found.less_auc.value, found.less_auc.low, found.less_auc.high) == (0.0, 0.0, 0.0)
+    loss = {who: (np.log(2) if who in buyers else np.log((1 - p[who]) / (1 - p[who] / 2))) for who in made}
+    assert found.less_loss.value == pytest.approx(np.mean(list(loss.values())), rel=1e-6)
+    assert "not distinguishable from the champion" in found.sentence()
 
 
 def test_nothing_is_compared_where_there_is_no_challenger(bank: Bank) -> None:

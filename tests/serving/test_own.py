@@ -30,6 +30,7 @@ from serving.settings import Settings, clock_of
 from training import registry
 from training.gathering import gather
 from training.ground import ground_of
+from training.retrain import learn
 
 pytestmark = pytest.mark.slow
 PAGE = (Path(__file__).parents[2] / "docs" / "own.md").read_text("utf-8")
@@ -165,6 +166,23 @@ def test_the_pages_night_model_arrives_among_the_facts_of_decisions(home: Path) 
     facts = decided(home, ids)
     assert [facts[one]["numbers"]["need_score"] for one in ids] == pytest.approx(list(expected[ids]), rel=1e-9)
     assert expected[ids].min() > 0
+
+
+@pytest.mark.parametrize("model", ["next_step", "response"])
+def test_the_feature_is_learnt_from_by_every_model_of_customers_and_offers(home: Path, model: str) -> None:
+    """And what their champions say is followed month by month: here the newest beside that of October."""
+    done = learn(home, model)
+    registry.note(home, model, done.version, "horizon", "2025-10-31T16:00:00+00:00")
+    registry.crown(home, model, done.version)  # its gates are another test's
+    asked = [feature.name for feature in registry.champion(home, model).read().recipe.features if not feature.of_offer]
+    assert "outside_share_1m" in asked
+    months = list(profiles.builds(home))
+    told = drift_of(home, months[-1].as_of)["champions"][model]
+    assert set(told) == {"score", *asked}
+    for one in told.values():
+        assert (one["n_before"], one["n_now"]) == (months[-3].n_customers, months[-1].n_customers)
+    if model == "response":
+        assert min(told[fact]["psi"] for fact in ("aum_now", "n_contacts_30d", "outside_share_1m")) > 0
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from features.bank.quarantine import receive
 from features.errors import MissingModel
 from features.policy import segments
-from features.profiles import build
+from features.profiles import build, builds
 from serving import jobs
 from serving.api.documents import DecisionRequest
+from serving.month_drift import drift_of
 from serving.replay import replay
 from serving.settings import clock_of, read_settings
 from tests.training.habits import INVENTORY, table_of
@@ -124,6 +127,29 @@ def test_the_release_serves_it_leaves_men_alone_and_replays(home: Path) -> None:
         assert all(slot.components.uplift_is_assumed for slot in her.offers if slot.offer_id != TESTED)
         for row in decided.rows:
             assert replay(desk.home, desk.ledger.decision(row.decision_id).row).is_identical
+
+
+def test_drift_of_the_effects_counts_each_customer_once_and_sees_a_bank_whose_men_have_gone(home: Path) -> None:
+    """The champion knows two effects, one for women and one for men; it has seen until April."""
+    champion = registry.champion(home, "uplift")
+    registry.note(home, "uplift", champion.version, "horizon", "2025-04-30T16:00:00+00:00")
+    try:
+        told = drift_of(home, AS_OF)["champions"]["uplift"]
+        assert set(told) == {"score", *(f.name for f in champion.read().recipe.features if not f.of_offer)}
+        assert (told["score"]["n_before"], told["score"]["n_now"]) == (N, N)
+        newest = list(builds(home))[-1]
+        kept = pq.read_table(newest.path)
+        pq.write_table(kept.filter(pc.equal(kept["gender"], "F")), newest.path)
+        try:
+            moved = drift_of(home, AS_OF)
+        finally:
+            pq.write_table(kept, newest.path)
+    finally:
+        registry.note(home, "uplift", champion.version, "horizon", champion.facts["horizon"])
+    score = moved["champions"]["uplift"]["score"]
+    assert (score["band"], score["n_before"], score["n_now"]) == ("ACT", N, N // 2)
+    assert score["psi"] > told["score"]["psi"] + 1, "half of the customers have left their bins"
+    assert "score of uplift" in moved["says"]
 
 
 def test_a_bank_without_arms_is_told_to_go_on_with_assumed_shares(home: Path, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import io
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -18,6 +20,8 @@ from training.judging.judgement import CONSTANT, OURS, PLAIN, judge
 from training.judging.metrics import Interval
 from training.judging.slices import slices_of
 from training.policy import models
+
+ENGLISH = {"AUC", "PSI", "PIPL", "HOME", "policy", "models", "inventory", "yaml", "pipia", "duration", "Qini"}
 
 
 def gate(name: str, evidence: Evidence) -> Gate:
@@ -41,6 +45,27 @@ def test_all_gates_are_answered_even_after_the_first_that_is_closed() -> None:
         "score PSI 0.400 against the champion's training scores is above 0.25 by 0.150; "
         "features that may know the answer: duration ranks the outcome"
     )
+
+
+def test_every_gate_speaks_chinese_too_with_the_same_figures() -> None:
+    """Open and closed alike: figures are equal, and no English is left but names, measures and files."""
+    nobody, worse = models().view(date(2025, 1, 1)).inventory, Interval(-0.2, -0.3, -0.1)
+    closed = evidence_of(score_psi=0.4, suspicions=["duration"], inventory=nobody, less_champion=worse)
+    for evidence in (evidence_of(), with_slope(0.7, 0.88), closed, replace(evidence_of(), slices=())):
+        verdict = examine(evidence)
+        assert verdict.says_zh == "；".join(g.says_zh for g in verdict.failed or [gate("not_worse", evidence)])
+        for one in verdict.gates:
+            assert numbers(one.says_zh) == numbers(one.says), one
+            assert re.search("[一-鿿]", one.says_zh + one.zh["limit"])
+            named = "".join(str(value) for value in evidence.inventory.model_dump().values())
+            words = set(re.findall("[A-Za-z]{3,}", one.says_zh)) - ENGLISH
+            assert all(word in named for word in words), one.says_zh
+    assert "比 0.25 高 0.150" in gate("score_stability", closed).says_zh
+
+
+def numbers(text: str) -> list[str]:
+    """The figures of a sentence but for those that a language writes out, such as one in a thousand."""
+    return sorted(re.findall(r"-?\d+\.\d+", text))
 
 
 def test_a_model_that_holds_every_gate_is_told_beside_its_rival() -> None:
@@ -176,3 +201,15 @@ def test_a_margin_lies_inside_exactly_where_the_gate_is_open(changed: dict[str, 
     assert [one.name for one in measured if (one.margin >= 0) is not one.passes] == []
     narrow = [gate("calibration_slope", with_slope(*ends)).margin for ends in ((0.7, 0.88), (1.12, 1.2))]
     assert narrow == [pytest.approx(-0.02), pytest.approx(-0.02)]
+
+
+def test_the_report_says_every_gate_in_both_languages() -> None:
+    evidence = evidence_of(score_psi=0.4)
+    verdict = examine(evidence)
+    text = report.page("model", {}, evidence, verdict, [])
+    for one in verdict.gates:
+        for said in (one.says, one.says_zh):
+            assert f"<td>{html.escape(said)}</td>" in text
+    heads = re.findall("<h2>(.*?)</h2>", text)
+    assert len(heads) == 7
+    assert all(re.search("[一-鿿]", head) for head in heads), heads

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import rankdata
 
 from decisioning.arbitration import Components
 from features.errors import MissingModel, UserMistake
@@ -96,6 +97,32 @@ def test_the_choice_reads_nothing_of_the_test_rows(known: tuple[pd.DataFrame, Sp
     assert (again.ours, again.gains) == (found.ours, found.gains)
     assert found.psi.shape == (split.train.sum(),)
     assert np.average(found.psi) == pytest.approx(found.shrinkage[found.chosen].average, abs=0.02)
+
+
+def test_draws_of_the_folds_are_repeated_and_their_mean_decides(
+    known: tuple[pd.DataFrame, Split, TrainedUplift],
+) -> None:
+    """Each row thrice, unseen each time by trees of its own; errors do not shrink by counting a customer thrice."""
+    frame, split, once = known
+    thrice = train(Examples(frame, {}), split, facts=FACTS, offers=(), parameters=QUICK, n_repeats=3)
+    n = int(split.train.sum())
+    propensity = frame[split.train].sort_values("customer_id")["propensity"].to_numpy()  # customers are counted so
+    weights = 4 * propensity * (1 - propensity)
+    assert np.bincount(thrice.customers).tolist() == [3] * n
+    np.testing.assert_array_equal(thrice.psi[:n], once.psi)
+    assert len(np.unique(thrice.folds)) == 9
+    for name, gain in once.gains.items():
+        parts = []
+        for third in np.split(np.arange(3 * n), 3):
+            places = np.empty(n)
+            for fold in np.unique(thrice.folds[third]):
+                inside = thrice.folds[third] == fold
+                places[inside] = (rankdata(thrice.panel_unseen[name][third][inside]) - 0.5) / inside.sum()
+            order = np.argsort(thrice.customers[third])
+            parts.append(np.average((thrice.psi[third] * (places - 0.5))[order], weights=weights))
+        assert parts[0] == pytest.approx(gain, rel=1e-9)
+        assert thrice.gains[name] == pytest.approx(np.mean(parts), rel=1e-9)
+        assert thrice.shrinkage[name].average_error == pytest.approx(once.shrinkage[name].average_error, rel=0.1)
 
 
 def test_one_effect_for_all_is_told_as_one_effect() -> None:

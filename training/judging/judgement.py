@@ -95,3 +95,14 @@ def compared(difference: Interval, rival: str, measure: str = "AUC") -> str:
     if difference.high < 0:
         return f"worse than the {rival} by {difference} {measure}"
     return f"not distinguishable from the {rival}: difference {difference} {measure}"
+
+
+def compared_zh(difference: Interval, rival: str, measure: str = "AUC") -> str:
+    """The same in Chinese; `rival` is named in Chinese.
+
+    >>> compared_zh(Interval(0.01, -0.01, 0.03), "冠军")
+    '与冠军没有可区分的差异：相差 0.0100 [-0.0100, 0.0300]（AUC）'
+    """
+    if difference.low <= 0 <= difference.high:
+        return f"与{rival}没有可区分的差异：相差 {difference}（{measure}）"
+    return f"{'好' if difference.low > 0 else '差'}于{rival}：相差 {difference}（{measure}）"

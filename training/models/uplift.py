@@ -11,8 +11,10 @@ Five learners take part, and inner cross-validation alone chooses among them:
     mean      trees on the mean of these three targets: a third of the noise of ψ, most of what it alone knows
     response  μ₁ alone: who answers, which ranks well where those who answer are those who are moved
 
-The nuisances μ are cross-fitted over folds of customers. Whatever is chosen is one set of trees on the same recipe, and
-its score is pulled towards the average effect as far as it failed to hold on customers it had not seen.
+The nuisances μ are cross-fitted over folds of customers, drawn anew as often as `n_repeats` says: how customers fall
+into folds is chance too, and what is said of a learner is the mean over the draws. Whatever is chosen is one set of
+trees on the same recipe, and its score is pulled towards the average effect as far as it failed to hold on customers it
+had not seen.
 
 Kennedy (2023), Electronic Journal of Statistics 17 (dr); Künzel et al. (2019), PNAS 116 (s, t); Chernozhukov et al.
 (2018), NBER 24678 (the slope of effects on scores). What it takes for granted and when it lies: docs/uplift.md.
@@ -20,6 +22,7 @@ Kennedy (2023), Electronic Journal of Statistics 17 (dr); Künzel et al. (2019),
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -42,7 +45,7 @@ NEEDS = ("assignment", "offer")  # bank tables without which there is nothing to
 LEAST_POSITIVES = 200
 DR, T, S, MEAN, RESPONSE = "dr", "t", "s", "mean", "response"
 LEARNERS = (DR, T, S, MEAN, RESPONSE)  # the first wins ties
-_N_FOLDS = 3
+_N_FOLDS, _NEXT_DRAW = 3, 10_000
 # An effect is flatter than a response and ψ noisier than an outcome: few leaves, large ones, pulled hard to the mean.
 # Four leaves gained more than six or eight in inner cross-validation on the training halves of an e-mail test.
 FINAL = Parameters(n_rounds=60, learning_rate=0.05, n_leaves=4, min_leaf_rows=200, l2=200.0)
@@ -86,9 +89,10 @@ class TrainedUplift(CrossFitted):
     """The chosen model (`ours`), ranking by response (`plain`), and every learner of the panel beside them.
 
     `gains` holds what inner cross-validation said of each learner: by how much more than chance its ranking puts large
-    effects first, as the area between the two curves, in conversions a row. `psi` (n,) are the pseudo-outcomes of the
-    training rows and `panel_unseen` the raw scores (n,) that each learner gave them without having seen them, for who
-    has to fix a threshold before he looks at the test; `folds` (n,) says which were given by the same trees.
+    effects first, as the area between the two curves, in conversions a row. `psi` (k,) are the pseudo-outcomes of the
+    training rows, each as often as the draws were repeated, and `panel_unseen` the raw scores (k,) that each learner
+    gave them without having seen them, for who has to fix a threshold before he looks at the test; `folds` (k,) says
+    which were given by the same trees, `customers` (k,) whose they are.
     """
 
     chosen: str
@@ -98,6 +102,7 @@ class TrainedUplift(CrossFitted):
     psi: Vector
     panel_unseen: Mapping[str, Vector]
     folds: NDArray[np.int64]
+    customers: NDArray[np.int64]
 
     def figures(self) -> dict[str, float]:
         """What a run logs of the choice: gains, the average effect, and how far the chosen score was trusted."""
@@ -157,6 +162,7 @@ def train(
     offers: Sequence[Column] = ARM_FEATURES,
     parameters: Parameters,
     learners: Sequence[str] = LEARNERS,
+    n_repeats: int = 1,
 ) -> TrainedUplift:
     """The uplift model of the training rows, from `facts` and `offers`, with `parameters` for the nuisances.
 
@@ -166,7 +172,7 @@ def train(
     """
     refuse_too_little(NAME, examples, split, least_positives=LEAST_POSITIVES, event="conversions")
     arms = arms_of(examples, split, [*facts], [*offers])
-    parts = _unseen(arms, parameters, learners)
+    parts = _unseen(arms, parameters, learners, n_repeats)
     psi = np.concatenate([part.psi for part in parts])
     held = [part.arms for part in parts]
     weights, who = np.concatenate([a.weights for a in held]), np.concatenate([a.customers for a in held])
@@ -182,7 +188,7 @@ def train(
     if chosen == RESPONSE:
         unseen = np.concatenate([_said(part, chosen, kept[chosen]) for part in parts])
     folds = np.repeat(np.arange(len(parts)), [len(part.psi) for part in parts])
-    return TrainedUplift(panel[chosen], plain, unseen, chosen, panel, gains, kept, psi, scores, folds)
+    return TrainedUplift(panel[chosen], plain, unseen, chosen, panel, gains, kept, psi, scores, folds, who)
 
 
 def shrinkage(
@@ -215,10 +221,10 @@ class _Unseen:
     scores: Mapping[str, Vector]
 
 
-def _unseen(arms: Arms, parameters: Parameters, learners: Sequence[str]) -> list[_Unseen]:
-    folds = customer_folds(arms.customers, _N_FOLDS, parameters.seed + 1)
+def _unseen(arms: Arms, parameters: Parameters, learners: Sequence[str], n_repeats: int) -> list[_Unseen]:
     found = []
-    for fold in range(_N_FOLDS):
+    for repeat, fold in itertools.product(range(n_repeats), range(_N_FOLDS)):
+        folds = customer_folds(arms.customers, _N_FOLDS, parameters.seed + 1 + _NEXT_DRAW * repeat)
         train, held = arms.at(folds != fold), arms.at(folds == fold)
         expected = expect(train, parameters)
         said = Nuisances.grown(train, parameters).expect(held)

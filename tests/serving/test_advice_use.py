@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from features.vocabulary import Outcome
+from serving.cli import app
+from serving.doctor import examine
 from serving.month_end import STEPS, MonthEnd
 from serving.settings import Clock
 from tests.serving.conftest import Bank, open_bank
@@ -82,5 +86,22 @@ def test_decisions_on_rules_alone_stand_apart_from_those_of_models(tmp_path: Pat
     advised(home, {})
     row, page = use(home)
     assert (row["model"], row["use"]) == ("rules", "IDLE")
+    assert examine(home)["advice"] == "rules TOO_YOUNG, 0 of 3 acted on"
     assert 'role="alert"' not in page  # no model is idle where there is none
     assert "The current release has no model" in page
+
+
+def test_X11_the_doctor_raises_the_alert_and_changes_nothing(home: Path) -> None:
+    assert examine(home)["advice"] == "nobody was advised yet"
+    advised(home, {"C-USUAL": Outcome.PRESENTED})
+    assert examine(home)["advice"] == "response TOO_YOUNG, 0 of 3 acted on"
+    facts = home / "home.json"
+    facts.write_text(json.dumps(json.loads(facts.read_text("utf-8")) | {"instant": A_MONTH_ON.isoformat()}), "utf-8")
+    before = ledger_bytes(home)
+    text = CliRunner().invoke(app, ["doctor", "--home", str(home)]).stdout
+    assert "ALERT: less than 5% of the advice of response is followed in 30 days; response IDLE, 0 of 3" in text
+    assert ledger_bytes(home) == before
+
+
+def ledger_bytes(home: Path) -> bytes:
+    return (home / "ledger.db").read_bytes()

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from serving.ledger import Ledger
+from serving.ledger.advice import AdviceCounts
 from training.judging.idleness import DAYS, LEAST_SHARE, Followed, followed
 
 RANKING = ("response", "uplift")  # the models whose advice a decision's offers are
 RULES = "rules"
+Advice = Callable[[datetime, datetime], Sequence[AdviceCounts]]
 
 
-def use_of(ledger: Ledger, models: list[str], now: datetime) -> list[dict[str, Any]]:
-    """What became of the last DAYS of advice: of each model in `models` that ranks offers, and of rules alone.
+def use_of(advice: Advice, models: list[str], now: datetime) -> list[dict[str, Any]]:
+    """What became of the last DAYS of `advice`: of each model in `models` that ranks offers, and of rules alone.
 
     Each row says `use` (IN_USE, IDLE, UNASKED, TOO_YOUNG), the counts of each step, the share acted on with its
     interval, `least_share` below which a model is idle, and since when advice was given.
     """
-    counts = {one.is_degraded: one for one in ledger.advice(now - timedelta(days=DAYS), now)}
+    counts = {one.is_degraded: one for one in advice(now - timedelta(days=DAYS), now)}
     asked = [(model, False) for model in models if model in RANKING] + [(RULES, True)]
     told = []
     for name, is_degraded in asked:

@@ -17,6 +17,8 @@ import pyarrow as pa
 from features.bank.statements import typed
 from features.bank.whole_files import whole
 
+_ROW_GROUP = 30_720  # rows that one thread writes and reads at a time; by default a bank of 100,000 would keep one busy
+
 
 def connect() -> Any:
     """A private DuckDB connection in UTC that never reaches out for an extension."""
@@ -61,7 +63,7 @@ class DuckDB:
 
     def write(self, sql: str, path: Path) -> None:
         with whole(path) as half:
-            self.con.raw_sql(f"COPY ({sql}) TO {_text(half)} (FORMAT parquet)")
+            self.con.raw_sql(f"COPY ({sql}) TO {_text(half)} (FORMAT parquet, ROW_GROUP_SIZE {_ROW_GROUP})")
 
     def close(self) -> None:
         self.con.disconnect()

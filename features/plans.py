@@ -101,7 +101,7 @@ def write_month(bank: Bank, task: Task, path: Path) -> None:
     bank.point(windows.WINDOW, window)
     if task.before is None:
         nobody = windows.nobody(bank, {column.name: ibis_type(column) for column in PROFILE})
-        bank.view_sql(_BEFORE, bank.engine.statement(nobody))
+        bank.view(_BEFORE, nobody)
     else:
         bank.point(_BEFORE, task.before)
     has = frozenset(bank.tables) if task.history_on <= task.closing.as_of else frozenset({"customer"})

@@ -49,17 +49,14 @@ class DuckDB:
         self.con.raw_sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {sql}')
         return self.con.table(name)
 
-    def view(self, name: str, sql: str) -> ir.Table:
+    def view(self, name: str, sql: str) -> None:
         self.con.raw_sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {sql}')
-        return self.con.table(name)
 
     def register(self, name: str, rows: pa.Table) -> ir.Table:
         return self.con.create_table(name, rows, temp=True, overwrite=True)
 
-    def read(self, files: Sequence[Path], name: str) -> ir.Table:
-        rows = f"read_parquet([{', '.join(map(_text, files))}], union_by_name = true)"
-        self.con.raw_sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT * FROM {rows}')
-        return self.con.table(name)
+    def read(self, files: Sequence[Path], name: str) -> None:
+        self.view(name, f"SELECT * FROM read_parquet([{', '.join(map(_text, files))}], union_by_name = true)")
 
     def write(self, sql: str, path: Path) -> None:
         with whole(path) as half:

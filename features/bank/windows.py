@@ -64,7 +64,7 @@ def point(bank: Bank, tile: Path, before: Path | None) -> None:
     """Let the statement read the tiles that a closing brought, and the window of the month before if there is one."""
     bank.point(TILES, tile)
     if before is None:
-        bank.view_sql(BEFORE, bank.engine.statement(nobody(bank, _names())))
+        bank.view(BEFORE, nobody(bank, _names()))
     else:
         bank.point(BEFORE, before)
 

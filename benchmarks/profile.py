@@ -5,10 +5,10 @@
 Banks of N/100, N/10 and N customers are simulated (four to six events a customer and month) and their 24 months built,
 each in a process of its own whose largest memory is told. Then the newest month of N is built again and again, in turn
 with the query: the same columns from the same inputs, which are the bank's tables, the tiles of the months before and
-the profile before. The answers are compared, value by value, before any time is told. pandas is given as large a bank
-as it is likely to finish in three minutes and 12 GiB: the bank's tables alone, as there is nothing else without an
-engine that keeps tiles; and the same tiles as ours, which is told without a line to reach. With `--banks FOLDER` the
-banks that `benchmarks.simulate` left there are built, and stay; others are simulated first.
+the profile before. The answers are compared, value by value, before any time is told. pandas is given larger and larger
+banks, up to the largest that it finishes in three minutes and 12 GiB: the bank's tables alone, as there is nothing else
+without an engine that keeps tiles; and the same tiles as ours, which is told without a line to reach. With
+`--banks FOLDER` the banks that `benchmarks.simulate` left there are built, and stay; others are simulated first.
 """
 
 from __future__ import annotations
@@ -156,15 +156,23 @@ def beside_pandas(folder: Path, built: list[Built]) -> tuple[Built, float]:
     bank, took = built[0], by_pandas(built[0], with_tiles=False)
     if took is None:
         raise SystemExit(f"pandas did not finish {bank.n} customers")
-    likely, largest = int(0.9 * PATIENCE_SECONDS / took * bank.n), built[-1].n
-    n = min(largest, round(likely, 1 - len(str(likely))))
-    while n > bank.n:
+    n = likely(built, bank, took)
+    while n >= 1.5 * bank.n:
         larger = next((b for b in built if b.n == n), None) or grown(folder, n)
         longer = by_pandas(larger, with_tiles=False)
-        if longer is not None:
-            return larger, longer
-        n //= 2
+        if longer is None:
+            n //= 2
+        else:
+            bank, took = larger, longer
+            n = likely(built, bank, took)
     return bank, took
+
+
+def likely(built: list[Built], bank: Built, took: float) -> int:
+    """Customers that pandas may finish if it goes on as with this bank; those of one that stands, if there is one."""
+    most = int(0.9 * PATIENCE_SECONDS / took * bank.n)
+    standing = [b.n for b in built if bank.n < b.n <= most]
+    return max(standing, default=min(built[-1].n, round(most, 1 - len(str(most)))))
 
 
 def by_pandas(bank: Built, *, with_tiles: bool) -> float | None:

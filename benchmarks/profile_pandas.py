@@ -88,6 +88,13 @@ def _masks(frame: Frame, bits: Any, name: str) -> Frame:
     return distinct.groupby(KEY)[name].sum()
 
 
+def _greatest(texts: Any, *by: Any) -> Any:
+    """The greatest text of each group, by its rank among all: pandas would compare objects one by one."""
+    ranks, distinct = pd.factorize(texts, sort=True)
+    best = pd.Series(ranks, texts.index).groupby(list(by)).max()
+    return pd.Series(np.append(np.asarray(distinct, object), None)[best], best.index)
+
+
 def _channel_bits(frame: Frame) -> Any:
     codes = pd.Categorical(frame.channel, EVENT_CHANNELS).codes.astype(np.int64)
     return np.where(codes >= 0, np.left_shift(1, np.maximum(codes, 0)), 0)
@@ -123,7 +130,8 @@ def _tiles(asked: Asked) -> Frame:
         "begun_day_mask": _masks(begun, begun.day_bit, "m"), "done_day_mask": _masks(done, done.day_bit, "m"),
         "n_app_crashes": app_by.n_crashes.sum(), "n_app_failures": app_by.n_failures.sum(),
         "app_latency_ms": app_by.latency_ms.sum(), "n_app_latencies": app_by.latency_ms.count(),
-        "app_latency_worst_ms": app_by.latency_ms.max(), "last_app_device": app_by.last_app_device.max(),
+        "app_latency_worst_ms": app_by.latency_ms.max(),
+        "last_app_device": _greatest(a.last_app_device, a.customer_id, a.month_no),
         "n_complaints": c.groupby(KEY).size(), "worst_complaint": c.groupby(KEY).severity.max(),
         "n_failed_steps": j[j.outcome == "FAILED"].groupby(KEY).size(),
         "n_given_up_steps": j[j.outcome == "ABANDONED"].groupby(KEY).size(),
@@ -202,7 +210,7 @@ def _windows(asked: Asked) -> Frame:
         "last_transfer_out_view_on": by.transfer_viewed_on.max(),
         "last_product_view_on": by.product_viewed_on.max(),
         "funded_on": by.first_funded_on.min(),
-        "app_device": t.last_app_device.fillna("").groupby(t.customer_id).max().str[11:].replace("", None),
+        "app_device": _greatest(t.last_app_device, t.customer_id).str[11:],
     }
     found |= {
         "n_contacts_12m": by.n_contacts.sum(),

@@ -7,14 +7,13 @@ counts here where no holding of that customer and product stands for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
 from features.bank.tiles import YEAR_DAYS
-from features.month import beside
 from features.policy import Margin, Value
 from features.vocabulary import CUSTOMER_ID
 
@@ -23,13 +22,12 @@ INCOME = "contracts_income"
 _PARTS = 1_000_000  # of a unit of currency, in which income is counted: a whole year of basis points is whole in it
 
 
-def beside_earnings(tables: Mapping[str, ir.Table], span: ir.Table, people: ir.Table, policy: Value) -> ir.Table:
-    """`people` with what their contracts earned in the span as INCOME: null without contracts, or without tables."""
+def answers(tables: Mapping[str, ir.Table], span: ir.Table, policy: Value) -> Iterator[ir.Table]:
+    """By customer, what their contracts earned in the span as INCOME; nothing if the bank has no such table."""
     income = earned(tables, span, policy)
-    if income is None:
-        return people.mutate(**{INCOME: ibis.null("float64")})
-    exact = (income.income * _PARTS).round().cast("int64")  # a sum of floats would hang on the order of the rows
-    return beside(people, income.group_by(CUSTOMER_ID).agg(**{INCOME: exact.sum().cast("float64") / _PARTS}))
+    if income is not None:
+        exact = (income.income * _PARTS).round().cast("int64")  # a sum of floats would hang on the order of the rows
+        yield income.group_by(CUSTOMER_ID).agg(**{INCOME: exact.sum().cast("float64") / _PARTS})
 
 
 def earned(tables: Mapping[str, ir.Table], span: ir.Table, policy: Value) -> ir.Table | None:

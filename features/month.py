@@ -39,9 +39,9 @@ class Month:
 
 def beside(people: ir.Table, *answers: ir.Table) -> ir.Table:
     """`people` with the columns of each answer beside them, null where it has no row for a customer."""
-    for answer in answers:
-        people = people.left_join(answer, CUSTOMER_ID).drop(f"{CUSTOMER_ID}_right")
-    return people
+    for n, answer in enumerate(answers):
+        people = people.left_join(answer, CUSTOMER_ID, rname=f"{{name}}_{n}")
+    return people.drop(*[f"{CUSTOMER_ID}_{n}" for n in range(len(answers))])
 
 
 def first_day(told: Any, *began: Any) -> Any:

@@ -17,16 +17,16 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from features import earnings
 from features.bank import idleness, signs, tiles, windows
 from features.bank.chains import Chain
 from features.bank.engines import Bank
 from features.bank.tiles import CLOSING, Closing, Seen
-from features.earnings import beside_earnings
 from features.errors import BadBank
 from features.month import HELD, Month, beside, ibis_type
 from features.policy import PolicyBook, SegmentsPolicy
 from features.segments import activity, behaviour, cells, classes, grades, lifecycle, tags, tiers, value, wealth
-from features.today import contracts_view
+from features.today import contracts, with_contracts
 from features.vocabulary import AS_OF_AT, AVAILABLE_AT, CUSTOMER_ID, Column, Kind
 
 FAMILIES: dict[str, ModuleType] = {
@@ -101,7 +101,7 @@ def write_month(bank: Bank, task: Task, path: Path) -> None:
     bank.point(windows.WINDOW, window)
     if task.before is None:
         nobody = windows.nobody(bank, {column.name: ibis_type(column) for column in PROFILE})
-        bank.view_sql(_BEFORE, bank.engine.statement(nobody))
+        bank.view(_BEFORE, nobody)
     else:
         bank.point(_BEFORE, task.before)
     has = frozenset(bank.tables) if task.history_on <= task.closing.as_of else frozenset({"customer"})
@@ -137,8 +137,9 @@ def _roll(bank: Bank, task: Task, closing: Closing, seen: Seen, tile: Path, befo
     history = task.history_on.year * 12 + task.history_on.month - 1
     months = pa.scalar(max(1, closing.number - history + 1))
     more = {"history_on": pa.scalar(task.history_on), "history_months": months, "has_past": pa.scalar(task.has_past)}
-    tiles.lay_out(bank, closing, seen, more)
     policy = task.book.view(closing.as_of)  # a month counts events as its own day's policy does
+    more |= {name: pa.scalar(day) for name, day in idleness.since(closing.as_of, policy).items()}
+    tiles.lay_out(bank, closing, seen, more)
     bank.write_sql(_compiled(bank, lambda: tiles.statement(bank, policy), "tile", policy.digest), tile)
     windows.point(bank, tile, before)
     bank.write_sql(_compiled(bank, lambda: windows.statement(bank), "window"), window)
@@ -176,17 +177,21 @@ def _people(bank: Bank, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
     """One wide row a customer known at the closing: all that the families read."""
     closing = bank.con.table(CLOSING)
     morning = closing.select(on="morning_on", known_until="known_until")
-    people = beside(_customers(bank, closing), bank.con.table(windows.WINDOW))
-    people = people.mutate(funded_on=people.first_funded_on)  # a window's own columns end before the stage is told
-    people = contracts_view(bank.tables, morning, people)
-    people = beside(people, *idleness.answers(bank.tables, closing, policy))
-    people = beside(people, *signs.answers(bank.tables, closing, policy.lifecycle))
-    absent = {name: ibis.null(dtype) for name, dtype in signs.SIGNS.items() if name not in people.columns}
-    people = people.mutate(**absent) if absent else people
     year = closing.select("known_until", first_on="window_on", next_on="morning_on")
-    people = beside_earnings(bank.tables, year, people, policy.value)
     carried = {f"{HELD}{name}": before[name] for module in FAMILIES.values() for name in module.carries}
-    return beside(people, before.select(CUSTOMER_ID, **carried))
+    people = beside(
+        _customers(bank, closing),
+        bank.con.table(windows.WINDOW),
+        *contracts(bank.tables, morning),
+        *idleness.answers(bank.tables, closing, policy),
+        *signs.answers(bank.tables, closing, policy.lifecycle),
+        *earnings.answers(bank.tables, year, policy.value),
+        before.select(CUSTOMER_ID, **carried),
+    )
+    types = signs.SIGNS | {earnings.INCOME: "float64"}
+    absent = {name: ibis.null(dtype) for name, dtype in types.items() if name not in people.columns}
+    # a window's own columns end before the stage is told
+    return people.mutate(funded_on=people.first_funded_on, **absent, **with_contracts(bank.tables, people))
 
 
 def _customers(bank: Bank, closing: ir.Table) -> ir.Table:

@@ -69,6 +69,7 @@ class PolicyBook(Generic[T]):
     def __init__(self, schema: type[T], sections: Mapping[str, Any]) -> None:
         self._schema = schema
         self._sections = sections
+        self._views: dict[date, T] = {}
 
     @classmethod
     def read(cls, schema: type[T], *folders: Path, registers: Collection[str] = ()) -> Self:
@@ -100,9 +101,14 @@ class PolicyBook(Generic[T]):
 
     def view(self, as_of: date) -> T:
         """The values in force on `as_of`; raises BadPolicy if one has not begun or does not hold together."""
+        version = max((day for day in self.dates() if day <= as_of), default=as_of)
+        if version not in self._views:  # between two changes every day has the same values
+            self._views[version] = self._read(as_of, version)
+        return self._views[version]
+
+    def _read(self, as_of: date, version: date) -> T:
         values = {name: _in_force(section, as_of, name) for name, section in self._sections.items()}
         digest = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
-        version = max((day for day in self.dates() if day <= as_of), default=as_of)
         try:
             return self._schema(**values, version=version, digest=digest)
         except ValidationError as error:

@@ -7,7 +7,7 @@ The same expression serves training (the days on which customers were spoken to)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ibis
@@ -110,20 +110,23 @@ def _measured(view: ir.Table) -> dict[str, Any]:
     }
 
 
-def contracts_view(tables: Mapping[str, ir.Table], morning: ir.Table, people: ir.Table) -> ir.Table:
-    """`people` with the day view's columns that a closed month asks for, the CONTRACTS: no event is read for them.
+def contracts(tables: Mapping[str, ir.Table], morning: ir.Table) -> Iterator[ir.Table]:
+    """By customer, what the day view tells of a closed month, the CONTRACTS: no event is read for them.
 
-    `morning` is one row (on, known_until), the same for everybody; a customer of whom nothing is known has null.
+    `morning` is one row (on, known_until), the same for everybody; a customer of whom nothing is known has no row.
     """
     for name, part in _PARTS:
         if name in tables and name in _OF_CONTRACTS:
-            answer = part(tables[name], morning).drop("on")
-            given = answer.select("customer_id", *[column for column in answer.columns if column in CONTRACTS])
-            people = people.left_join(given, "customer_id").drop("customer_id_right")
-    absent = {column.name: ibis.null(ibis_type(column)) for column in TODAY if column.name in CONTRACTS}
-    people = people.mutate(**{name: null for name, null in absent.items() if name not in people.columns})
+            answer = part(tables[name], morning)
+            yield answer.select("customer_id", *[column for column in answer.columns if column in CONTRACTS])
+
+
+def with_contracts(tables: Mapping[str, ir.Table], people: ir.Table) -> dict[str, Any]:
+    """The CONTRACTS of `people`, beside whom the answers stand: empty sets where there is a table, else null."""
+    types = {column.name: ibis_type(column) for column in TODAY if column.name in CONTRACTS}
+    absent = {name: ibis.null(dtype) for name, dtype in types.items() if name not in people.columns}
     sets = [name for table, fills in _NOTHING.items() for name in fills if name in CONTRACTS and table in tables]
-    return people.mutate(**{name: people[name].fill_null("|") for name in sets})
+    return absent | {name: people[name].fill_null("|") for name in sets}
 
 
 def _person(tables: Mapping[str, ir.Table], pairs: ir.Table) -> ir.Table:

@@ -17,6 +17,8 @@ import pyarrow as pa
 from features.bank.statements import typed
 from features.bank.whole_files import whole
 
+_ROW_GROUP = 30_720  # rows that one thread writes and reads at a time; by default a bank of 100,000 would keep one busy
+
 
 def connect() -> Any:
     """A private DuckDB connection in UTC that never reaches out for an extension."""
@@ -47,21 +49,18 @@ class DuckDB:
         self.con.raw_sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {sql}')
         return self.con.table(name)
 
-    def view(self, name: str, sql: str) -> ir.Table:
+    def view(self, name: str, sql: str) -> None:
         self.con.raw_sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {sql}')
-        return self.con.table(name)
 
     def register(self, name: str, rows: pa.Table) -> ir.Table:
         return self.con.create_table(name, rows, temp=True, overwrite=True)
 
-    def read(self, files: Sequence[Path], name: str) -> ir.Table:
-        rows = f"read_parquet([{', '.join(map(_text, files))}], union_by_name = true)"
-        self.con.raw_sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT * FROM {rows}')
-        return self.con.table(name)
+    def read(self, files: Sequence[Path], name: str) -> None:
+        self.view(name, f"SELECT * FROM read_parquet([{', '.join(map(_text, files))}], union_by_name = true)")
 
     def write(self, sql: str, path: Path) -> None:
         with whole(path) as half:
-            self.con.raw_sql(f"COPY ({sql}) TO {_text(half)} (FORMAT parquet)")
+            self.con.raw_sql(f"COPY ({sql}) TO {_text(half)} (FORMAT parquet, ROW_GROUP_SIZE {_ROW_GROUP})")
 
     def close(self) -> None:
         self.con.disconnect()

@@ -56,9 +56,9 @@ class Engine(Protocol):
 
     def statement(self, expr: ir.Table) -> str: ...
     def keep(self, name: str, sql: str) -> ir.Table: ...
-    def view(self, name: str, sql: str) -> ir.Table: ...
+    def view(self, name: str, sql: str) -> None: ...
     def register(self, name: str, rows: pa.Table) -> ir.Table: ...
-    def read(self, files: Sequence[Path], name: str) -> ir.Table: ...
+    def read(self, files: Sequence[Path], name: str) -> None: ...
     def write(self, sql: str, path: Path) -> None: ...
     def close(self) -> None: ...
 
@@ -87,17 +87,13 @@ class Bank:
         """`expr` computed once and kept for this connection under `name`, replacing what stood there."""
         return self.engine.keep(name, self.engine.statement(expr))
 
-    def keep_sql(self, name: str, sql: str) -> ir.Table:
-        """A statement compiled earlier for this engine, computed and kept under `name`."""
-        return self.engine.keep(name, sql)
+    def view(self, name: str, expr: ir.Table) -> None:
+        """`expr` under `name`, computed when it is read."""
+        self.engine.view(name, self.engine.statement(expr))
 
-    def view_sql(self, name: str, sql: str) -> ir.Table:
-        """A statement compiled earlier for this engine under `name`, computed when it is read."""
-        return self.engine.view(name, sql)
-
-    def point(self, name: str, *paths: Path) -> ir.Table:
+    def point(self, name: str, *paths: Path) -> None:
         """The Parquet files at `paths` under `name`, so that one statement can read other files next time."""
-        return self.engine.read(paths, name)
+        self.engine.read(paths, name)
 
     def register(self, name: str, rows: pa.Table) -> ir.Table:
         """`rows` as a table of this connection."""
@@ -147,7 +143,8 @@ def _engine(name: str) -> Engine:
 
 
 def _read(engine: Engine, table: Table, files: list[Path]) -> ir.Table:
-    read = engine.read(files, f"bank_{table.name}")
+    engine.read(files, f"bank_{table.name}")
+    read = engine.con.table(f"bank_{table.name}")
     expected = {c.name: dt.DataType.from_pyarrow(STORED[c.kind]) for c in table.columns}
     absent = {
         c.name: ibis.null(expected[c.name]) for c in table.columns if c.is_nullable and c.name not in read.columns

@@ -1,12 +1,14 @@
 """What a customer has and does not use: services switched on, and accounts that nobody moves any more.
 
 Both ask for days, not months, so that they are read from the bank's rows of the last year, as known at a closing.
+The first day stands in the closing, and open balances and ended ones are read apart: a reader skips files by a plain
+range, and would else go through all of the bank's history.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
@@ -21,13 +23,20 @@ _OF_ACCOUNTS = {"account", "balance", "txn"}
 def answers(tables: Tables, closing: ir.Table, policy: SegmentsPolicy) -> Iterator[ir.Table]:
     """By customer, as far as the bank has the tables: n_active_services and n_idle_accounts, no row for nothing.
 
-    `closing` is one row with as_of, morning_on and known_until.
+    `closing` is one row with as_of, morning_on, known_until and what `since` says.
     """
+    dates = ("as_of", "morning_on", "known_until")
     if tables.keys() >= _OF_SERVICES:
-        yield services_in_use(tables, _reaching(closing, policy.activity.service_idle_days))
+        yield services_in_use(tables, closing.select(*dates, since_on="services_since_on"))
     if tables.keys() >= _OF_ACCOUNTS:
-        figures = policy.lifecycle
-        yield idle_accounts(tables, _reaching(closing, figures.account_idle_days), figures.account_idle_amount)
+        reaching = closing.select(*dates, since_on="accounts_since_on")
+        yield idle_accounts(tables, reaching, policy.lifecycle.account_idle_amount)
+
+
+def since(as_of: date, policy: SegmentsPolicy) -> dict[str, date]:
+    """The days that lie the policy's days before the end of a month, for services and for accounts."""
+    days = {"services": policy.activity.service_idle_days, "accounts": policy.lifecycle.account_idle_days}
+    return {f"{name}_since_on": as_of - timedelta(days=n) for name, n in days.items()}
 
 
 def services_in_use(tables: Tables, closing: ir.Table) -> ir.Table:
@@ -49,8 +58,10 @@ def idle_accounts(tables: Tables, closing: ir.Table, amount: float) -> ir.Table:
     """
     a = _open(_known(tables["account"], closing, "opened_on"))
     a = a.filter(a.opened_on <= a.since_on, ~a.is_social_security.fill_null(False))
-    b = _known(tables["balance"], closing, "from_on")
-    b = b.filter(b.to_on.isnull() | (b.to_on >= b.morning_on))
+    balance = tables["balance"]
+    still = _known(balance.filter(balance.to_on.isnull()), closing, "from_on")
+    ended = _known(balance.filter(balance.to_on.notnull()), closing, "from_on")
+    b = ibis.union(still, ended.filter(ended.to_on >= ended.morning_on))
     rich = b.group_by("account_id").agg(left=b.amount.sum())
     rich = rich.filter(rich.left > amount).select("account_id")
     custody = b.filter(b.asset_class == "CUSTODY_3P", b.amount > 0).select("customer_id").distinct()
@@ -60,12 +71,6 @@ def idle_accounts(tables: Tables, closing: ir.Table, amount: float) -> ir.Table:
     moved = poor.join(t, "customer_id")
     moved = moved.filter(moved.moved.isnull() | (moved.moved == moved.account_id)).select("account_id").distinct()
     return poor.anti_join(moved, "account_id").group_by("customer_id").agg(n_idle_accounts=ibis._.count())
-
-
-def _reaching(closing: ir.Table, days: int) -> ir.Table:
-    """The closing with the day that lies `days` before its month's end."""
-    since: Any = (closing.as_of - ibis.interval(days=days)).cast("date")
-    return closing.select("as_of", "morning_on", "known_until", since_on=since)
 
 
 def _known(table: ir.Table, closing: ir.Table, happened: str) -> ir.Table:

@@ -89,18 +89,16 @@ class Spark:
         self._session.sql(sql).localCheckpoint(eager=True).createOrReplaceTempView(name)
         return self.con.table(name)
 
-    def view(self, name: str, sql: str) -> ir.Table:
+    def view(self, name: str, sql: str) -> None:
         self._session.sql(f"CREATE OR REPLACE TEMPORARY VIEW `{name}` AS {sql}")
-        return self.con.table(name)
 
     def register(self, name: str, rows: pa.Table) -> ir.Table:
         self._session.createDataFrame(rows).createOrReplaceTempView(name)
         return self.con.table(name)
 
-    def read(self, files: Sequence[Path], name: str) -> ir.Table:
+    def read(self, files: Sequence[Path], name: str) -> None:
         rows = self._session.read.option("mergeSchema", len(files) > 1).parquet(*map(_place, files))
         rows.createOrReplaceTempView(name)
-        return self.con.table(name)
 
     def write(self, sql: str, path: Path) -> None:
         """Executors write parts in the order of the rows; they are then laid end to end in one file."""

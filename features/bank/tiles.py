@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -133,21 +134,24 @@ def statement(bank: Bank, policy: SegmentsPolicy) -> str:
         "channel_event": partial(_events, policy=policy),
         "balance": partial(_balances, policy=policy),
     }
-    parts = [_whole(part(bank, chain)) for name, part in (_PARTS | told).items() if bank.has(name)]
-    if not parts:
-        nobody = bank.tables["customer"].limit(0).select("customer_id", month_no=ibis.literal(0, "int64"))
-        return chain.statement(_whole(nobody))
-    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
-    return chain.statement(
-        rows.group_by("customer_id", "month_no").agg(**{name: _joined(rows, name) for name in COLUMNS})
+    parts = [chain.step(f"tile_{name}", part(bank, chain)) for name, part in (_PARTS | told).items() if bank.has(name)]
+    nobody = bank.tables["customer"].limit(0).select("customer_id", month_no=ibis.literal(0, "int64"))
+    rows = reduce(lambda left, right: outer(left, right, *_KEY), parts) if parts else nobody
+    earned = [rows[name] for name in _EARNED if name in rows.columns]
+    rows = rows.mutate(earned=ibis.coalesce(reduce(add, earned), *earned)) if earned else rows
+    columns = {
+        name: rows[name].cast(dtype) if name in rows.columns else ibis.null(dtype) for name, dtype in COLUMNS.items()
+    }
+    return chain.statement(rows.select(*_KEY, **columns))
+
+
+def outer(left: ir.Table, right: ir.Table, *key: str) -> ir.Table:
+    """The rows of both by their key, null where one has none of that key."""
+    both = left.outer_join(right, key)
+    again = {name: f"{name}_right" for name in key}
+    return both.mutate(**{name: ibis.coalesce(both[name], both[other]) for name, other in again.items()}).drop(
+        *again.values()
     )
-
-
-def _joined(rows: ir.Table, name: str) -> Any:
-    """What the parts say of a column: each is one part's alone, but for what is earned."""
-    if name == "earned":
-        return rows[name].sum()
-    return rows[name].arbitrary() if name == "services_used" else rows[name].max()
 
 
 def _fresh(bank: Bank, chain: Chain, name: str, *columns: str) -> ir.Table:
@@ -192,7 +196,7 @@ def _txns(bank: Bank, chain: Chain, policy: SegmentsPolicy) -> ir.Table:
         txn_day_mask=bit_or(t.day, where=mine).fill_null(0),
         last_txn_on=t.business_on.max(where=mine),
         txn_channel_mask=bit_or(t.way, where=mine).fill_null(0),
-        earned=_sum_times(t.minor * YEAR_DAYS, t.txn_type, policy.value.txns),
+        earned_by_txns=_sum_times(t.minor * YEAR_DAYS, t.txn_type, policy.value.txns),
     )
 
 
@@ -282,7 +286,7 @@ def _balances(bank: Bank, chain: Chain, policy: SegmentsPolicy) -> ir.Table:
         asset_mask=bit_or(_bit(t.asset_class, AUM_CLASSES), where=at_end & t.has_money).fill_null(0),
         first_funded_on=t.from_on.min(where=is_funded),
         rated_day=_rated(t, policy),
-        earned=_sum_times(t.own * t.held_days, t.asset_class, policy.value.balances),
+        earned_by_balances=_sum_times(t.own * t.held_days, t.asset_class, policy.value.balances),
     )
 
 
@@ -335,19 +339,13 @@ def _day_bit(day: Any) -> Any:
     return one << day.day().cast("int64")
 
 
-def _whole(part: ir.Table) -> ir.Table:
-    """A part in the columns of a tile, null where it has nothing to say."""
-    columns = {
-        name: part[name].cast(dtype) if name in part.columns else ibis.null(dtype) for name, dtype in COLUMNS.items()
-    }
-    return part.select("customer_id", "month_no", **columns)
-
-
 VIEWED: tuple[EventKind, ...] = ("transfer_out", "deposit", "wealth", "insurance", "loan", "card")
 _PARTS: dict[str, Any] = {
     "txn": _txns, "contact": _contacts, "response": _responses, "balance": _balances, "app_quality": _app,
     "complaint": _complaints, "journey_event": _journeys,
 }  # fmt: skip
+_KEY = ("customer_id", "month_no")
+_EARNED = ("earned_by_txns", "earned_by_balances")
 _LIMITS = ("as_of", "window_on", "seen_on", "seen_until", "known_until", "number")
 SUMS = (
     "n_txn", "txn_minor", "n_out", "out_minor", "n_logins", "n_salary", "salary_minor", "n_contacts",

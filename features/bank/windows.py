@@ -20,7 +20,7 @@ import ibis.expr.types as ir
 
 from features.bank.engines import Bank
 from features.bank.masks import bit_or
-from features.bank.tiles import CLOSING, COLUMNS, MASKS, SUMS, VIEWED, WINDOW_MONTHS
+from features.bank.tiles import CLOSING, COLUMNS, MASKS, SUMS, VIEWED, WINDOW_MONTHS, outer
 
 BEFORE, TILES, WINDOW = "window_before", "closing_tiles", "month_window"
 SCRATCH = "rolling.parquet"
@@ -65,7 +65,7 @@ def point(bank: Bank, tile: Path, before: Path | None) -> None:
     """Let the statement read the tiles that a closing brought, and the window of the month before if there is one."""
     bank.point(TILES, tile)
     if before is None:
-        bank.view_sql(BEFORE, bank.engine.statement(nobody(bank, _names())))
+        bank.view(BEFORE, nobody(bank, _names()))
     else:
         bank.point(BEFORE, before)
 
@@ -88,7 +88,8 @@ def statement(bank: Bank) -> str:
         **{f"late_{name}": late[name].max() for name in _LAST},
         **{f"late_{name}": late[name].min() for name in _FIRST},
     )
-    people = _outer(_outer(bank.con.table(BEFORE).rename({f"old_{name}": name for name in _names()}), own), late)
+    old = bank.con.table(BEFORE).rename({f"old_{name}": name for name in _names()})
+    people = outer(outer(old, own, _KEY), late, _KEY)
     chosen = {}
     for name, n in SLOTS.items():
         chosen[f"{name}_0"] = people[name]
@@ -116,7 +117,7 @@ def _names() -> dict[str, str]:
 def _added(late: ir.Table, name: str, back: int) -> Any:
     where = late.back == back
     if name in SUMS:
-        return late[name].sum(where=where)
+        return late[name].sum(where=where).cast("int64")  # DuckDB sums in 128 bits, and would go on adding in them
     if name in MASKS:
         return bit_or(late[name], where=where)
     if name == "services_used":
@@ -134,8 +135,3 @@ def _both(name: str, old: Any, late: Any) -> Any:
     else:
         both = ibis.greatest(old, late)
     return ibis.coalesce(both, old, late)
-
-
-def _outer(left: ir.Table, right: ir.Table) -> ir.Table:
-    both = left.outer_join(right, _KEY)
-    return both.mutate(**{_KEY: ibis.coalesce(both[_KEY], both[f"{_KEY}_right"])}).drop(f"{_KEY}_right")

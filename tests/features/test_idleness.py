@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from features.bank.engines import open_bank
-from features.bank.idleness import answers
+from features.bank.idleness import answers, since
 from features.policy import segments
 
 AS_OF = date(2024, 12, 31)
@@ -26,6 +26,7 @@ def told(home: Path, name: str) -> dict[str, int]:
         closing = bank.register("closing", pa.table({
             "as_of": pa.array([AS_OF]), "morning_on": pa.array([date(2025, 1, 1)]),
             "known_until": pa.array([known_until], pa.timestamp("us", tz="UTC")),
+            **{name: pa.array([day]) for name, day in since(AS_OF, POLICY).items()},
         }))  # fmt: skip
         (answer,) = [table for table in answers(bank.tables, closing, POLICY) if name in table.columns]
         rows = answer.to_pandas()

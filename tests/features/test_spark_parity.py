@@ -224,7 +224,7 @@ def test_a_view_reads_what_stands_under_a_name_when_it_is_read(engine: str, draw
     """A month's statements are laid down once and read other tables in the next month."""
     with open_bank(drawn, engine) as bank:
         rows = bank.register("rows", pa.table({"n": [1, 2]}))
-        bank.view_sql("sums", bank.engine.statement(rows.agg(total=rows.n.sum())))
+        bank.view("sums", rows.agg(total=rows.n.sum()))
         kept = bank.keep("kept", bank.con.table("sums"))
         bank.register("rows", pa.table({"n": [3, 4]}))
         assert bank.con.table("sums").total.sum().execute() == 7

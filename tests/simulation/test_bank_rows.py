@@ -15,7 +15,9 @@ from tests.simulation.banks import MONTHS, Simulated
 def test_no_row_breaks_its_contract(bank: Simulated, table: str) -> None:
     with open_bank(bank.home) as opened:
         apart = TABLES[table].is_apart
-        rows = opened.point(table, bank.home / "bank" / table / "all.parquet") if apart else opened.tables[table]
+        if apart:
+            opened.point(table, bank.home / "bank" / table / "all.parquet")
+        rows = opened.con.table(table) if apart else opened.tables[table]
         rules, tests = zip(*complaints(TABLES[table], rows, opened.tables), strict=True)
         judged = rows.mutate(**{f"_{i}": test.fill_null(False) for i, test in enumerate(tests)})
         counts = judged.aggregate(**{rule: judged[f"_{i}"].sum() for i, rule in enumerate(rules)}).to_pyarrow()

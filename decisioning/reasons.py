@@ -136,6 +136,10 @@ _PAIRS_AGAINST: dict[str, tuple[str, str, str, str]] = {
         "未取得主动联系的授权。", "No consent to reach out.",
         "客户授权后,或客户到店、登录时。", "Consent, or the customer coming to us.",
     ),
+    "CATEGORY_WITHHELD": (
+        "客户不接受该类产品的营销。", "The customer wants to hear nothing of products of this category.",
+        "客户重新授权该类产品,或客户提出。", "Renewed consent to the category, or the customer's own request.",
+    ),
     "DATA_MISSING": (
         "判断所需信息缺失。", "A fact that the rule asks for is missing.",
         "补充缺失信息。", "The missing fact, such as a risk assessment.",

@@ -114,6 +114,7 @@ class Shelf:
     repeatable: Offers
     same_thing: tuple[Offers, ...]  # of each offer
     same_group: tuple[Offers, ...]
+    of_category: Mapping[str, Offers]
     of_product: Mapping[str, Offers]
     carried: tuple[Offers, ...]  # by each channel, from cheapest to dearest
     channel_cost: tuple[float, ...]
@@ -142,6 +143,7 @@ class Shelf:
             repeatable=set_of(catalogue.is_repeatable),
             same_thing=tuple(set_of(row) for row in catalogue.same_thing),
             same_group=tuple(set_of(row) for row in catalogue.same_group),
+            of_category={name: set_of(mask) for name, mask in catalogue.of_category.items()},
             of_product={name: sum(1 << j for j in offers) for name, offers in catalogue.offers_of.items()},
             carried=tuple(set_of(column) for column in catalogue.has_channel.T),
             channel_cost=tuple(catalogue.channel_cost.tolist()),

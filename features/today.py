@@ -54,6 +54,9 @@ TODAY = (
     Column("preapproved", Kind.SET, "products with a valid pre-approval", "the bank has no pre-approvals"),
     Column("customer_facts", Kind.SET, "facts that gates ask for", "the bank keeps no such facts"),
     Column("consented_channels", Kind.SET, "channels with marketing consent, ALL for every", "no consent table"),
+    Column(
+        "withheld_categories", Kind.SET, "product categories that may not be spoken of, K or K/SMS", "no consent table"
+    ),
     Column("has_profiling_optout", Kind.FLAG, "withdrew consent to profiling (R34)", "no consent table"),
     Column("do_not_call", Kind.SET, "channels that the customer closed", "the bank has no such list"),
 )
@@ -317,5 +320,6 @@ _NOTHING: dict[str, dict[str, Any]] = {  # what a table says of a customer of wh
     "txn": {"n_txn_mtd": 0, "txn_amount_mtd": 0, "spend_amount_mtd": 0}, "channel_event": {"app_days_mtd": 0},
     "holding": {"held_products": "|"}, "service_activation": {"active_services": "|"},
     "preapproval": {"preapproved": "|"}, "customer_fact": {"customer_facts": "|"},
-    "consent": {"consented_channels": "|", "has_profiling_optout": False}, "do_not_call": {"do_not_call": "|"},
+    "consent": {"consented_channels": "|", "withheld_categories": "|", "has_profiling_optout": False},
+    "do_not_call": {"do_not_call": "|"},
 }  # fmt: skip

@@ -30,6 +30,7 @@ OPEN = frozenset(
         "n_contacts_3m", "n_contacts_12m", "n_contacts_7d", "n_contacts_30d", "n_contacts_90d", "n_sales_30d",
         "n_opened_90d", "opened_share_90d", "n_refusals_90d", "n_conversions_90d", "n_conversions_12m",
         "days_since_contact", "days_since_conversion", "n_open_complaints", "consented_channels", "do_not_call",
+        "withheld_categories",
         "is_customer", "became_customer_on", "won_back_on", "is_won_back", "reactivated_on", "is_reactivated",
         "n_active_services", "p_churn", "nps", "csat",
     }
@@ -42,6 +43,7 @@ OPEN_REASONS = frozenset(
         "OVERLAY_TOPIC", "HIGH_P", "HIGH_GAIN", "NO_RISK", "NO_MODEL", "GENERIC_ORDER",
         "PROFILING_WITHDRAWN",
         "NOT_IN_CHANNEL", "TOOL_ALONE", "HOLDOUT", "SLEEPING_DOG", "STAFF", "OPEN_COMPLAINT", "DO_NOT_CALL",
+        "CATEGORY_WITHHELD",
         "NO_CONSENT", "DATA_MISSING", "CELL_BARRED", "NOT_READY", "REFUSED", "CONVERTED", "SALES_CAP", "MESSAGE_CAP",
         "CHANNEL_CAP", "CHANNEL_NOT_FOR_CUSTOMER", "STALE", "QUIET_HOURS",
     }

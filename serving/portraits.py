@@ -53,6 +53,7 @@ _HOLDINGS = {
 _CONTACTS = (
     "n_contacts_7d", "n_contacts_30d", "n_contacts_90d", "n_sales_30d", "n_refusals_90d", "n_conversions_90d",
     "days_since_contact", "n_open_complaints", "do_not_call", "consented_channels",
+    "withheld_categories",
 )  # fmt: skip
 _STANDING = (
     "days_to_maturity", "days_to_loan_end", "days_since_salary", "days_since_txn", "days_since_login", "overdue_days",

@@ -171,7 +171,8 @@ class Records:
             "consent": {
                 "consent_id": ids("S", np.arange(len(said))), "customer_id": ids("C", said["who"]),
                 "purpose": codes(("MARKETING",), np.zeros(len(said), np.int8)),
-                "channel": codes(EVENT_CHANNELS, said["channel"]), "is_granted": pa.array(said["granted"]),
+                "channel": codes(EVENT_CHANNELS, said["channel"]), "category": pa.nulls(len(said), pa.string()),
+                "is_granted": pa.array(said["granted"]),
                 "proof_id": ids("F", np.arange(len(said))), "occurred_at": instants(said["at"]),
                 "business_on": dates(said["on"]), "known_at": instants(known_after(rng, said["at"])),
             },

@@ -40,6 +40,7 @@ class Catalogue:
     cards: tuple[OfferCard, ...]
     index: Mapping[str, int]
     offers_of: Mapping[str, list[int]]  # offers of each product
+    of_category: Mapping[str, Bools]  # (m,), of each category of products
     channels: tuple[str, ...]
     channel_index: Mapping[str, int]
     has_channel: Bools  # (m, c)
@@ -103,6 +104,7 @@ class Catalogue:
             cards=tuple(cards),
             index={card.offer_id: j for j, card in enumerate(cards)},
             offers_of=_offers_of(cards),
+            of_category=_of_category(cards),
             **_channel_arrays(policy, cards),
             **_offer_arrays(policy, cards),
             same_group=_same([card.subcategory for card in cards]),
@@ -161,6 +163,11 @@ def _offers_of(cards: Sequence[OfferCard]) -> dict[str, list[int]]:
         if card.product_id is not None:
             found.setdefault(card.product_id, []).append(j)
     return found
+
+
+def _of_category(cards: Sequence[OfferCard]) -> dict[str, Bools]:
+    names = dict.fromkeys(card.category for card in cards if card.category is not None)
+    return {name: np.array([card.category == name for card in cards], dtype=bool) for name in names}
 
 
 def _goal(policy: DecisionsPolicy, name: str, stage: str) -> Words:

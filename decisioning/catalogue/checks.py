@@ -108,6 +108,11 @@ def _labels(
         "preapproved": decisions.products.keys(),
         "consented_channels": channels,
         "do_not_call": channels,
+        "withheld_categories": {
+            f"{category}{channel}"
+            for category in {product.category for product in decisions.products.values()}
+            for channel in ("", *(f"/{name}" for name in EVENT_CHANNELS))
+        },
         "customer_facts": TABLES["customer_fact"].column("fact").allowed,
         "id_doc_type": TABLES["customer"].column("id_doc_type").allowed,
         "investor_type": TABLES["risk_assessment"].column("investor_type").allowed,

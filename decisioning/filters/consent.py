@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.policy import DecisionsPolicy
 from decisioning.rules import Bools
-from decisioning.shelf import Scene, Tally
+from decisioning.shelf import Scene, Tally, places
 from decisioning.situation import Situation
-from decisioning.verdicts import Bench, Verdicts
+from decisioning.verdicts import PASSES, Bench, Verdicts
 
-TABLE = ("PASSES", "DO_NOT_CALL", "NO_CONSENT")
-READS: tuple[str, ...] = ("do_not_call", "consented_channels")  # facts, beside those that the policy names
-_EVERY = "ALL"
+TABLE = ("PASSES", "DO_NOT_CALL", "NO_CONSENT", "CATEGORY_WITHHELD")
+# facts, beside those that the policy names
+READS: tuple[str, ...] = ("do_not_call", "consented_channels", "withheld_categories")
+_EVERY, _NONE = "ALL", "|"
+_WITHHELD = TABLE.index("CATEGORY_WITHHELD")
 
 
 def consent(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy) -> Verdicts:
@@ -24,6 +26,8 @@ def consent(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy)
 
     Where the customer comes to the bank (in session, face to face) no consent is needed. `consent_basis` none: no
     outbound; opt_in: the channels the customer opened, and no known consent opens none; bank_attests: all.
+    A category of products of which he wants to hear nothing is not sold to him, in session neither, unless he asks;
+    one that he closed for a channel is not sold there.
     """
     inputs = situation.inputs
     bench = Bench(TABLE, (situation.n, len(catalogue.channels)))
@@ -33,7 +37,21 @@ def consent(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy)
     elif inputs.consent_basis == "opt_in":
         opened = _named(inputs.codes("consented_channels"), catalogue.channels)
         bench.reject(catalogue.is_outbound & ~opened, "NO_CONSENT")
-    return Verdicts(TABLE, np.zeros((situation.n, catalogue.m), dtype=np.int16), bench.codes[:, None, :])
+    codes = np.zeros((situation.n, catalogue.m), dtype=np.int16)
+    channels = bench.codes[:, None, :]
+    sales = ~(catalogue.is_care | situation.is_asked)
+    withheld = inputs.codes("withheld_categories").tolist()
+    for i, names in ((i, names) for i, names in enumerate(withheld) if names is not None and names != _NONE):
+        if len(channels[0]) == 1:
+            channels = np.repeat(channels, catalogue.m, axis=1)
+        for category, channel in _refused(names):
+            offers = sales & catalogue.of_category.get(category, False)
+            if not channel:
+                codes[i, offers] = _WITHHELD
+            elif channel in catalogue.channel_index:
+                k = catalogue.channel_index[channel]
+                channels[i, offers & (channels[i, :, k] == PASSES), k] = _WITHHELD
+    return Verdicts(TABLE, codes, channels)
 
 
 def consent_alone(scene: Scene, tally: Tally) -> None:
@@ -43,7 +61,27 @@ def consent_alone(scene: Scene, tally: Tally) -> None:
     if refused is None:
         refused = shelf.outbound & ~shelf.channels_in(case.code("consented_channels"))
     closed = shelf.channels_in(case.code("do_not_call"))
-    tally.close("consent", (("DO_NOT_CALL", closed), ("NO_CONSENT", refused)))
+    names = case.code("withheld_categories")
+    if names is None or names == _NONE:
+        tally.close("consent", (("DO_NOT_CALL", closed), ("NO_CONSENT", refused)))
+        return
+    sales, reason = shelf.every & ~(shelf.care | scene.asked), ("consent", "CATEGORY_WITHHELD")
+    withheld = [(shelf.of_category.get(category, 0) & sales, channel) for category, channel in _refused(names)]
+    for offers, channel in withheld:
+        if not channel:
+            tally.reject(offers, reason)
+    index = shelf.catalogue.channel_index
+    both = [("DO_NOT_CALL", closed), ("NO_CONSENT", refused)]
+    shut = [(("consent", code), k, shelf.every) for code, channels in both for k in places(channels)]
+    shut += [(reason, index[channel], offers) for offers, channel in withheld if channel in index]
+    tally.shut(shut)
+
+
+def _refused(names: str) -> list[tuple[str, str]]:
+    """Each category and the channel for which it is closed, empty for every one."""
+    return [
+        (category, channel) for category, _, channel in (code.partition("/") for code in names.strip("|").split("|"))
+    ]
 
 
 def _named(sets: NDArray[Any], channels: tuple[str, ...]) -> Bools:

@@ -113,6 +113,7 @@ _SAID: Mapping[str, Mapping[str, str]] = {
         "customer_id": _CUSTOMER,
         "purpose": "授权用途 授权类型 授权事项 用途 purpose consent_type",
         "channel": "授权渠道 触达渠道 渠道 channel",
+        "category": "产品类别 授权产品类别 产品大类 category product_category",
         "is_granted": "是否同意 是否授权 同意标志 授权标志 授权状态 is_granted granted agree_flag",
         "proof_id": "凭证号 授权凭证 凭证编号 proof_id",
         "occurred_at": "授权时间 签署时间 consent_time occurred_at",

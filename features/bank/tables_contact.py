@@ -46,6 +46,7 @@ consent = Table(
         CUSTOMER,
         codes_of("purpose", "what for", ("MARKETING", "PROFILING", "RESEARCH", "SHARING")),
         codes_of("channel", "which channel", EVENT_CHANNELS, "all channels"),
+        id_of("category", "which category of products", "all categories"),
         Column("is_granted", FLAG, "granted or withdrawn"),
         id_of("proof_id", "proof of the customer's will", "none kept"),
         Column("occurred_at", INSTANT, "when the customer said so"),

@@ -31,7 +31,7 @@ def change_consents(scope: Scope, connection: Connection, rows: Sequence[Consent
     for row in fresh.values():
         values = _values(scope, row, actor) | {"known_at": known_at}
         connection.execute(consent.insert(), values)
-        if row.is_granted and row.purpose == "MARKETING" and row.proof_id:
+        if row.is_granted and row.purpose == "MARKETING" and row.proof_id and row.category is None:
             _reopen(connection, values)
 
 
@@ -42,6 +42,7 @@ def close_channel(connection: Connection, item: Mapping[str, Any], channel: str)
         consent.c.purpose == "MARKETING",
         consent.c.is_granted,
         consent.c.proof_id.is_not(None),
+        consent.c.category.is_(None),
         consent.c.occurred_at > item["occurred_at"],
         or_(consent.c.channel.is_(None), consent.c.channel == channel),
     )
@@ -86,6 +87,7 @@ def _values(scope: Scope, row: ConsentRow, actor: str) -> dict[str, Any]:
         "customer_id": row.customer_id,
         "purpose": row.purpose,
         "channel": row.channel,
+        "category": row.category,
         "is_granted": row.is_granted,
         "proof_id": row.proof_id,
         "occurred_at": micros(row.occurred_at),

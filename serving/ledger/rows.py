@@ -147,7 +147,7 @@ class ContactReceipt:
 
 @dataclass(frozen=True, slots=True)
 class ConsentRow:
-    """A change of consent; `channel` None is all channels, `proof_id` the proof of the customer's will."""
+    """A change of consent; `channel`, `category` None are all of them, `proof_id` the proof of the customer's will."""
 
     consent_id: str
     customer_id: str
@@ -156,6 +156,7 @@ class ConsentRow:
     occurred_at: datetime
     channel: str | None = None
     proof_id: str | None = None
+    category: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +187,13 @@ class BadRows(BadRequest):
         )
 
 
+_LATER = frozenset({"category"})  # fields that came later count where they are given: an older row keeps its digest
+
+
 def digest(row: ResponseRow | ContactRow | ConsentRow) -> str:
     """SHA-256 over the content of a row, hexadecimal; the same instant in another zone is the same content."""
-    content = [_plain(getattr(row, field.name)) for field in fields(row)]
+    given = {field.name: getattr(row, field.name) for field in fields(row)}
+    content = [_plain(value) for name, value in given.items() if name not in _LATER or value is not None]
     return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
 
 

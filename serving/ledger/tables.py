@@ -203,6 +203,7 @@ consent = Table(
     Column("customer_id", WORD, nullable=False),
     Column("purpose", WORD, nullable=False),
     Column("channel", WORD),  # null: all channels
+    Column("category", WORD),  # null: all categories of products
     Column("is_granted", Boolean, nullable=False),
     Column("proof_id", WORD),
     Column("occurred_at", BigInteger, nullable=False),

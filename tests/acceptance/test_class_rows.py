@@ -95,6 +95,9 @@ def test_A03_prospects_have_the_class_their_lead_tells_and_sleepers_the_last_one
     assert leads.customer_class[list(facts)].to_dict() == facts
     row = built(home, FEBRUARY).loc["closed"]
     assert (row.stage, row.customer_class, row.class_reason) == ("LOST", "WEALTH", "asleep: last class kept")
+    later = built(home, datetime(2024, 12, 2, tzinfo=UTC)).loc["closed"]
+    assert (later.mda, later.wealth_months_below > 6) == (0, True), "by rule he would be nobody's but the default's"
+    assert (later.stage, later.customer_class, later.class_reason) == ("LOST", "WEALTH", "asleep: last class kept")
 
 
 def test_A03_each_class_has_a_card_of_its_own_in_the_catalogue() -> None:

@@ -95,7 +95,7 @@ def verdict(offer_id: str, customer: Customer) -> tuple[str, str] | list[str]:
     left = sorted(channels_of(offer_id, policy), key=lambda name: (policy.channels[name].unit_cost_amount, name))
     for name, whole, single in (
         ("exclusion", _exclusion, None),
-        ("consent", None, _consent),
+        ("consent", _withheld, _consent),
         ("eligibility", _eligibility, None),
         ("applicability", _applicability, None),
         ("suitability", _suitability, None),
@@ -139,10 +139,19 @@ def _exclusion(offer_id: str, customer: Customer) -> str | None:
 def _consent(offer_id: str, channel: str, customer: Customer) -> str | None:
     if customer.has("do_not_call", channel) or customer.has("do_not_call", "ALL"):
         return "DO_NOT_CALL"
-    if customer.policy.channels[channel].mode != "outbound" or customer.consent_basis == "bank_attests":
-        return None
     opened = customer.has("consented_channels", channel) or customer.has("consented_channels", "ALL")
-    return None if customer.consent_basis == "opt_in" and opened else "NO_CONSENT"
+    allowed = customer.consent_basis == "bank_attests" or (customer.consent_basis == "opt_in" and opened)
+    if customer.policy.channels[channel].mode == "outbound" and not allowed:
+        return "NO_CONSENT"
+    return _withheld(offer_id, customer, f"/{channel}")
+
+
+def _withheld(offer_id: str, customer: Customer, channel: str = "") -> str | None:
+    product = customer.policy.offers[offer_id].product
+    if not product or not _is_sold(offer_id, customer):
+        return None
+    category = customer.policy.products[product].category
+    return "CATEGORY_WITHHELD" if customer.has("withheld_categories", f"{category}{channel}") else None
 
 
 def _eligibility(offer_id: str, customer: Customer) -> str | None:

@@ -12,6 +12,7 @@ from features.vocabulary import Purpose, Stage
 from tests.decisioning.builders import NOON
 
 SMALL_CLASSES, SMALL_OFFERS = ("SAVER", "ELDER", "EVERYBODY"), ("DEP", "FUND", "LOAN", "TASKS", "DEP-TASKS", "REMEDY")
+CATEGORIES = ("存款", "理财", "贷款", "场景", "工具", "支付", "NOT_OURS")
 SMALL_CHANNELS = ("APP", "SMS", "CALL", "RM")
 
 
@@ -62,6 +63,9 @@ def customers(
             "preapproved": sets("P19", "P21"),
             "investor_type": st.sampled_from([None, "ORDINARY", "QUALIFIED"]),
             "consented_channels": sets("ALL", *channels),
+            "withheld_categories": sets(
+                *CATEGORIES, *(f"{name}/{channel}" for name in CATEGORIES for channel in channels)
+            ),
             "do_not_call": st.just("|") | sets(*channels),
             "tags": sets("digital", "digital_silver"),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ibis
 import pandas as pd
@@ -20,31 +20,41 @@ from tests.features.tier_policy import BOOK
 
 MORNING = date(2024, 3, 1)
 NOON = datetime(2024, 2, 1, 12, tzinfo=UTC)
-Word = tuple[int, str, str | None, bool]  # hour, purpose, channel, granted
+PLACES = (None, None, "SMS", "APP")
+KINDS = (None, None, "LOAN", "FUND")
+
+
+class Word(NamedTuple):
+    """What was said at an hour, of a channel and a category of products or of all of them."""
+
+    hour: int
+    purpose: str
+    channel: str | None
+    category: str | None
+    granted: bool
 
 
 def row(word: Word, **more: Any) -> dict[str, Any]:
-    hour, purpose, channel, is_granted = word
-    at = NOON + timedelta(hours=hour)
-    return {"customer_id": "c", "purpose": purpose, "channel": channel, "is_granted": is_granted, "occurred_at": at,
-            "business_on": at.date(), "known_at": at} | more  # fmt: skip
+    at = NOON + timedelta(hours=word.hour)
+    return {"customer_id": "c", "purpose": word.purpose, "channel": word.channel, "category": word.category,
+            "is_granted": word.granted, "occurred_at": at, "business_on": at.date(), "known_at": at} | more  # fmt: skip
 
 
-def by_loop(words: Sequence[Word]) -> tuple[set[str], bool]:
-    """Channels that may speak of offers and whether profiling was withdrawn, one question after the other."""
-
-    def newest(purpose: str, channel: str) -> bool:
-        mine = [
-            (hour, not granted)
-            for hour, about, where, granted in words
-            if about == purpose and where in (None, channel)
+def counting(words: Sequence[Word], purpose: str) -> dict[tuple[str | None, str | None], bool]:
+    """What holds of each channel and category spoken of: no later word about as much or more undoes it."""
+    found = {}
+    mine = [word for word in words if word.purpose == purpose]
+    for word in mine:
+        covering = [
+            other for other in mine if other.channel in (None, word.channel) and other.category in (None, word.category)
         ]
-        return bool(mine) and not max(mine)[1]
-
-    spoken = [channel for channel in EVENT_CHANNELS if newest("MARKETING", channel)]
-    asked = {where for _, about, where, _ in words if about == "PROFILING"}
-    places = EVENT_CHANNELS if None in asked else tuple(where for where in asked if where)
-    return set(spoken), any(not newest("PROFILING", channel) for channel in places)
+        wider = [other for other in covering if other[2:4] != word[2:4]]
+        later = any(other.hour > word.hour for other in covering)
+        undone = word.granted and any(other.hour == word.hour and not other.granted for other in covering)
+        swallowed = word.granted and any(other.hour == word.hour for other in wider)
+        if not (later or undone or swallowed):
+            found[word.channel, word.category] = word.granted
+    return found
 
 
 def named(codes: str) -> set[str]:
@@ -52,47 +62,62 @@ def named(codes: str) -> set[str]:
     return set(EVENT_CHANNELS) if found == {"ALL"} else found
 
 
-words = st.lists(
-    st.tuples(st.integers(0, 4), st.sampled_from(["MARKETING", "PROFILING", "RESEARCH", "SHARING"]),
-              st.sampled_from([None, None, "SMS", "APP"]), st.booleans()),
+def closed(codes: str) -> set[tuple[str, str]]:
+    pairs = [code.partition("/") for code in codes.strip("|").split("|") if code]
+    return {(name, kind) for kind, _, channel in pairs for name in ([channel] if channel else EVENT_CHANNELS)}
+
+
+said_words = st.lists(
+    st.builds(Word, st.integers(0, 4), st.sampled_from(["MARKETING", "MARKETING", "PROFILING", "RESEARCH", "SHARING"]),
+              st.sampled_from(PLACES), st.sampled_from(KINDS), st.booleans()),
     min_size=1, max_size=8,
 )  # fmt: skip
 
 
 @settings(deadline=None)
-@given(words)
-def test_the_newest_word_about_a_channel_or_about_all_counts(said: list[Word]) -> None:
-    """The expression against a plain loop over one customer's words, channel by channel."""
-    table = ibis.memtable(pd.DataFrame([row(word, on=MORNING) for word in said])).cast({"channel": "string"})
-    rows = allowed(table).execute()
-    opened, is_withdrawn = by_loop(said)
-    if not {"MARKETING", "PROFILING"} & {about for _, about, _, _ in said}:
+@given(said_words)
+def test_the_newest_word_about_a_channel_a_category_or_about_all_counts(said: list[Word]) -> None:
+    """The expression against a plain loop over one customer's words, channel by channel and category by category."""
+    table = ibis.memtable(pd.DataFrame([row(word, on=MORNING) for word in said]))
+    rows = allowed(table.cast({"channel": "string", "category": "string"})).execute()
+    if not {"MARKETING", "PROFILING"} & {word.purpose for word in said}:
         assert rows.empty
         return
+    words = counting(said, "MARKETING")
+    opened = {name for name in EVENT_CHANNELS if words.get((name, None), words.get((None, None), False))}
+    refused = {
+        (name, kind)
+        for name in EVENT_CHANNELS
+        for kind in ("LOAN", "FUND")
+        if not words.get((name, kind), words.get((None, kind), True))
+    }
     assert named(rows.consented_channels.item()) == opened
-    assert bool(rows.has_profiling_optout.item()) is is_withdrawn
+    assert closed(rows.withheld_categories.item()) == refused
+    assert bool(rows.has_profiling_optout.item()) is (False in counting(said, "PROFILING").values())
 
 
 def test_a_morning_knows_what_was_said_by_the_day_before_and_had_reached_the_bank(bank_of: Callable[..., Path]) -> None:
     late = datetime(2024, 3, 2, tzinfo=UTC)
     said = {
-        "c": row((0, "PROFILING", None, True)),
-        "withdrew": row((0, "PROFILING", None, False)),
-        "today": row((0, "PROFILING", None, False), business_on=MORNING),
-        "unheard": row((0, "PROFILING", None, False), known_at=late),
-        "research": row((0, "RESEARCH", None, False)),
+        "c": row(Word(0, "PROFILING", None, None, True)),
+        "withdrew": row(Word(0, "PROFILING", None, None, False)),
+        "today": row(Word(0, "PROFILING", None, None, False), business_on=MORNING),
+        "unheard": row(Word(0, "PROFILING", None, None, False), known_at=late),
+        "research": row(Word(0, "RESEARCH", None, None, False)),
         "silent": None,
-        "but-sms": row((1, "MARKETING", "SMS", False)),
+        "no loans": row(Word(0, "MARKETING", None, "LOAN", False)),
+        "but-sms": row(Word(1, "MARKETING", "SMS", None, False)),
     }
     words = [word | {"customer_id": who} for who, word in said.items() if word]
-    words.append(row((0, "MARKETING", None, True)) | {"customer_id": "but-sms"})
+    words.append(row(Word(0, "MARKETING", None, None, True)) | {"customer_id": "but-sms"})
     home = bank_of(customer=[{"customer_id": who} for who in said], consent=words)
     with open_bank(home) as bank:
         path = views.write_today(bank, "l1", datetime.combine(MORNING, time(4), UTC), BOOK.view(MORNING))
     morning = pd.read_parquet(path).set_index("customer_id")
     assert {who for who, off in morning.has_profiling_optout.items() if off} == {"withdrew"}
     assert named(morning.consented_channels["but-sms"]) == {*EVENT_CHANNELS} - {"SMS"}, "SMS was withdrawn after all"
-    assert morning.consented_channels["silent"] == "|"
+    assert morning.consented_channels["silent"] == morning.withheld_categories["silent"] == "|"
+    assert morning.withheld_categories["no loans"] == "|LOAN|"
 
 
 def test_a_bank_without_consents_does_not_say_who_withdrew(bank_of: Callable[..., Path]) -> None:

@@ -7,15 +7,18 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
+from features import profiles
 from features.bank.engines import open_bank
 from features.bank.idleness import answers, since
 from features.policy import segments
 
 AS_OF = date(2024, 12, 31)
 LONG_AGO = date(2023, 1, 10)
+BEGAN = date(2023, 12, 25)  # the history of a bank whose last year is told
 POLICY = segments().view(AS_OF)
 
 
@@ -86,6 +89,27 @@ def accounts(bank_of: Callable[..., Path]) -> Path:
 
 def test_an_account_sleeps_after_a_year_without_its_owner_and_interest_does_not_wake_it(accounts: Path) -> None:
     assert told(accounts, "n_idle_accounts") == {"asleep": 1, "with the last ten": 1}
+
+
+def test_who_has_a_loan_a_card_or_an_investment_has_no_dormant_account(bank_of: Callable[..., Path]) -> None:
+    """The account of each sleeps; only of whom nothing else is linked with the bank it is told (R17)."""
+    people = ("nothing", "loan", "card", "investment", "repaid")
+    lent = {"product_id": "P19", "opened_on": LONG_AGO, "amount": 9_000, "ends_on": date(2030, 1, 1)}
+    loans = {"loan": lent, "card": lent | {"product_id": "P22", "ends_on": None},
+             "repaid": lent | {"closed_on": date(2024, 6, 1)}}  # fmt: skip
+    fund = {"customer_id": "investment", "account_id": "F", "asset_class": "FUND", "amount": 900, "from_on": BEGAN}
+    home = bank_of(
+        customer=[{"customer_id": who, "registered_on": LONG_AGO} for who in people],
+        account=[{"account_id": f"A {who}", "customer_id": who, "opened_on": LONG_AGO} for who in people],
+        balance=[fund, *({"customer_id": who, "account_id": f"A {who}", "amount": 5, "from_on": BEGAN}
+                         for who in people)],
+        loan=[{"customer_id": who} | loan for who, loan in loans.items()],
+        txn=[{"customer_id": who, "business_on": date(2024, 6, 20), "txn_type": "INTEREST", "by_customer": False}
+             for who in people],
+    )  # fmt: skip
+    *_, build = profiles.build(home, segments(), instant=datetime(2025, 1, 2, tzinfo=UTC))
+    rows = pd.read_parquet(build.path).set_index("customer_id")
+    assert rows.has_dormant_account.to_dict() == {who: who in ("nothing", "repaid") for who in people}
 
 
 def test_a_transaction_wakes_its_own_account_and_one_that_names_none_wakes_them_all(

@@ -22,6 +22,7 @@ from features.segments.tags import living, registry
 from features.vocabulary import Sensitivity
 from serving.cli import app
 from serving.policy_files import dump_sections, load_sections
+from tests.decisioning.builders import column
 
 TODAY = date(2025, 12, 31)
 DEFINED = segments().view(TODAY).tags
@@ -41,6 +42,28 @@ def test_every_tag_of_the_registry_says_what_it_means_whose_it_is_and_when_it_en
         assert row["expires_days"] > 31, "a tag must live until the next month is out"
         assert row["sensitivity"] in ("C1", "C2")
     assert len({row["zh"] for row in rows}) == len({row["en"] for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("tag", "holds", "fails"),
+    [
+        ("effective", {"mda": 1_000.0, "n_txn_3m": 0}, {"mda": 999.99, "n_txn_3m": 0}),  # R23: money, or a movement
+        ("effective", {"mda": 0.0, "n_txn_3m": 1}, {"mda": 0.0, "n_txn_3m": 0}),
+        ("long_tail", {"tier": "V2"}, {"tier": "V3"}),  # R04
+        ("rescue", {"tier": "V4", "grade": "D"}, {"tier": "V4", "grade": "C"}),
+        ("rescue", {"tier": "V4", "grade": "E"}, {"tier": "V3", "grade": "E"}),
+        ("rising", {"tier": "V2", "grade": "B"}, {"tier": "V3", "grade": "B"}),
+        ("rising", {"tier": "V0", "grade": "A"}, {"tier": "V0", "grade": "C"}),
+        ("life_young", {"age": 34}, {"age": 35}),
+        ("life_middle", {"age": 35}, {"age": 60}),
+        ("life_elder", {"age": 60}, {"age": 59}),
+    ],
+)
+def test_a_shipped_tag_begins_and_ends_where_its_rule_says(
+    tag: str, holds: dict[str, Any], fails: dict[str, Any]
+) -> None:
+    columns = {name: column(name, [holds[name], fails[name], None]) for name in holds}
+    assert DEFINED[tag].rule.truth(columns).true.tolist() == [True, False, False], "and what is not known is no tag"
 
 
 def test_the_registry_can_be_asked_for_by_command(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 
 from features.vocabulary import Outcome
 from serving.ledger import BadRows, ConsentRow, DecisionRow, Ledger, PlacementRow, ResponseReceipt, ResponseRow
+from serving.ledger.rows import digest
 from tests.serving.ledgers import NOON, LedgerUrl, opened, rows_of
 
 LATER = NOON + timedelta(days=30)
@@ -226,6 +229,7 @@ def test_who_asks_not_to_be_called_is_not_until_he_consents_anew(ledger: Ledger)
         consented("withdrawn", customer_id, is_granted=False, occurred_at=renewed_at),
         consented("for-research", customer_id, purpose="RESEARCH", occurred_at=renewed_at),
         consented("another-channel", customer_id, channel="SMS", occurred_at=renewed_at),
+        consented("one-category", customer_id, category="理财", occurred_at=renewed_at),
         consented("before", customer_id, occurred_at=NOON - timedelta(days=1)),
         consented("that-very-instant", customer_id, occurred_at=NOON),
     ]
@@ -272,6 +276,13 @@ def test_closed_channels_do_not_depend_on_which_word_arrives_first(
                 day_of(said) <= on and not any(h > said and day_of(h) <= on for h in renewed) for said in hours
             )
             assert ledger.do_not_call([customer], on) == ({customer: frozenset({channel})} if is_closed else {})
+
+
+def test_a_consent_kept_before_there_were_categories_is_the_same_content_still() -> None:
+    plain = ConsentRow("c1", "C1", "MARKETING", True, NOON, None, "proof")
+    kept = ["c1", "C1", "MARKETING", True, int(NOON.timestamp() * 1_000_000), None, "proof"]
+    assert digest(plain) == sha256(json.dumps(kept).encode()).hexdigest()
+    assert digest(replace(plain, category="理财")) != digest(plain)
 
 
 def test_a_change_of_consent_counts_once_and_not_with_another_content(ledger: Ledger, url: str) -> None:

@@ -62,3 +62,4 @@ def test_every_sentence_leads_where_it_says(
         rows, n = paths.loc[f"s{i}"], len(case["level"])
         assert rows.tier.tolist()[:n] == case["tiers"], case["sentence"]
         assert rows.tier_state.tolist()[:n] == [STATES[letter] for letter in case["states"]], case["sentence"]
+        assert rows.near_up.tolist()[:n] == case.get("near", rows.near_up.tolist()[:n]), case["sentence"]

@@ -25,6 +25,7 @@ from training.offer_rows import facts_of_month, with_offers
 
 _OF_MONTHS = (churn.NAME, next_step.NAME, value.NAME)  # models that score a month's profiles
 _OF_OFFERS = (response.NAME, uplift.NAME)  # models that score customers with offers
+CALENDAR = frozenset({"month_days_left", "mtd_days"})  # one value for everybody on a day: the date moved, nobody else
 _ASKED = {value.AHEAD.name: float(max(value.MONTHS_AHEAD))}  # what is asked of a model, and no feature of anybody
 
 
@@ -84,7 +85,8 @@ def _against(asked: _Asked, model: str, builds: Mapping[date, Build]) -> dict[st
     frames = [asked.of(fitted, build) for build in (builds[then], asked.now)]
     if any(frame.empty for frame in frames):
         return {}
-    features = [one for one in fitted.recipe.features if one.name not in _ASKED and not one.of_offer]
+    left_out = CALENDAR | _ASKED.keys()
+    features = [one for one in fitted.recipe.features if one.name not in left_out and not one.of_offer]
     return {SCORE: _told(psi(*(fitted.predict(frame) for frame in frames))), **_compared(frames, features)}
 
 

@@ -34,7 +34,7 @@ _ID_BYTES = 4
 def ask(home: Path, clock: Clock, what: What, model: str, version: int | None, who: str) -> str:
     """Begin a promotion of `version`, or the way back of `model`, in the name of `who`; its id."""
     asked_at = clock.now()
-    name = f"{asked_at:%Y%m%dT%H%M%S}-{secrets.token_hex(_ID_BYTES)}"
+    name = f"{asked_at:%Y%m%dT%H%M%S%f}-{secrets.token_hex(_ID_BYTES)}"  # a clock that stands moves by microseconds
     folder = _folder(home) / name
     asked = {
         "what": what, "model": model, "version": version, "who": who, "asked_at": asked_at.isoformat(),

@@ -81,7 +81,7 @@ class Figure:
 
     def told(self) -> Line:
         """The figure as programs read it."""
-        ratio = None if self.peer is None else self.mean / self.peer
+        ratio = self.mean / self.peer if self.peer else None  # telling nobody earns nothing
         return Line(self.what, self.mean, self.peer, ratio, "", self.line, self.line, self.is_met, self.is_met)
 
 

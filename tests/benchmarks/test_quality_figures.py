@@ -33,6 +33,11 @@ def test_a_line_and_a_peer_are_both_to_be_met() -> None:
     assert Figure("x", [1.0]).bound == ""
 
 
+def test_beside_a_peer_that_earns_nothing_there_is_no_ratio() -> None:
+    assert Figure("x", [3.0], 0.0).told().ratio is None
+    assert Figure("x", [3.0], 1.5).told().ratio == 2.0
+
+
 def test_mean_losses_are_compared_on_the_same_resampled_rows() -> None:
     """Both err by chance on the same rows, so that a constant gap has an interval without width."""
     noise = np.random.default_rng(0).random(500)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import json
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,9 @@ from serving import promoting
 from serving.model_book import released
 from serving.models_in_use import mark_of
 from serving.releases import Release
+from serving.settings import Clock
+
+KINDS: tuple[promoting.What, ...] = ("promote", "back")
 
 
 def asked(home: Path, name: str = "20260102T030000-aa") -> Path:
@@ -51,6 +56,19 @@ def test_the_newest_come_first(tmp_path: Path) -> None:
     for name in ("20260102T030000-bb", "20260103T030000-aa", "20260101T030000-cc"):
         asked(tmp_path, name)
     assert [row["id"][:8] for row in promoting.latest(tmp_path, 2)] == ["20260103", "20260102"]
+
+
+def test_two_asked_at_once_by_a_clock_that_stands_keep_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever chance makes of their ids; nothing can be promoted here, so both processes end at once."""
+    drawn = iter(["ff", "00"])
+    monkeypatch.setattr("serving.promoting.secrets.token_hex", lambda _n: next(drawn))
+    clock = Clock(datetime(2026, 1, 2, 3, tzinfo=UTC))
+    names = [promoting.ask(tmp_path, clock, what, "response", 2, "Li Na") for what in KINDS]
+    assert [row["id"] for row in promoting.latest(tmp_path, 2)] == names[::-1]
+    while any(promoting.standing(tmp_path, name)["state"] == "RUNNING" for name in names):
+        time.sleep(0.1)
 
 
 def test_a_released_champion_is_known_by_its_files(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from features.policy import segments
 from features.profiles import build, builds
 from serving import jobs
 from serving.api.documents import DecisionRequest
-from serving.month_drift import drift_of
+from serving.month_drift import CALENDAR, drift_of
 from serving.replay import replay
 from serving.settings import clock_of, read_settings
 from tests.training.habits import INVENTORY, table_of
@@ -135,7 +135,7 @@ def test_drift_of_the_effects_counts_each_customer_once_and_sees_a_bank_whose_me
     registry.note(home, "uplift", champion.version, "horizon", "2025-04-30T16:00:00+00:00")
     try:
         told = drift_of(home, AS_OF)["champions"]["uplift"]
-        assert set(told) == {"score", *(f.name for f in champion.read().recipe.features if not f.of_offer)}
+        assert set(told) == {"score", *(f.name for f in champion.read().recipe.features if not f.of_offer)} - CALENDAR
         assert (told["score"]["n_before"], told["score"]["n_now"]) == (N, N)
         newest = list(builds(home))[-1]
         kept = pq.read_table(newest.path)

@@ -111,6 +111,19 @@ def test_pairs_score_like_flat_rows() -> None:
     assert (model.score_pairs(people, offers).ravel() == model.predict(left.merge(right, how="cross"))).all()
 
 
+def test_an_offer_that_nobody_was_told_of_yet_is_scored_by_what_it_is() -> None:
+    """Its id says nothing; of two new offers the one with the reward that moves customers has the higher p, and which
+    customer is the keener stands as for offers with a record. How much keener is told less: ids took their part."""
+    examples = examples_of(n=12_000)
+    model, test = model_of(examples), examples.frame[split_of(examples).test]
+    new = {reward: model.predict(test.assign(offer_id="N", offer_reward_amount=reward)) for reward in (0.0, 10.0)}
+    truth = {reward: chances(test.assign(offer_reward_amount=reward)) for reward in new}
+    assert all(np.isfinite(p).all() for p in new.values())
+    assert 0 < (new[10.0] - new[0.0]).mean() < (truth[10.0] - truth[0.0]).mean()
+    for reward, p in new.items():
+        assert np.corrcoef(p, truth[reward])[0, 1] > 0.85
+
+
 def test_too_few_conversions_are_refused_with_their_count() -> None:
     examples = examples_of(n=600)
     split = split_of(examples)

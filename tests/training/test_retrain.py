@@ -16,6 +16,7 @@ from features.policy import segments
 from tests.training.habits import AS_OF, GATES, N_CUSTOMERS, N_WAVES, bank
 from training import registry
 from training.gates import Verdict
+from training.policy import models
 from training.promotion import GateClosed, promote, reexamine
 from training.retrain import main, retrain
 
@@ -46,6 +47,15 @@ def test_habits_that_only_the_moment_shows_make_a_champion_with_all_its_facts(ho
     assert int(facts["rows.train"]) == done.sizes["train"]
     (share,) = found.read().shares
     assert share == {"category": "fund", "share": 0.3, "n_treat": 0, "n_control": 0, "is_assumed": True}
+
+
+def test_what_the_bank_insists_on_reaches_the_trees(home: Path) -> None:
+    """The shipped list, as the policy dates it; LightGBM's text names a direction for each column, 0 for none."""
+    asked = models().view(AS_OF).monotone["response"]
+    model = registry.champion(home, "response").read()
+    (line,) = [line for line in model.text.splitlines() if line.startswith("monotone_constraints=")]
+    told = dict(zip(model.recipe.names, map(int, line.partition("=")[2].split(" ")), strict=True))
+    assert {name: way for name, way in told.items() if way} == dict(asked)
 
 
 def test_the_same_day_and_seed_give_the_same_model_and_the_paired_gate_says_so(home: Path) -> None:

@@ -150,18 +150,24 @@ def alone(who: str, n: int, timeout: float | None = None) -> Store | None:
 
 
 def largest_peer(size: int) -> Store:
-    """The peer at the largest size that it finishes in time, foreseen from a small one and tried."""
+    """The peer at the largest size that it finishes in time, foreseen from smaller ones and tried."""
     found = alone("peer", min(size, FEWEST))
     if found is None:
         raise SystemExit("the peer did not fill its smallest store")
-    while found.n < size:
-        likely = int(0.9 * PATIENCE_SECONDS / found.seconds * found.n)
-        n = min(size, round(likely, 1 - len(str(likely))))
-        more = alone("peer", n, timeout=2 * PATIENCE_SECONDS) if n > found.n else None
+    n = likely(found, size)
+    while n >= 1.5 * found.n:
+        more = alone("peer", n, timeout=2 * PATIENCE_SECONDS)
         if more is None or more.seconds > PATIENCE_SECONDS:
-            return found
-        found = more
+            n //= 2
+        else:
+            found, n = more, likely(more, size)
     return found
+
+
+def likely(found: Store, size: int) -> int:
+    """Customers that the peer may publish in time, if it goes on as with these."""
+    most = int(0.9 * PATIENCE_SECONDS / found.seconds * found.n)
+    return min(size, round(most, 1 - len(str(most))))
 
 
 def lines(ours: list[Store], mine: Store, peer: Store) -> list[Line]:

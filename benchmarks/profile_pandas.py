@@ -41,19 +41,15 @@ def run_pandas(asked: Asked, policy: SegmentsPolicy, path: Path) -> None:
     for part in (_windows(asked), *_contracts(asked), _incomes(asked, policy), _before(asked)):
         people = people.join(part, on="customer_id")
     profile_rules.wealth(people, asked)
-    profile_rules.activity(people)
-    profile_rules.behaviour(people)
+    for rules in (profile_rules.activity, profile_rules.behaviour):
+        rules(people)
     profile_rules.tiers(people, asked, policy)
     profile_rules.value(people)
     profile_rules.grades(people, policy)
     profile_rules.stages(people, asked)
-    profile_rules.classes(people)
-    profile_rules.tags(people)
-    stamp = {
-        "as_of": asked.closing.as_of,
-        "as_of_at": asked.closing.as_of_at,
-        "available_at": asked.closing.available_at,
-    }
+    for rules in (profile_rules.classes, profile_rules.tags):
+        rules(people)
+    stamp = {name: getattr(asked.closing, name) for name in ("as_of", "as_of_at", "available_at")}
     columns = ["customer_id", *(column.name for column in PROFILE), *stamp]
     people.assign(**stamp)[columns].sort_values("customer_id").to_parquet(path, index=False)
 
@@ -291,16 +287,12 @@ def _contracts(asked: Asked) -> list[Frame]:
         distinct = frame[["customer_id", code]].drop_duplicates().sort_values(["customer_id", code])
         return ("|" + distinct.groupby("customer_id")[code].agg("|".join) + "|").rename(name)
 
-    h, s = (
-        rows("holding", "opened_on", ["product_id", "closed_on"]),
-        rows("service_activation", "activated_on", ["service_id", "closed_on"]),
-    )
+    h = rows("holding", "opened_on", ["product_id", "closed_on"])
+    s = rows("service_activation", "activated_on", ["service_id", "closed_on"])
     loan = rows("loan", "opened_on", ["ends_on", "closed_on", "overdue_from_on", "overdue_to_on", "amount"])
     h, s, loan = (frame[frame.closed_on.isna() | (frame.closed_on >= on)] for frame in (h, s, loan))
-    a, f = (
-        rows("preapproval", "from_on", ["product_id", "expires_on"]),
-        rows("customer_fact", "from_on", ["fact", "to_on"]),
-    )
+    a = rows("preapproval", "from_on", ["product_id", "expires_on"])
+    f = rows("customer_fact", "from_on", ["fact", "to_on"])
     is_overdue = (loan.overdue_from_on < on) & (loan.overdue_to_on.isna() | (loan.overdue_to_on >= on))
     loans = pd.DataFrame({
         "next_loan_end_on": loan[loan.ends_on >= on].groupby("customer_id").ends_on.min(),

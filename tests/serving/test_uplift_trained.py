@@ -14,6 +14,7 @@ import pytest
 
 from features.bank.quarantine import receive
 from features.errors import MissingModel
+from features.own import write_missing
 from features.policy import segments
 from features.profiles import build, builds
 from serving import jobs
@@ -34,6 +35,16 @@ TESTED, UNTESTED = "P06", "P05"
 EFFECTS = {"F": 0.35, "M": -0.2}  # whoever is told
 # everybody has one of two effects: where a level of all men lies a little lower a wave later, all of them have moved
 GATES = "{least_slope: 0.9, most_slope: 1.1, most_score_psi: 20}"
+OWN = """
+from features.own import Column, Kind
+
+COLUMNS = (Column("own_digit", Kind.NUMBER, "last digit of the customer's number", "never"),)
+
+
+def rows(month):
+    people = month.rows("customer")
+    return people.select("customer_id", own_digit=people.customer_id.right(1).cast("float64"))
+"""
 IDS = np.array([f"c{place:04d}" for place in range(N)])
 GENDERS = np.where(np.arange(N) % 2 == 0, "F", "M")
 
@@ -69,7 +80,10 @@ def bank(home: Path) -> Path:
     offers = jobs.offer_rows(jobs.decisions_book(home), date(2024, 1, 1))
     receive(home, {**{name: table_of(name, frame) for name, frame in rows.items()}, "offer": offers})
     (home / "home.json").write_text(json.dumps({"instant": "2025-07-02T10:00:00+08:00"}))
+    (home / "features").mkdir()
+    (home / "features" / "digit.py").write_text(OWN)
     build(home, segments(), instant=datetime(2025, 7, 1, tzinfo=UTC))
+    write_missing(home)
     return home
 
 
@@ -89,6 +103,7 @@ def test_arms_make_a_champion_of_effects_through_its_gates(home: Path) -> None:
     assert (share["offer_id"], share["is_measured"]) == (TESTED, True)
     assert share["low"] < np.mean(list(EFFECTS.values())) < share["high"]
     assert champion.facts["label"].startswith("converted within the offer's window after chance drew the arm")
+    assert "own_digit" in champion.read().recipe.names, "the bank's own feature is learnt from as well"
     figures = {"ours_qini", "ours_qini_low", "ours_qini_high", "plain_qini", "inner_gain_dr", "average_effect"}
     from training.tracking import figures_of
 

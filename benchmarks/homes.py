@@ -29,7 +29,7 @@ from features.policy_book import PolicyBook
 from features.profiles import Build
 from features.publishing import ViewRows, publish
 from features.vocabulary import AS_OF_AT, AVAILABLE_AT, CUSTOMER_ID, Column, Kind
-from serving.ground import catalogue_of
+from serving.desk.ground import catalogue_of
 from serving.ledger import Ledger
 from serving.releases import Release, cut, switch
 from training.boosting import Parameters, Trees, grow

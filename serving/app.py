@@ -18,17 +18,17 @@ from features.errors import TiercelError
 from serving.api import cells, customers, decision_log, decisions, health, offers, responses, tags
 from serving.api.documents import DecisionRequest, Response
 from serving.api.openapi import describe
-from serving.cell_figures import FigureBook
 from serving.console import cells as cell_pages
 from serving.console import customers as customer_pages
 from serving.console import doors, idleness, lists, matrix, model_drift, models, statics
 from serving.console.sessions import Sessions
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
 from serving.doorway import Doorway
 from serving.errors import tell_errors
 from serving.lane import Lane
-from serving.model_book import ModelBook
-from serving.months import Shelf
+from serving.matrix.cell_figures import FigureBook
+from serving.models.model_book import ModelBook
+from serving.portrait.months import Shelf
 from serving.provenance import code_version
 from serving.security import KeyRing
 from serving.settings import Settings, clock_of, read_settings

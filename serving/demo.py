@@ -15,11 +15,12 @@ from rich.console import Console
 
 from features.errors import NotReady
 from insight.mix import mix
-from serving import jobs, summary
+from serving import jobs
+from serving.commands import summary
+from serving.commands.summary import Tally
+from serving.commands.telling import progress
 from serving.key_file import make_keys
 from serving.settings import clock_of, home_facts, read_settings
-from serving.summary import Tally
-from serving.telling import progress
 
 SEED = 7
 _FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # the drawing would fetch its font from elsewhere

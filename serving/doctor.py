@@ -18,10 +18,10 @@ from features.errors import BadBank, NotReady, TiercelError
 from insight.mix import Mix, mix
 from serving import releases
 from serving.abilities import Abilities, of_home
-from serving.advice_use import RULES, use_of
 from serving.ledger.advice import read_advice
 from serving.ledger.engine import looked_at
 from serving.ledger.reading import read_latest_at
+from serving.models.advice_use import RULES, use_of
 from serving.settings import clock_of, home_facts, ledger_url, read_settings
 from training.judging.idleness import DAYS, LEAST_SHARE, Use
 

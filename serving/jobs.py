@@ -33,11 +33,12 @@ from features.policy_book import PolicyBook
 from features.profiles import Build
 from features.vocabulary import KEPT_DAYS, Kind
 from insight.policy import InsightPolicy, insight
-from serving import model_book, releases
+from serving import releases
 from serving.api.documents import DecisionRequest
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
+from serving.desk.records import public_of
 from serving.ledger import Ledger
-from serving.records import public_of
+from serving.models import model_book
 from serving.releases import Release
 from serving.scorer import NAMES, TOLD
 from serving.settings import Clock, ledger_url, read_settings, zone_of
@@ -218,7 +219,7 @@ def cut_release(
     the share of customers for whom it decides; unless told, what a challenger that is shipped already has, else 0:
     shadow. Raises BadRequest for a share that may not be, or a challenger that may decide for nobody.
     """
-    from serving.challenging import beside_of
+    from serving.models.challenging import beside_of
     from training import registry
 
     write_catalogue(home)

@@ -14,9 +14,9 @@ from decisioning.catalogue.catalogue import Catalogue
 from decisioning.decide import decide
 from decisioning.inputs import Inputs
 from decisioning.policy import DecisionsPolicy
-from serving.ground import catalogue_of
+from serving.desk.ground import catalogue_of
+from serving.desk.records import decided_part, plain, written
 from serving.ledger import DecisionRow
-from serving.records import decided_part, plain, written
 from serving.releases import release_of
 
 _MOST_DIFFERENCES = 50

@@ -17,8 +17,8 @@ from decisioning.catalogue.cards import OfferCard
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.policy import DecisionsPolicy
 from features.packing import Plain
-from serving.layout import Columns, Facts, Layout, Offers
-from serving.leaves import Floats
+from serving.forests.layout import Columns, Facts, Layout, Offers
+from serving.forests.leaves import Floats
 from serving.releases import Release
 from serving.shipping import CHALLENGERS, CHAMPIONS
 from training.encoding import Matrix

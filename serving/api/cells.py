@@ -11,9 +11,9 @@ from serving.api.answers import answer
 from serving.api.cursors import after, cursor_after
 from serving.api.listings import CellCard, CellPeople, Cells
 from serving.api.openapi import READING, problems
-from serving.cell_cards import card_of, class_ids, entry
-from serving.cell_figures import FigureBook, Figures
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
+from serving.matrix.cell_cards import card_of, class_ids, entry
+from serving.matrix.cell_figures import FigureBook, Figures
 from serving.security import Actor, asking
 
 router = APIRouter(prefix="/v1/cells", tags=["cells"])

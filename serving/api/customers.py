@@ -11,7 +11,7 @@ from starlette.responses import Response
 from serving.api.answers import answer
 from serving.api.listings import Portrait
 from serving.api.openapi import READING, problems
-from serving.portraying import portrayed
+from serving.portrait.portraying import portrayed
 from serving.security import Actor, asking, require
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from serving.api.answers import answer
 from serving.api.listings import LoggedDecisions
 from serving.api.openapi import READING, problems
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
 from serving.ledger import DecisionPage, PlacementRow, StoredDecision
 from serving.security import Actor, asking, can
 

@@ -23,13 +23,13 @@ from serving.api.documents import (
     Replay,
 )
 from serving.api.openapi import READING, WRITING, body_of, header, problems
-from serving.deciding import MOST_ALONE, Desk, unknown_customer
+from serving.desk.deciding import MOST_ALONE, Desk, unknown_customer
+from serving.desk.explaining import explanation
+from serving.desk.making import Decided
+from serving.desk.records import public_of, told
 from serving.disclosure import disclosed
 from serving.errors import InvalidFields, TooManyCustomers, UnknownDecision, invalid_fields, problem
-from serving.explaining import explanation
 from serving.ledger import Claim, Finish, StoredAnswer, StoredDecision
-from serving.making import Decided
-from serving.records import public_of, told
 from serving.replay import replay
 from serving.security import Actor, asker, asking, can, require
 

@@ -10,7 +10,7 @@ from serving.api.answers import answer
 from serving.api.listings import DataHealth, Health, Ready
 from serving.api.openapi import READING, problems
 from serving.customer_reader import MONTH_VIEW
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
 from serving.security import asking
 from serving.settings import home_facts
 

@@ -11,7 +11,7 @@ from serving.api.answers import answer
 from serving.api.cursors import after, cursor_after
 from serving.api.listings import OfferPage
 from serving.api.openapi import READING, problems
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
 from serving.security import asking
 
 router = APIRouter(prefix="/v1/offers", tags=["offers"], dependencies=[Depends(asking("read_catalogue"))])

@@ -14,7 +14,7 @@ from features.errors import NotAllowed
 from serving.api.answers import answer
 from serving.api.documents import MOST_EVENTS, Receipts, Response
 from serving.api.openapi import WRITING, body_of, problems
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
 from serving.errors import invalid_fields
 from serving.ledger import BadRow, BadRows, ResponseReceipt, ResponseRow
 from serving.security import Actor, asking, can

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from serving.commands.options import HOME, Day, Home, Json, clock
-from serving.telling import progress, say, show, told
+from serving.commands.telling import progress, say, show, told
 
 app = typer.Typer()
 
@@ -33,7 +33,8 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Make a bank whose truth is known."""
-    from serving import jobs, summary
+    from serving import jobs
+    from serving.commands import summary
 
     place = out or home
     with progress("simulate", as_json=as_json) as moved:
@@ -83,8 +84,10 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Build every closed month that is not built yet, and tell what the newest came to."""
-    from serving import insight_tables, insights, jobs
-    from serving.reconciling import reconciled
+    from serving import jobs
+    from serving.commands import insight_tables
+    from serving.matrix import insights
+    from serving.month.reconciling import reconciled
 
     standing = {b.path for b in jobs.standing_builds(home)}
     with progress("build", as_json=as_json) as moved:
@@ -114,7 +117,8 @@ def build(
 def insight(as_of: Day = None, home: Home = HOME, as_json: Json = False) -> None:
     """What the months say: net growth, stays, cohorts, who holds how much, what each class and tier wants, jumps."""
     from insight.history import line
-    from serving import insight_tables, insights
+    from serving.commands import insight_tables
+    from serving.matrix import insights
 
     found = insights.everything(home, line(home, as_of.date() if as_of else None), clock(home).now())
     if as_json:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from serving.commands.options import HOME, Home, Instant, Json, clock
-from serving.telling import progress, say, told
+from serving.commands.telling import progress, say, told
 
 app = typer.Typer()
 
@@ -26,7 +26,7 @@ def decide(
 ) -> None:
     """Decide for every customer of the release and keep the decisions."""
     from serving import jobs
-    from serving.summary import Tally, offers_table
+    from serving.commands.summary import Tally, offers_table
 
     with progress("decide", as_json=as_json) as moved, jobs.desk(home, clock(home, as_of)) as desk:
         tally = Tally.of(jobs.decide_everybody(desk, channel=channel, limit=limit, progress=moved))
@@ -47,7 +47,7 @@ def score(
 ) -> None:
     """Score every customer of the release with every offer into Parquet, here or on Spark."""
     from serving import jobs
-    from serving.night_scores import score_everybody
+    from serving.night.night_scores import score_everybody
 
     with progress("score", as_json=as_json) as moved, jobs.desk(home, clock(home, as_of)) as desk:
         done = score_everybody(desk, channel=channel, engine=engine, progress=moved)

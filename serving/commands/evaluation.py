@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from serving.commands.options import HOME, Home, Instant, Json, clock
-from serving.telling import progress, say, told
+from serving.commands.telling import progress, say, told
 
 app = typer.Typer()
 
@@ -27,7 +27,7 @@ def evaluate(
     """Say what a decisions policy would have brought by the decisions of the ledger: pass, fail or no support."""
     from decisioning.policy import decisions
     from serving import jobs
-    from serving.evaluating import evaluate_policy
+    from serving.models.evaluating import evaluate_policy
 
     with progress("evaluate", as_json=as_json), jobs.desk(home, clock(home, as_of)) as desk:
         found = evaluate_policy(desk, decisions(policy) if policy else jobs.decisions_book(home))
@@ -42,7 +42,7 @@ def evaluate(
 def arms(as_of: Instant = None, home: Home = HOME, as_json: Json = False) -> None:
     """Say what randomised tests showed: what telling brings by category, price and service after 30 and 180 days."""
     from serving import jobs
-    from serving.evaluating import arms_told
+    from serving.models.evaluating import arms_told
 
     at = clock(home, as_of).now()
     zone = jobs.segments_book(home).view(at.date()).bank.zone

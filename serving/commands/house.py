@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from serving.commands.options import HOME, Home, Instant, Json
-from serving.telling import say, told
+from serving.commands.telling import say, told
 
 app = typer.Typer()
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from serving.commands.options import HOME, Home, Json
-from serving.telling import say, told
+from serving.commands.telling import say, told
 
 app = typer.Typer(help="API keys: made for roles, handed out to people, listed, taken back.")
 

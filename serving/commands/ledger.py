@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from serving.commands.options import HOME, Home, Json, clock
-from serving.telling import say, told
+from serving.commands.telling import say, told
 
 ledger_app = typer.Typer(no_args_is_help=True, help="The ledger: export its tables as bank tables.")
 audit_app = typer.Typer(no_args_is_help=True, help="The hash chain of decisions: verify it.")

@@ -9,7 +9,7 @@ import typer
 
 from features.errors import MissingModel, NotReady, UserMistake
 from serving.commands.options import HOME, Day, Home, Json, clock
-from serving.telling import progress, say, show, told
+from serving.commands.telling import progress, say, show, told
 
 app = typer.Typer()
 
@@ -132,7 +132,7 @@ def score_own(
 @told
 def month_end(home: Home = HOME, as_json: Json = False) -> None:
     """Build, publish, drift, retrain, gates, recalibrate, release, report; started again it goes on where it was."""
-    from serving.month_end import month_end as ended
+    from serving.month.month_end import month_end as ended
 
     with progress("month-end", as_json=as_json) as moved:
         at, now = ended(home, clock(home), moved)

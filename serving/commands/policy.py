@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from serving.commands.options import HOME, Day, Home, Json
-from serving.telling import USER_MISTAKE, say, told
+from serving.commands.telling import USER_MISTAKE, say, told
 
 app = typer.Typer(no_args_is_help=True, help="The dated policy: check it.")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from serving.commands.options import HOME, Home, Json, clock
-from serving.telling import say, told
+from serving.commands.telling import say, told
 
 app = typer.Typer(no_args_is_help=True, help="What serving stands on: list, cut, roll back.")
 
@@ -63,7 +63,7 @@ def release_rollback(home: Home = HOME, as_json: Json = False) -> None:
 def release_compare(home: Home = HOME, as_json: Json = False) -> None:
     """Ask the release's challenger of the newest decisions, and set it beside the champions; every row is kept."""
     from serving import jobs
-    from serving.shadow import compare
+    from serving.models.shadow import compare
 
     with jobs.desk(home.resolve(), clock(home)) as desk:
         found = compare(desk)

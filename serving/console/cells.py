@@ -9,13 +9,13 @@ from fastapi import APIRouter, Request, Response
 
 from insight.history import ordered
 from insight.people import in_cell
-from serving.cell_cards import card_of
-from serving.cell_figures import Figures
 from serving.console import drawing
 from serving.console.heads import Plain, day_of, head_of, opened
 from serving.console.pages import PageRoute, page, visitor
 from serving.console.people import listed
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
+from serving.matrix.cell_cards import card_of
+from serving.matrix.cell_figures import Figures
 from serving.security import Actor
 
 router = APIRouter(prefix="/console/matrix", include_in_schema=False, route_class=PageRoute)

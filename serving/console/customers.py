@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
-from serving.cell_cards import class_ids
 from serving.console import drawing
 from serving.console.pages import HOME, PageRoute, form, page, to, visitor
-from serving.deciding import Desk
-from serving.portraying import delete_tag, portrayed
+from serving.desk.deciding import Desk
+from serving.matrix.cell_cards import class_ids
+from serving.portrait.portraying import delete_tag, portrayed
 from serving.security import Actor, can
 
 router = APIRouter(prefix="/console/customers", include_in_schema=False, route_class=PageRoute)

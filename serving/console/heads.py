@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import Request
 
 from features.errors import BadRequest
-from serving.cell_figures import FigureBook
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
+from serving.matrix.cell_figures import FigureBook
 from serving.releases import Release
 from serving.security import Actor
 

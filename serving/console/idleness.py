@@ -8,11 +8,11 @@ from contextlib import suppress
 from fastapi import APIRouter, Request, Response
 
 from features.errors import NotReady
-from serving.advice_use import use_of
 from serving.console import drawing
 from serving.console.heads import Plain
 from serving.console.pages import PageRoute, page, visitor
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
+from serving.models.advice_use import use_of
 
 STEPS = ("n_advised", "n_opened", "n_acted", "n_converted")
 router = APIRouter(prefix="/console/models", include_in_schema=False, route_class=PageRoute)

@@ -11,14 +11,14 @@ from fastapi import APIRouter, Request, Response
 from features.vocabulary import Stage
 from insight.history import UNKNOWN, History, Label
 from insight.people import who_moved
-from serving.cell_cards import class_ids
 from serving.console.heads import Plain, day_of, head_of, opened
 from serving.console.pages import HOME, PageRoute, page, to, visitor
 from serving.console.people import listed
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
 from serving.disclosure import seen_tags
 from serving.errors import NoRoute
-from serving.rosters import ROSTERS, RosterName, is_living, roster, tag_of
+from serving.matrix.cell_cards import class_ids
+from serving.matrix.rosters import ROSTERS, RosterName, is_living, roster, tag_of
 from serving.security import Actor
 
 router = APIRouter(prefix="/console", include_in_schema=False, route_class=PageRoute)

@@ -11,13 +11,13 @@ from fastapi import APIRouter, Request, Response
 from features.errors import BadRequest
 from features.vocabulary import Stage
 from insight.flows import Flow
-from serving.cell_cards import class_ids
-from serving.cell_figures import Figures
 from serving.console import drawing
 from serving.console.heads import day_of, head_of, opened
 from serving.console.pages import PageRoute, page, visitor
 from serving.console.words import LANGUAGES, named
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
+from serving.matrix.cell_cards import class_ids
+from serving.matrix.cell_figures import Figures
 from serving.security import Actor
 
 MEASURES = ("size", "aum", "response")

@@ -12,8 +12,8 @@ from features.errors import BadRequest, NotReady
 from serving.console import drawing
 from serving.console.heads import Plain
 from serving.console.pages import PageRoute, page, visitor
-from serving.deciding import Desk
-from serving.drift_history import LAST_MONTH, SCORE, history
+from serving.desk.deciding import Desk
+from serving.models.drift_history import LAST_MONTH, SCORE, history
 
 router = APIRouter(prefix="/console/models", include_in_schema=False, route_class=PageRoute)
 _STABLE, _FIRST = "STABLE", 10  # features that have not moved stand folded; where none has, the first are shown

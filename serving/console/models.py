@@ -12,15 +12,15 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request, Response
 
 from features.errors import NotAllowed, NotFound, NotReady
-from serving import promoting
-from serving.advice_use import RULES
 from serving.console import drawing
 from serving.console.heads import Plain
 from serving.console.idleness import idleness
 from serving.console.pages import PageRoute, form, page, to, visitor
-from serving.deciding import Desk
-from serving.model_book import ModelBook
-from serving.models_in_use import CHALLENGER, CHAMPION, card, in_use, mark_of, shadow_of, waiting, with_alias
+from serving.desk.deciding import Desk
+from serving.models import promoting
+from serving.models.advice_use import RULES
+from serving.models.model_book import ModelBook
+from serving.models.models_in_use import CHALLENGER, CHAMPION, card, in_use, mark_of, shadow_of, waiting, with_alias
 from serving.releases import Release
 from serving.security import Actor, can
 

@@ -15,9 +15,9 @@ from features.segments.tags import age_days, alive
 from features.vocabulary import Sensitivity
 from insight.people import ORDERS, Choice, Listing, Order
 from serving.console.heads import Plain, day_of, opened
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
 from serving.disclosure import seen_tags, shown_to
-from serving.personal import names
+from serving.portrait.personal import names
 from serving.security import Actor
 
 A_PAGE = 50

@@ -28,7 +28,7 @@ from features.policy import PolicyBook, segments
 from features.segments import behaviour
 from features.vocabulary import Stage
 from serving.api.documents import DecisionRequest
-from serving.deciding import MOST_ALONE
+from serving.desk.deciding import MOST_ALONE
 from serving.releases import cut, switch
 from tests.acceptance.test_policy_rows import inputs, objects
 from tests.features.conftest import bank_of

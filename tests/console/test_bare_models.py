@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from features import profiles
-from serving.drift_history import LAST_MONTH, history
-from serving.month_drift import drift_of
-from serving.month_end import PROGRESS, MonthEnd
+from serving.models.drift_history import LAST_MONTH, history
+from serving.month.month_drift import drift_of
+from serving.month.month_end import PROGRESS, MonthEnd
 from serving.settings import Settings, clock_of
 from tests.console.conftest import Served, Visit
 from tests.console.test_pages import asked

@@ -19,7 +19,7 @@ from features.vocabulary import Outcome, Purpose, Stage, TierState
 from serving.console import drawing, formats
 from serving.console.words import words
 from serving.key_file import ROLES
-from serving.rosters import ROSTERS
+from serving.matrix.rosters import ROSTERS
 from tests.serving.homes import AS_OF
 
 CONSOLE = Path(__file__).parents[2] / "serving" / "console"

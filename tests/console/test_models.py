@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from serving import jobs, promoting
+from serving import jobs
 from serving.key_file import add_key
+from serving.models import promoting
 from serving.releases import current
 from serving.settings import Settings, clock_of
 from tests.console.conftest import Served, Visit, served

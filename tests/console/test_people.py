@@ -18,9 +18,11 @@ from fastapi.testclient import TestClient
 from rich.console import Console, RenderableType
 
 from features.policy import SHIPPED
-from serving import insight_tables, insights, jobs
+from serving import jobs
 from serving.app import create_app
+from serving.commands import insight_tables
 from serving.key_file import make_keys
+from serving.matrix import insights
 from serving.settings import Settings, clock_of
 
 TIERS = ["V0", "V1", "V2", "V3", "V4", "V5", "VIP", "VVIP"]

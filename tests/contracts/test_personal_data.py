@@ -20,7 +20,7 @@ ROOMS = ("features", "training", "decisioning", "insight", "serving", "simulatio
 NAMED = {column.name for column in personal.columns} - {CUSTOMER_ID, "known_at"}
 MAY_NAME_THEM = {
     "features/bank/tables_personal.py",  # the contract
-    "serving/personal.py", "serving/disclosure.py",  # joined at rendering, for those on the list
+    "serving/portrait/personal.py", "serving/disclosure.py",  # joined at rendering, for those on the list
     "simulation/personal.py",  # made up
 }  # fmt: skip
 

@@ -20,9 +20,9 @@ from features.bank.sources import starbucks
 from features.errors import BadBank, MissingBuild
 from serving import jobs, releases
 from serving.app import create_app
-from serving.ground import Ground
+from serving.desk.ground import Ground
+from serving.desk.moment import moment_facts
 from serving.key_file import make_keys
-from serving.moment import moment_facts
 from serving.settings import Clock, clock_of, read_settings
 from training import registry
 from training.examples import response_examples

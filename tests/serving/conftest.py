@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from serving.app import create_app
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
 from serving.key_file import make_keys
 from serving.settings import Settings
 from tests.serving.homes import write_home

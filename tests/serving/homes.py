@@ -29,7 +29,7 @@ from features.recent import Happenings
 from features.standing import standing
 from features.vocabulary import AS_OF_AT, AVAILABLE_AT, CUSTOMER_ID, Column, Kind
 from serving.customer_reader import recent_facts
-from serving.ground import catalogue_of
+from serving.desk.ground import catalogue_of
 from serving.releases import Release, cut, switch
 from training.boosting import Parameters, Trees, grow
 from training.calibration import Calibration

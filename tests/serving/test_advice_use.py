@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from features.vocabulary import Outcome
 from serving.cli import app
 from serving.doctor import examine
-from serving.month_end import STEPS, MonthEnd
+from serving.month.month_end import STEPS, MonthEnd
 from serving.settings import Clock
 from tests.serving.conftest import Bank, open_bank
 from tests.serving.homes import AS_OF, INSTANT

@@ -18,10 +18,10 @@ from decisioning.inputs import CHALLENGER, CHAMPION
 from decisioning.policy import decisions
 from features.errors import BadRequest, NotFound
 from features.policy import segments
-from serving.ground import Ground, Rulebook
-from serving.moment import moment_facts
+from serving.desk.ground import Ground, Rulebook
+from serving.desk.moment import moment_facts
+from serving.models.shadow import compare
 from serving.releases import Release, current, cut, release_of, rollback, switch, verify
-from serving.shadow import compare
 from serving.shipping import MOST_SHARE, Beside
 from tests.serving.conftest import Bank, open_bank
 from tests.serving.homes import CUSTOMERS, INSTANT, build
@@ -118,7 +118,7 @@ def test_whom_it_draws_it_scores_and_the_decision_names_it_and_replays(
     tried: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of five customers a share of 5 % draws none, so the hash is told to draw one."""
-    monkeypatch.setattr("serving.ground.unit_hash", lambda _salt, _year, name: 0.0 if name == DRAWN else 1.0)
+    monkeypatch.setattr("serving.desk.ground.unit_hash", lambda _salt, _year, name: 0.0 if name == DRAWN else 1.0)
     for bank in open_bank(tried):
         answer, other = bank.decide(DRAWN), bank.decide("C-WEALTHY")
         assert "CHALLENGER" in {mark["code"] for mark in answer["marks"]}
@@ -135,13 +135,13 @@ def test_whom_it_draws_it_scores_and_the_decision_names_it_and_replays(
 def test_in_arrays_each_customer_is_scored_by_whoever_scores_him_alone(
     tried: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.ground.unit_hash", lambda _salt, _year, name: 0.0 if name == DRAWN else 1.0)
-    monkeypatch.setattr("serving.deciding.MOST_ALONE", 0)
+    monkeypatch.setattr("serving.desk.ground.unit_hash", lambda _salt, _year, name: 0.0 if name == DRAWN else 1.0)
+    monkeypatch.setattr("serving.desk.deciding.MOST_ALONE", 0)
     for bank in open_bank(tried):
         together = bank.ask(
             "POST", "/v1/decisions", json={"customer_ids": list(CUSTOMERS), "channel": "APP", "dry_run": True}
         ).json()["decisions"]
-        monkeypatch.setattr("serving.deciding.MOST_ALONE", 16)
+        monkeypatch.setattr("serving.desk.deciding.MOST_ALONE", 16)
         for one in together:
             alone = bank.decide(one["customer_id"], dry_run=True)
             assert [slot["components"] for slot in alone["offers"]] == [s["components"] for s in one["offers"]]
@@ -214,7 +214,7 @@ def test_closed_windows_judge_both_and_few_conversions_judge_neither(
     for later in open_bank(home, as_of=INSTANT + timedelta(days=60)):
         few = compare(later.desk)
         assert (few.n_outcomes, few.n_converted, few.less_auc, few.less_loss) == (len(made), len(buyers), None, None)
-        monkeypatch.setattr("serving.shadow.LEAST_CONVERSIONS", len(buyers))
+        monkeypatch.setattr("serving.models.shadow.LEAST_CONVERSIONS", len(buyers))
         found = compare(later.desk)
     assert found.less_auc is not None
     assert found.less_loss is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import BadRequest, NotFound
-from serving.challenging import beside_of
+from serving.models.challenging import beside_of
 from tests.training.test_tracking import log
 from training import registry
 from training.gates import Gate, Verdict

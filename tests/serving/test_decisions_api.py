@@ -18,9 +18,9 @@ from decisioning.decide import decide
 from decisioning.inputs import Inputs, Recent
 from decisioning.policy import decisions
 from features.policy import segments
-from serving import leaves
 from serving.api.documents import DecisionAnswer, DecisionAnswers, Explanation
-from serving.ground import catalogue_of
+from serving.desk.ground import catalogue_of
+from serving.forests import leaves
 from serving.releases import current, cut, switch
 from tests.serving.conftest import Bank, open_bank
 from tests.serving.homes import CUSTOMERS, INSTANT, arrays_for, build, publish_rows, write_models

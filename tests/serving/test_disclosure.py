@@ -12,7 +12,7 @@ from features.facts import FACTS
 from features.vocabulary import Sensitivity
 from serving.disclosure import CLEARED, OPEN, OPEN_REASONS, shown_to
 from serving.key_file import ROLES
-from serving.portraits import View
+from serving.portrait.portraits import View
 from serving.security import Actor
 from tests.serving.conftest import Bank
 from tests.serving.homes import CUSTOMERS, facts_of

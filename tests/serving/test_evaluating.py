@@ -19,7 +19,7 @@ from features.bank.engines import open_bank
 from features.bank.quarantine import receive
 from serving import jobs
 from serving.cli import app
-from serving.evaluating import logged_choices
+from serving.models.evaluating import logged_choices
 from tests.serving.conftest import Bank
 from tests.serving.homes import INSTANT
 from tests.training.habits import table_of

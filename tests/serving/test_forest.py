@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from features.compiling import compiled
 from features.vocabulary import Kind
-from serving.forest import Forest, pairs
-from serving.layout import Columns, Layout
-from serving.tree_text import MOST_LEAVES, MOST_TREES, Unlike, is_of_probabilities, trees_of
+from serving.forests.forest import Forest, pairs
+from serving.forests.layout import Columns, Layout
+from serving.forests.tree_text import MOST_LEAVES, MOST_TREES, Unlike, is_of_probabilities, trees_of
 from training.boosting import Trees
 from training.calibration import Calibration
 from training.encoding import Feature, Recipe
@@ -196,7 +196,7 @@ def test_a_kernel_is_compiled_where_nothing_can_be_kept() -> None:
 def test_kernels_of_one_process_serve_the_next(tmp_path: Path) -> None:
     """What the first process compiled lies in a folder from which the second takes it."""
     script = (
-        "import json, numpy as np; from serving import leaves; from tests.serving.test_forest import *;"
+        "import json, numpy as np; from serving.forests import leaves; from tests.serving.test_forest import *;"
         "laid_out(grown()).score(customers());"
         "print(json.dumps([sum(leaves.scores.stats.cache_hits.values()),"
         "sum(leaves.scores.stats.cache_misses.values())]))"

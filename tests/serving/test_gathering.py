@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from features.errors import BadRequest
-from serving.gathering import Gathering
+from serving.desk.gathering import Gathering
 
 
 class Doubling:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import BadRequest
-from serving.keeping import Keeper
+from serving.desk.keeping import Keeper
 from serving.ledger import AlreadyRecorded, Ledger, at_once
 from tests.serving.ledgers import NOON, LedgerUrl, opened, write_lock_held
 from tests.serving.test_ledger_decisions import decided

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.month_end import PROGRESS, folder_of
-from serving.shadow import Arm, Compared
+from serving.models.shadow import Arm, Compared
+from serving.month.month_end import PROGRESS, folder_of
 from tests.serving.conftest import Bank, open_bank
 from tests.serving.homes import AS_OF, write_home
 from tests.serving.registered import version

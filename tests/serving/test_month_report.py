@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from serving.month_report import page
+from serving.month.month_report import page
 
 DONE: dict[str, Any] = {
     "build": {"says": "1 month built"},

@@ -23,9 +23,9 @@ from features.profiles import Build
 from serving import jobs
 from serving.api.documents import DecisionRequest
 from serving.cli import app
-from serving.deciding import Desk
-from serving.month_drift import CALENDAR, drift_of
-from serving.portraying import known_of
+from serving.desk.deciding import Desk
+from serving.month.month_drift import CALENDAR, drift_of
+from serving.portrait.portraying import known_of
 from serving.settings import Settings, clock_of
 from training import registry
 from training.gathering import gather

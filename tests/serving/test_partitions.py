@@ -17,9 +17,9 @@ import pytest
 from decisioning.case import plain_of
 from features.bank.spark_engine import INSTALL
 from features.errors import BadRequest
-from serving.ground import Ground
-from serving.night_scores import score_everybody
-from serving.partitions import SCHEMA, PartitionScorer
+from serving.desk.ground import Ground
+from serving.night.night_scores import score_everybody
+from serving.night.partitions import SCHEMA, PartitionScorer
 from serving.releases import current
 from tests.serving.conftest import Bank
 from tests.serving.homes import CUSTOMERS, INSTANT

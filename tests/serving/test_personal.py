@@ -16,7 +16,7 @@ import pytest
 from features.bank.engines import arrow_schema, open_bank
 from features.bank.tables import TABLES
 from features.bank.tables_personal import personal
-from serving.personal import masked_name
+from serving.portrait.personal import masked_name
 from tests.serving.conftest import Bank
 from tests.serving.test_rights_api import change_key
 

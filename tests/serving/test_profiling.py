@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from serving.api.documents import DecisionRequest
-from serving.deciding import MOST_ALONE
+from serving.desk.deciding import MOST_ALONE
 from tests.serving import homes
 from tests.serving.conftest import Bank, open_bank
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from features.errors import NotFound
-from serving import promoting
-from serving.model_book import released
-from serving.models_in_use import mark_of
+from serving.models import promoting
+from serving.models.model_book import released
+from serving.models.models_in_use import mark_of
 from serving.releases import Release
 from serving.settings import Clock
 
@@ -63,7 +63,7 @@ def test_two_asked_at_once_by_a_clock_that_stands_keep_their_order(
 ) -> None:
     """Whatever chance makes of their ids; nothing can be promoted here, so both processes end at once."""
     drawn = iter(["ff", "00"])
-    monkeypatch.setattr("serving.promoting.secrets.token_hex", lambda _n: next(drawn))
+    monkeypatch.setattr("serving.models.promoting.secrets.token_hex", lambda _n: next(drawn))
     clock = Clock(datetime(2026, 1, 2, 3, tzinfo=UTC))
     names = [promoting.ask(tmp_path, clock, what, "response", 2, "Li Na") for what in KINDS]
     assert [row["id"] for row in promoting.latest(tmp_path, 2)] == names[::-1]

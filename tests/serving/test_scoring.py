@@ -17,9 +17,9 @@ from features.online_rows import microseconds
 from features.recent import RECENT
 from features.vocabulary import KEPT_DAYS
 from serving.customer_reader import CustomerReader
-from serving.ground import Ground
+from serving.desk.ground import Ground
+from serving.desk.moment import closed_channels, counted, moment_facts
 from serving.ledger import Happening, RecentRows
-from serving.moment import closed_channels, counted, moment_facts
 from serving.releases import current
 from serving.scorer import uplift_of
 from tests.serving.homes import CUSTOMERS, INSTANT, arrays_for, facts_of

@@ -18,8 +18,8 @@ from decisioning.case import plain_of
 from decisioning.policy import decisions
 from features.policy import segments
 from features.vocabulary import Column, Kind
-from serving.ground import Ground, catalogue_of
-from serving.moment import moment_facts
+from serving.desk.ground import Ground, catalogue_of
+from serving.desk.moment import moment_facts
 from serving.releases import current, cut, switch
 from tests.serving.conftest import Bank, open_bank
 from tests.serving.homes import AS_OF, CUSTOMERS, INSTANT, build

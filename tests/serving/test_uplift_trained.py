@@ -19,7 +19,7 @@ from features.policy import segments
 from features.profiles import build, builds
 from serving import jobs
 from serving.api.documents import DecisionRequest
-from serving.month_drift import CALENDAR, drift_of
+from serving.month.month_drift import CALENDAR, drift_of
 from serving.replay import replay
 from serving.settings import clock_of, read_settings
 from tests.training.habits import INVENTORY, table_of

@@ -16,7 +16,7 @@ import pytest
 from features import profiles
 from features.errors import BadRequest
 from serving import jobs, releases
-from serving.month_end import PROGRESS, REPORT, STEPS, folder_of, month_end
+from serving.month.month_end import PROGRESS, REPORT, STEPS, folder_of, month_end
 from serving.settings import clock_of, read_settings
 from training import registry, tracking
 
@@ -26,7 +26,7 @@ LAST = date(2025, 12, 31)
 _LIFE = """
 import importlib, os, signal, sys
 from pathlib import Path
-from serving.month_end import month_end
+from serving.month.month_end import month_end
 from serving.settings import clock_of, read_settings
 home, place = Path(sys.argv[1]), sys.argv[2]
 room, _, name = place.rpartition(".")
@@ -42,7 +42,7 @@ month_end(home, clock_of(read_settings(home=home)))
 # progress does not know, a release that nothing points to, a page that is not in its place
 DEATHS = (
     "serving.jobs.publish", "training.tracking._log_report", "training.registry.register", "training.registry.crown",
-    "serving.releases.cut", "serving.month_report.page",
+    "serving.releases.cut", "serving.month.month_report.page",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from features.vocabulary import Column, Kind
-from serving.tree_text import trees_of
+from serving.forests.tree_text import trees_of
 from tests.training.made_up import examples_of
 from training.boosting import _NEXT_BAG, Parameters, Trees, grow
 from training.encoding import Matrix, Recipe

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from decisioning.catalogue.cards import OfferCard
 from features.packing import Plain
 from features.vocabulary import Kind
-from serving.forest import Forest, pairs
-from serving.leaves import Floats
-from serving.tree_text import Unlike, is_of_probabilities, trees_of
+from serving.forests.forest import Forest, pairs
+from serving.forests.leaves import Floats
+from serving.forests.tree_text import Unlike, is_of_probabilities, trees_of
 from training.encoding import Feature, Matrix, Recipe
 from training.fitted import FittedModel
 

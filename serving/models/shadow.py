@@ -26,8 +26,8 @@ from decisioning.inputs import CHALLENGER, CHAMPION, Inputs
 from features.bank.engines import open_bank
 from features.bank.whole_files import whole
 from features.errors import BadBank, NotFound, NotReady
-from serving.deciding import Desk
-from serving.ground import Rulebook
+from serving.desk.deciding import Desk
+from serving.desk.ground import Rulebook
 from serving.ledger import StoredDecision
 from serving.scorer import Scorer
 from training.judging.decision_log import decision_log

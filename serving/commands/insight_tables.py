@@ -17,8 +17,8 @@ from insight.pareto import TOP, Pareto
 from insight.people import Listing
 from insight.preferences import Preference
 from insight.survival import Curve
-from serving.insights import MonthTold, Told
-from serving.summary import STAGES, cells_table
+from serving.commands.summary import STAGES, cells_table
+from serving.matrix.insights import MonthTold, Told
 
 _TITLES = {"stage": "Stages (生命周期迁移)", "tier": "Tiers (分层迁移)"}
 _CUSTOMERS = ("opening", "new", "won back", "lost", "closing")

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from features.vocabulary import Sensitivity
-from serving.customer_rows import rows_of
+from serving.portrait.customer_rows import rows_of
 from serving.security import Actor
 
 _COLUMNS = ("full_name", "phone_token")

@@ -1,6 +1,6 @@
 """Scores of a night partition by partition: the request's scorer as Spark's `mapInPandas` calls it on every executor.
 
-    facts.mapInPandas(PartitionScorer(home, release_id, day, channel), SCHEMA)      (serving.night_scores)
+    facts.mapInPandas(PartitionScorer(home, release_id, day, channel), SCHEMA)      (serving.night.night_scores)
 
 It carries names alone. Each Python process of an executor opens the release's models once, from a folder that all
 machines see, and compiles nothing that a process before it has compiled there.
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from features.vocabulary import CUSTOMER_ID
-from serving.ground import catalogue_of
+from serving.desk.ground import catalogue_of
 from serving.releases import release_of, verify
 from serving.scorer import Champions, Scorer
 from training.encoding import Feature, arrays_of

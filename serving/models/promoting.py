@@ -4,8 +4,8 @@
     reports/promotions/<id>/ended.json     what it came to: the gates as they were answered, and the release
     reports/promotions/<id>/.lock          held while the process works; free without an end, it was broken off
 
-`python -m serving.promoting FOLDER` does what asked.json says: asks every gate again, moves the alias, cuts a release
-and switches to it.
+`python -m serving.models.promoting FOLDER` does what asked.json says: asks every gate again, moves the alias, cuts a
+release and switches to it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def ask(home: Path, clock: Clock, what: What, model: str, version: int | None, w
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the process inherits it, so that there is no moment in which it looks broken
         process = subprocess.Popen(
-            [sys.executable, "-m", "serving.promoting", str(folder)], stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "serving.models.promoting", str(folder)], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, pass_fds=[lock.fileno()],
         )  # fmt: skip
     threading.Thread(target=process.wait, daemon=True).start()

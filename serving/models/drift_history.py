@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from serving.month_end import PROGRESS
+from serving.month.month_end import PROGRESS
 
 LAST_MONTH = "month_before"
 SCORE = "score"  # what stands beside the features of a champion

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from serving.model_book import released
-from serving.month_end import PROGRESS
+from serving.models.model_book import released
+from serving.month.month_end import PROGRESS
 from serving.releases import Release
 from serving.scorer import NAMES, TOLD
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from features.policy import SegmentsPolicy
+from serving.desk.leaving import leaving
+from serving.desk.records import suppressed_in_words
 from serving.disclosure import disclosed, seen_tags, shown_to
-from serving.leaving import leaving
 from serving.ledger import DecisionRow
-from serving.records import suppressed_in_words
 from serving.security import Actor
 
 

@@ -31,7 +31,7 @@ from insight.preferences import Preference, preferences
 from insight.survival import Curve
 from serving.doctor import set_aside
 from serving.jobs import insight_book, segments_book
-from serving.rosters import ROSTERS, RosterName, deletions, roster
+from serving.matrix.rosters import ROSTERS, RosterName, deletions, roster
 from training.outcomes import response_labels
 
 _SHOWN_MONTHS = 12  # of the Pareto curve at the end of a build

@@ -13,14 +13,14 @@ from decisioning.decision import Decision
 from decisioning.inputs import Inputs, Terms
 from features.online_rows import OnlineRow, microseconds
 from serving.api.documents import DecisionRequest
-from serving.batches import Batch, BatchTerms, batches
 from serving.customer_reader import Facts
-from serving.ground import Ground, Rulebook
+from serving.desk.batches import Batch, BatchTerms, batches
+from serving.desk.ground import Ground, Rulebook
+from serving.desk.moment import closed_channels, counted, moment_facts, recent_of, told_of, with_closed
+from serving.desk.records import Kept, Plain, kept_of, new_decision_id, placements_of, written
+from serving.desk.repeats import epoch_of, start_of
+from serving.desk.tags import kept_tags, without
 from serving.ledger import DecisionRow, FirstDecision, Ledger, Moment, MomentOfOne
-from serving.moment import closed_channels, counted, moment_facts, recent_of, told_of, with_closed
-from serving.records import Kept, Plain, kept_of, new_decision_id, placements_of, written
-from serving.repeats import epoch_of, start_of
-from serving.tags import kept_tags, without
 
 NO_PRICES = "none"  # until an allocation publishes shadow prices
 

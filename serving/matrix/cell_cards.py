@@ -14,9 +14,9 @@ from decisioning.catalogue.variants import variant
 from decisioning.policy import DecisionsPolicy
 from features.policy import SegmentsPolicy
 from features.vocabulary import Stage
-from serving.deciding import Desk
+from serving.desk.deciding import Desk
+from serving.desk.ground import Rulebook
 from serving.errors import UnknownCell
-from serving.ground import Rulebook
 
 Plain = dict[str, Any]
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.leaves import Floats, Laid, scores
-from serving.tree_text import Split, Tree
+from serving.forests.leaves import Floats, Laid, scores
+from serving.forests.tree_text import Split, Tree
 from training.encoding import Matrix
 
 _N_PROBES = 16

@@ -104,14 +104,14 @@ def _publish(at: MonthEnd) -> Told:
 
 
 def _drift(at: MonthEnd) -> Told:
-    from serving.month_drift import drift_of
+    from serving.month.month_drift import drift_of
 
     return drift_of(at.home, at.month)
 
 
 def _growth(at: MonthEnd) -> Told:
     """Before the training, while the champions are those who could foretell it."""
-    from serving.base_growth import growth_of
+    from serving.month.base_growth import growth_of
 
     return growth_of(at.home, at.month)
 
@@ -176,7 +176,7 @@ def _release(at: MonthEnd) -> Told:
 
 def _challenge(at: MonthEnd) -> Told:
     """The challenger of the release beside its champions, on the decisions of the last months."""
-    from serving.shadow import compare
+    from serving.models.shadow import compare
 
     if not releases.current(at.home).challengers:
         return {"says": "no challenger"}
@@ -190,7 +190,7 @@ def _challenge(at: MonthEnd) -> Told:
 
 def _use(at: MonthEnd) -> Told:
     """Whether the advice of the last days was followed; a model that is idle is named (X11)."""
-    from serving.advice_use import use_of
+    from serving.models.advice_use import use_of
 
     with jobs.desk(at.home, at.clock) as desk:
         rows = use_of(desk.ledger.advice, desk.ground().release.manifest["champions"], at.clock.now())
@@ -199,7 +199,7 @@ def _use(at: MonthEnd) -> Told:
 
 
 def _report(at: MonthEnd) -> Told:
-    from serving.month_report import page
+    from serving.month.month_report import page
 
     with whole(at.folder / REPORT) as half:
         half.write_text(page(at.month, at.done), "utf-8")

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from serving.customer_rows import rows_of
-from serving.deciding import Desk, unknown_customer
+from serving.desk.deciding import Desk, unknown_customer
 from serving.disclosure import seen_tags
 from serving.errors import UnknownTag
-from serving.expectations import next_step, value
-from serving.months import Shelf
-from serving.personal import personal
-from serving.portraits import Around, Known, plain, portrait
+from serving.portrait.customer_rows import rows_of
+from serving.portrait.expectations import next_step, value
+from serving.portrait.months import Shelf
+from serving.portrait.personal import personal
+from serving.portrait.portraits import Around, Known, plain, portrait
+from serving.portrait.timelines import timeline
 from serving.security import Actor, require
-from serving.timelines import timeline
 
 _MOST_SURVEYS = 5
 

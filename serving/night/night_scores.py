@@ -22,8 +22,8 @@ from features.bank.whole_files import whole
 from features.errors import BadRequest
 from features.profiles import silent
 from features.vocabulary import CUSTOMER_ID, Kind
-from serving.deciding import Desk
-from serving.partitions import SCHEMA, PartitionScorer, asked_of
+from serving.desk.deciding import Desk
+from serving.night.partitions import SCHEMA, PartitionScorer, asked_of
 
 PART_ROWS = 20_000  # customers of a part: with thirty offers some 60 MB of scores
 

@@ -18,10 +18,10 @@ from features.facts import FACTS
 from features.policy import SegmentsPolicy
 from features.segments.grades import POINTS
 from features.vocabulary import Kind, QualifyPath
+from serving.desk.ground import Ground, Rulebook
+from serving.desk.leaving import leaving_now
 from serving.disclosure import seen_tags, shown_to
-from serving.expectations import Expectation
-from serving.ground import Ground, Rulebook
-from serving.leaving import leaving_now
+from serving.portrait.expectations import Expectation
 from serving.security import Actor
 
 Plain = dict[str, Any]

@@ -23,8 +23,8 @@ from features.bank.engines import open_bank
 from features.errors import UserMistake
 from features.policy_book import PolicyBook
 from insight.horizons import LongRun, long_run
-from serving.deciding import Desk
-from serving.ground import catalogue_of
+from serving.desk.deciding import Desk
+from serving.desk.ground import catalogue_of
 from serving.releases import release_of
 from training.judging.decision_log import DecisionLog, decision_log
 from training.judging.off_policy import DR, DR_SHRUNK, IPS, SNIPS, Evaluation, Logged, evaluate

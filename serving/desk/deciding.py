@@ -18,12 +18,12 @@ from features.errors import MissingRelease, NotReady, TiercelError, UserMistake
 from features.policy import segments
 from serving.api.documents import DecisionRequest
 from serving.customer_reader import Customers
+from serving.desk.gathering import Gathering
+from serving.desk.ground import Ground, Rulebook
+from serving.desk.keeping import Keeper
+from serving.desk.making import Decided, Maker, Pinned, Request
 from serving.errors import UnknownChannel, UnknownCustomer, UnknownOffer
-from serving.gathering import Gathering
-from serving.ground import Ground, Rulebook
-from serving.keeping import Keeper
 from serving.ledger import Ledger
-from serving.making import Decided, Maker, Pinned, Request
 from serving.releases import DamagedRelease, current
 from serving.settings import Clock, Settings, ledger_url, zone_of
 

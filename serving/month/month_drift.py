@@ -14,7 +14,7 @@ from features.bank.engines import Bank, open_bank
 from features.own import own_views, with_own
 from features.profiles import Build
 from serving import jobs
-from serving.drift_history import SCORE
+from serving.models.drift_history import SCORE
 from training import registry
 from training.encoding import LEARNABLE, Feature, arrays_of
 from training.fitted import FittedModel

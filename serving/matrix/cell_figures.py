@@ -20,7 +20,7 @@ from insight.cells import Cells, Point, nobody, people, tiers
 from insight.flows import Flow
 from insight.history import Label, open_history
 from insight.people import Choice, Listing, Order, listing
-from serving.insights import insight_policy, matrix, migration
+from serving.matrix.insights import insight_policy, matrix, migration
 from serving.releases import Release
 from serving.security import Actor
 from serving.settings import Clock

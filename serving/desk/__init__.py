@@ -1,0 +1,1 @@
+"""The desk: one request becomes decisions that are kept before they are told."""

@@ -1,0 +1,1 @@
+"""The matrix and the months behind it, gathered for commands, API and pages."""

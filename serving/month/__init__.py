@@ -1,0 +1,1 @@
+"""The month-end, from build to report."""

@@ -1,0 +1,1 @@
+"""The night: every customer with every offer, here or on Spark."""

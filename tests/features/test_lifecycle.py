@@ -183,3 +183,13 @@ def test_a_customer_becomes_one_once_whatever_the_books_say_later(bank_of: Calla
         )
     bank_of(home=home, **books(date(2024, 2, 20)))  # mended to an earlier day
     assert built(home, 6).became_customer_on.iloc[-1] == date(2024, 2, 20)
+
+
+def test_a_move_that_the_policy_does_not_list_is_not_made(tmp_path: Path) -> None:
+    """Silent since January and a customer since June, he would be DORMANT in July, to which NEW has no way."""
+    receive(tmp_path, tables_of(
+        customer=[{"customer_id": "c", "first_product_on": None}, {"customer_id": "anchor"}],
+        channel_event=[{"customer_id": "c", "business_on": date(2024, 1, 5)}],
+        balance=[*levels("c", [(date(2024, 6, 1), 5_000.0)]), *levels("anchor", [(date(2024, 1, 1), 1.0)])],
+    ))  # fmt: skip
+    assert built(tmp_path, 8).loc["c"].stage.tolist() == ["PROSPECT"] * 5 + ["NEW"] * 3

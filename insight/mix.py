@@ -9,6 +9,8 @@ import ibis
 
 from features.bank.engines import connect
 
+_EFFECTIVE = "|effective|"
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -21,9 +23,15 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """The customers of one build by cell, tier, grade and stage, each list in the order of its name."""
+    """The customers of one build by cell, tier, grade and stage, each list in the order of its name.
+
+    `n_logged_in` are those with a login in the month, MAU (R23), None without events; `n_effective` those whom the
+    bank's policy tags as effective (有效户).
+    """
 
     n_customers: int
+    n_logged_in: int | None
+    n_effective: int
     cells: tuple[Share, ...]
     tiers: tuple[Share, ...]
     grades: tuple[Share, ...]
@@ -42,7 +50,12 @@ def mix(profile: Path) -> Mix:
             listed = counted.order_by(ibis.asc("name")).to_pyarrow().to_pylist()
             return tuple(Share(row["name"], row["n"], row["aum"]) for row in listed)
 
-        total = int(rows.count().execute())
-        return Mix(total, shares("cell"), shares("tier"), shares("grade"), shares("stage"))
+        counts = rows.aggregate(
+            n=rows.count(),
+            logged_in=(rows.app_days_1m >= 1).sum(),
+            effective=rows.tags.contains(_EFFECTIVE).sum().fill_null(0),
+        )
+        n, logged_in, effective = counts.to_pyarrow().to_pylist()[0].values()
+        return Mix(n, logged_in, effective, shares("cell"), shares("tier"), shares("grade"), shares("stage"))
     finally:
         con.disconnect()

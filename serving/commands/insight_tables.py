@@ -13,6 +13,7 @@ from rich.text import Text
 from insight.bridge import Bridge
 from insight.flows import Flow
 from insight.lives import Lives
+from insight.mix import Mix
 from insight.pareto import TOP, Pareto
 from insight.people import Listing
 from insight.preferences import Preference
@@ -36,7 +37,7 @@ def month_end(told: MonthTold) -> list[RenderableType]:
         shown.append(Text(bridge_line(told.bridge)))
     else:
         shown.append(Text(_ONE_MONTH))
-    shown.append(Text(pareto_line(told.pareto)))
+    shown += [Text(active_line(told.mix)), Text(pareto_line(told.pareto))]
     shown += [Text(f"异动 {jump.rule} {jump}", style="bold red") for jump in told.jumps] or [Text("no jumps (异动)")]
     shown.append(cells_table(told.mix, told.classes))
     aside = ", ".join(f"{n:,} × {rule}" for rule, n in told.aside.items()) or "nothing"
@@ -88,6 +89,12 @@ def bridge_line(found: Bridge) -> str:
     named = {"new": aum.new, "won back": aum.won_back, "lost": -aum.lost, "grown": aum.grown, "shrunk": -aum.shrunk}
     steps = ", ".join(f"{amount / _10K:+,.0f} {name}" for name, amount in named.items())
     return f"{people}; AUM in 万元: {aum.opening / _10K:,.0f} {steps} = {aum.closing / _10K:,.0f}"
+
+
+def active_line(found: Mix) -> str:
+    """How many of the customers logged in within the month, and how many count as effective."""
+    logged_in = "not known, the bank has no events" if found.n_logged_in is None else f"{found.n_logged_in:,}"
+    return f"MAU (月活): {logged_in}; effective (有效户): {found.n_effective:,}; of {found.n_customers:,}"
 
 
 def pareto_line(found: Iterable[Pareto]) -> str:

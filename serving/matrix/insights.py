@@ -58,6 +58,8 @@ class MonthTold:
         return {
             "cells": [{"cell": share.name, "n_customers": share.n_customers, "aum": share.aum}
                       for share in self.mix.cells],
+            "mau": self.mix.n_logged_in,
+            "effective": self.mix.n_effective,
             "migration": {label: flow.to_json() for label, flow in self.flows.items()},
             "bridge": None if self.bridge is None else self.bridge.to_json(),
             "pareto": [curve.to_json() for curve in self.pareto],

@@ -60,6 +60,17 @@ def test_a_build_ends_with_migration_growth_heat_map_and_quarantine(home: Path) 
     assert "quarantine (隔离): 1 rows set aside at the last import: 1 × balance: " in text
 
 
+def test_who_logs_in_often_counts_once_among_those_of_the_month(tmp_path: Path) -> None:
+    logins = [("c1", "APP", date(2024, 3, 1)), ("c1", "APP", date(2024, 3, 2)), ("c2", "APP", date(2024, 3, 31)),
+              ("c3", "APP", date(2024, 2, 29)), ("c4", "BRANCH", date(2024, 3, 8))]  # fmt: skip
+    events = [{"customer_id": who, "channel": where, "business_on": on} for who, where, on in logins]
+    customers = [{"customer_id": f"c{i}"} for i in range(1, 6)]
+    receive(tmp_path, tables_of(customer=customers, channel_event=events), largest_share=0.5)
+    (tmp_path / "home.json").write_text(json.dumps({"instant": "2024-04-03T10:00:00+08:00"}))
+    assert "MAU (月活): 2; effective (有效户): 0; of 5" in said(tmp_path, "build")
+    assert json.loads(said(tmp_path, "build", "--json"))["mau"] == 2
+
+
 def test_a_restating_tells_what_it_carried_over(home: Path, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(home, tmp_path / "home"))
     assert "2 months built, 1 carried over, 0 unchanged; the newest is 2024-03-31" in said(
@@ -77,6 +88,7 @@ def test_the_same_stands_in_the_json(home: Path) -> None:
     assert told["bridge"]["aum"]["grown"] == 59_900.0
     assert sum(cell["n_customers"] for cell in told["cells"]) == 5
     assert list(told["quarantine"].values()) == [1]
+    assert (told["mau"], told["effective"]) == (None, 2), "no events; 60,000 and just 1,000 on average over the month"
     for figure in ("aum", "value"):
         days = [curve["as_of"] for curve in told["pareto"] if curve["figure"] == figure]
         assert days == ["2024-01-31", "2024-02-29", "2024-03-31"]

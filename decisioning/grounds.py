@@ -74,6 +74,8 @@ def _reasons(merits: Merits, days: str | None) -> tuple[Reason, ...]:
         if merits.is_leading:
             found.append(Reason("TIER_LEADS"))
     found += [Reason(code) for code, holds in _strengths(merits) if holds]
+    if merits.generic is not None:
+        found.append(Reason(merits.generic))
     return tuple(found)
 
 
@@ -87,6 +89,5 @@ def _strengths(merits: Merits) -> list[tuple[str, bool]]:
         ("HIGH_GAIN", merits.is_worthwhile),
         ("RISK_FITS", merits.has_risk),
         ("NO_RISK", not merits.has_risk),
-        (merits.generic or "", merits.generic is not None),
         ("NO_MODEL", merits.is_prior and merits.generic is None),
     ]

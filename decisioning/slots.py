@@ -68,11 +68,11 @@ def marks(
     scored_by: str = CHAMPION,
 ) -> tuple[str, ...]:
     """Codes of what was assumed, and of who scored where it was not the champions."""
-    known = {
-        "CLASS_ASSUMED": is_class_assumed,
-        "STAGE_ASSUMED": is_stage_assumed,
-        generic or "": generic is not None,
-        _OF_CONSENT.get(consent_basis, ""): consent_basis in _OF_CONSENT,
-        "CHALLENGER": scored_by == CHALLENGER,
-    }
-    return tuple(code for code, holds in known.items() if holds)
+    assumed = [
+        "CLASS_ASSUMED" if is_class_assumed else None,
+        "STAGE_ASSUMED" if is_stage_assumed else None,
+        generic,
+        _OF_CONSENT.get(consent_basis),
+        "CHALLENGER" if scored_by == CHALLENGER else None,
+    ]
+    return tuple(code for code in assumed if code is not None)

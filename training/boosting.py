@@ -6,6 +6,7 @@ a damaged one ends the process instead of raising (see `training.fitted`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from training.encoding import Matrix, Recipe
 
+_MEANS = re.compile(r"^(leaf_value|internal_value)=(.+)$", re.MULTILINE)
 _NEXT_BAG = 10_000  # between the seeds of one bag: trainings of neighbouring seeds share none
 
 
@@ -82,14 +84,7 @@ def mean_of(texts: Sequence[str]) -> str:
 
 def _divided(block: str, n: int) -> str:
     """A tree whose leaves and inner means are an n-th."""
-    lines = []
-    for line in block.split("\n"):
-        name, _, values = line.partition("=")
-        if name in ("leaf_value", "internal_value") and values:
-            values = " ".join(repr(float(value) / n) for value in values.split(" "))
-            line = f"{name}={values}"  # the same line of the tree, divided
-        lines.append(line)
-    return "\n".join(lines)
+    return _MEANS.sub(lambda line: f"{line[1]}={' '.join(repr(float(v) / n) for v in line[2].split(' '))}", block)
 
 
 def _grown(

@@ -41,7 +41,9 @@ def consent(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy)
     channels = bench.codes[:, None, :]
     sales = ~(catalogue.is_care | situation.is_asked)
     withheld = inputs.codes("withheld_categories").tolist()
-    for i, names in ((i, names) for i, names in enumerate(withheld) if names is not None and names != _NONE):
+    for i, names in enumerate(withheld):
+        if names is None or names == _NONE:
+            continue
         if len(channels[0]) == 1:
             channels = np.repeat(channels, catalogue.m, axis=1)
         for category, channel in _refused(names):

@@ -2,7 +2,7 @@
 
 To hand rows to the writer's thread and to be woken by it takes longer than SQLite takes to write and sync them on a
 disk with a protected cache. It is the same transaction with the same promise: written once this returns. Who does not
-get the write lock at once, or meets a slow disk, is sent to the queue: an event loop must not wait.
+get the write lock within a few milliseconds, or meets a slow disk, is sent to the queue: an event loop must not wait.
 """
 
 from __future__ import annotations
@@ -13,37 +13,30 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Engine
-
-from serving.ledger.databases import of_its_own
+from serving.ledger.engine import Engines
 from serving.ledger.recording import Recorder
 from serving.ledger.rows import DecisionRow
 from serving.ledger.writer import Unconfirmed
 
-SLOW_SECONDS = 0.002  # syncs that hold up every other request for longer, on average, are not for the event loop
+BUSY_MILLISECONDS = 3  # for which somebody else's write is waited for: to go round it by the queue takes as long
+SLOW_SECONDS = 0.005  # syncs that hold up every other request for longer, on average, are not for the event loop
 PAUSE_SECONDS = 1.0  # for which the queue then does the writing
 _OF_LAST = 0.1  # what the last one counts in the average: a single slow one changes nothing
 
 
 class AtOnce:
-    """Writes decisions from one thread at a time; opened by the first that asks."""
+    """Writes decisions from one thread at a time, by the connection with which that thread reads."""
 
-    def __init__(self, writer: Engine, recorder: Recorder) -> None:
-        self._writer, self._recorder = writer, recorder
-        self._is_file = writer.dialect.name == "sqlite"
-        self._connection: Any = None
+    def __init__(self, engines: Engines, recorder: Recorder) -> None:
+        self._engines, self._recorder = engines, recorder
+        self._connection: sqlite3.Connection | None = None
         self._not_before = 0.0
         self._usual = 0.0  # seconds
 
     def record(self, rows: Sequence[DecisionRow]) -> bool:
         """Whether all of `rows` are on the disk; where they are not, nothing is. Raises Unconfirmed."""
         began = time.monotonic()
-        if not self._is_file or began < self._not_before:
-            return False
-        statements = self._statements()
-        try:
-            statements.exec_driver_sql("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:  # somebody else is writing
+        if began < self._not_before or (statements := self._begun()) is None:
             return False
         try:
             self._recorder.record(statements, rows)
@@ -54,15 +47,25 @@ class AtOnce:
         self._note(began, time.monotonic())
         return True
 
+    def _begun(self) -> _Statements | None:
+        """A transaction that holds the write lock; None where the ledger is no file, or somebody else is writing."""
+        connection = self._engines.at_hand()
+        if connection is None:
+            return None
+        if connection is not self._connection:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+            self._connection = connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return None
+        return _Statements(connection)
+
     def _note(self, began: float, ended: float) -> None:
         """Leave the writing to the queue for a while once writes usually take long."""
         self._usual += _OF_LAST * (ended - began - self._usual)
         if self._usual > SLOW_SECONDS:
             self._not_before, self._usual = ended + PAUSE_SECONDS, 0.0
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
 
     def _commit(self, statements: _Statements) -> None:
         try:
@@ -72,12 +75,6 @@ class AtOnce:
                 statements.exec_driver_sql("ROLLBACK")
             raise Unconfirmed("the ledger's database did not confirm that it wrote",
                               todo="ask again with the same Idempotency-Key") from error  # fmt: skip
-
-    def _statements(self) -> _Statements:
-        if self._connection is None:
-            self._connection = of_its_own(self._writer)
-            self._connection.execute("PRAGMA busy_timeout = 0")
-        return _Statements(self._connection)
 
 
 class _Statements:

@@ -57,7 +57,7 @@ class Ledger:
         self._moment = MomentReader(engines.reader.dialect)
         self._recorder = Recorder(chain, engines.writer.dialect)
         self._writer = Writer(engines.writer, self._recorder.record, queue_max=queue_max)
-        self._at_once = AtOnce(engines.writer, self._recorder)
+        self._at_once = AtOnce(engines, self._recorder)
         self._checkpoints = Checkpoints(engines.writer)
 
     @classmethod
@@ -91,7 +91,6 @@ class Ledger:
         """Write what is queued and close every connection."""
         self._writer.close()
         self._checkpoints.close()
-        self._at_once.close()
         self._engines.dispose()
 
     def record(self, decisions: Sequence[DecisionRow], *, finish: Finish | None = None) -> Future[None]:

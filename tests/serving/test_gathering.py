@@ -78,3 +78,35 @@ def test_an_answer_missing_is_a_defect_that_nobody_takes_for_an_answer() -> None
     (told,) = answers(gathering.ask(1))
     with pytest.raises(ValueError, match="zip"):
         raise told
+
+
+async def _come_back(gathering: Gathering[int, int], number: int) -> None:
+    await gathering.ask(number)
+    for _ in range(number):
+        await asyncio.sleep(0)
+    await gathering.ask(number)
+
+
+def test_who_was_told_together_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.desk.gathering.PATIENCE_SECONDS", 60.0)
+    work = Doubling()
+    gathering = Gathering(work)
+    answers(*(_come_back(gathering, number) for number in (1, 20, 3)))
+    assert work.calls == [[1, 20, 3], [1, 3, 20]]
+
+
+def test_who_does_not_come_back_is_waited_for_but_a_moment_and_once() -> None:
+    work = Doubling()
+    gathering = Gathering(work)
+    answers(*(gathering.ask(number) for number in (1, 2, 3)))
+    assert answers(gathering.ask(4)) == [8]
+
+    async def nobody_else() -> int:
+        told = asyncio.ensure_future(gathering.ask(5))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return told.result()  # a turn of the loop to ask, one to work, one to be told
+
+    assert asyncio.run(nobody_else()) == 10
+    assert work.calls == [[1, 2, 3], [4], [5]]

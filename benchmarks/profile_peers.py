@@ -70,6 +70,7 @@ def query(asked: Asked, policy: SegmentsPolicy) -> str:
         "month_days": asked.month_days, "quarter_days": asked.quarter_days,
         "earlier_tiles": _earlier(asked),
         "as_of": closing.as_of, "month_on": closing.first_on, "morning_on": months[0].next_on,
+        "quarter_on": months[2].first_on,
         "window_on": months[-1].first_on, "seen_on": asked.seen_on, "seen_until": asked.seen_until.isoformat(),
         "known_until": closing.available_at.isoformat(), "as_of_at": closing.as_of_at.isoformat(),
         "history_on": asked.history_on,

@@ -287,6 +287,23 @@ WITH fresh_txn AS (
 ), idle AS (
   SELECT customer_id, count(*) AS n_idle FROM poor WHERE account_id NOT IN (SELECT account_id FROM moved)
   GROUP BY customer_id
+), payday AS (
+  SELECT customer_id, business_on AS paid_on, sum(CAST(amount * 100 AS BIGINT)) AS paid,
+         lead(business_on) OVER (PARTITION BY customer_id ORDER BY business_on) AS next_on
+  FROM read_parquet('$bank/txn/*.parquet')
+  WHERE txn_type = 'SALARY' AND business_on BETWEEN DATE '$quarter_on' - 7 AND DATE '$as_of'
+    AND known_at <= TIMESTAMPTZ '$known_until'
+  GROUP BY customer_id, business_on
+), gone AS (
+  SELECT p.customer_id, p.paid_on, sum(CAST(t.amount * 100 AS BIGINT)) AS gone
+  FROM read_parquet('$bank/txn/*.parquet') t JOIN payday p
+    ON t.customer_id = p.customer_id AND t.business_on BETWEEN p.paid_on AND least(p.paid_on + 7, p.next_on - 1)
+  WHERE t.business_on BETWEEN DATE '$quarter_on' - 7 AND DATE '$as_of' AND t.known_at <= TIMESTAMPTZ '$known_until'
+    AND (t.txn_type IN ('CONSUME', 'BILL', 'REPAY') OR t.txn_type = 'OUT' AND t.counterparty IS DISTINCT FROM 'OWN')
+  GROUP BY ALL
+), salaries AS (
+  SELECT customer_id, sum(greatest(paid - coalesce(gone, 0), 0)) / sum(paid) AS salary_kept_share_3m
+  FROM payday LEFT JOIN gone USING (customer_id, paid_on) WHERE paid_on <= DATE '$as_of' - 7 GROUP BY customer_id
 ), contract AS (
   SELECT customer_id, product_id, opened_on AS began_on, closed_on, CAST(amount AS DOUBLE) AS amount
   FROM read_parquet('$bank/holding/*.parquet') WHERE known_at <= TIMESTAMPTZ '$known_until'
@@ -326,12 +343,13 @@ WITH fresh_txn AS (
          coalesce(o.has_old_complaint, false) OR coalesce(y.bad_at >= coalesce(y.good_at, y.bad_at), false)
            AS is_discontent,
          b.last_transfer_out_view_on AS b_transfer_on, b.last_product_view_on AS b_view_on, b.app_device AS b_device,
-         u.n_active_services, z.n_idle
+         u.n_active_services, z.n_idle, k.salary_kept_share_3m
   FROM read_parquet('$bank/customer/*.parquet') c
   LEFT JOIN window_of w USING (customer_id) LEFT JOIN holdings h USING (customer_id)
   LEFT JOIN loans l USING (customer_id) LEFT JOIN services s USING (customer_id)
   LEFT JOIN approvals a USING (customer_id) LEFT JOIN facts f USING (customer_id)
   LEFT JOIN in_use u USING (customer_id) LEFT JOIN idle z USING (customer_id)
+  LEFT JOIN salaries k USING (customer_id)
   LEFT JOIN incomes i USING (customer_id) LEFT JOIN begun g USING (customer_id)
   LEFT JOIN complained o USING (customer_id) LEFT JOIN said y USING (customer_id)
   LEFT JOIN read_parquet('$before') b USING (customer_id)
@@ -555,7 +573,7 @@ SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_r
        CAST(n_logins_1m AS BIGINT) AS n_logins_1m, CAST(n_logins_before_3m AS BIGINT) AS n_logins_before_3m,
        largest_out_1m, largest_in_3m,
        salary_amount_1m, CAST(n_salary_1m AS BIGINT) AS n_salary_1m, CAST(n_salary_3m AS BIGINT) AS n_salary_3m,
-       salary_peak_3m, n_active_services, $view_columns,
+       salary_peak_3m, salary_kept_share_3m, n_active_services, $view_columns,
        coalesce(CAST(n_transfer_out_views_1m AS BIGINT), 0) AS n_transfer_out_views_1m,
        coalesce(bit_count(begun_0) - bit_count(begun_0 & done_0) + bit_count(begun_1) - bit_count(begun_1 & done_1)
          + bit_count(begun_2) - bit_count(begun_2 & done_2), 0) AS drop_off_days_3m,
@@ -617,6 +635,7 @@ SELECT customer_id, gender, region, tenure_days, declared_income, is_staff, is_r
            || CASE WHEN tier IN ('V0', 'V1', 'V2') AND grade IN ('A', 'B') THEN 'rising|' ELSE '' END
            || CASE WHEN mda >= 1000 OR n_txn_3m >= 1 THEN 'effective|' ELSE '' END
            || CASE WHEN n_salary_3m >= 2 THEN 'payroll|' ELSE '' END
+           || CASE WHEN n_salary_3m >= 2 AND salary_kept_share_3m < 0.3 THEN 'salary_leaves|' ELSE '' END
            || CASE WHEN is_hot_money THEN 'hot_money|' ELSE '' END
            || CASE WHEN aum_end >= 10000 AND n_txn_3m = 0 AND app_days_3m = 0 THEN 'sleeping_money|' ELSE '' END
            || CASE WHEN age >= 60 AND app_days_1m >= 4 THEN 'digital_silver|' ELSE '' END

@@ -285,6 +285,7 @@ def tags(p: Frame) -> None:
         "rescue": p.tier.isin(["V4", "V5", "VIP", "VVIP"]) & p.grade.isin(["D", "E"]),
         "rising": low & p.grade.isin(["A", "B"]), "effective": (p.mda >= 1000) | (p.n_txn_3m >= 1),
         "payroll": p.n_salary_3m >= 2,
+        "salary_leaves": (p.n_salary_3m >= 2) & (p.salary_kept_share_3m < 0.3),
         "hot_money": p.is_hot_money.eq(True),
         "sleeping_money": (p.aum_end >= 10_000) & (p.n_txn_3m == 0) & (p.app_days_3m == 0),
         "digital_silver": (age >= 60) & (p.app_days_1m >= 4), "life_young": (age >= 18) & (age < 35),

@@ -18,7 +18,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from features import earnings
-from features.bank import idleness, signs, tiles, windows
+from features.bank import idleness, paydays, signs, tiles, windows
 from features.bank.chains import Chain
 from features.bank.engines import Bank
 from features.bank.tiles import CLOSING, Closing, Seen
@@ -138,7 +138,9 @@ def _roll(bank: Bank, task: Task, closing: Closing, seen: Seen, tile: Path, befo
     months = pa.scalar(max(1, closing.number - history + 1))
     more = {"history_on": pa.scalar(task.history_on), "history_months": months, "has_past": pa.scalar(task.has_past)}
     policy = task.book.view(closing.as_of)  # a month counts events as its own day's policy does
-    more |= {name: pa.scalar(day) for name, day in idleness.since(closing.as_of, policy).items()}
+    quarter_on = closing.months()[2].first_on
+    days = idleness.since(closing.as_of, policy) | paydays.since(closing.as_of, quarter_on, policy)
+    more |= {name: pa.scalar(day) for name, day in days.items()}
     tiles.lay_out(bank, closing, seen, more)
     bank.write_sql(_compiled(bank, lambda: tiles.statement(bank, policy), "tile", policy.digest), tile)
     windows.point(bank, tile, before)
@@ -184,11 +186,12 @@ def _people(bank: Bank, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
         bank.con.table(windows.WINDOW),
         *contracts(bank.tables, morning),
         *idleness.answers(bank.tables, closing, policy),
+        *paydays.answers(bank.tables, closing, policy),
         *signs.answers(bank.tables, closing, policy.lifecycle),
         *earnings.answers(bank.tables, year, policy.value),
         before.select(CUSTOMER_ID, **carried),
     )
-    types = signs.SIGNS | {earnings.INCOME: "float64"}
+    types = signs.SIGNS | {earnings.INCOME: "float64", paydays.PAID: "int64", paydays.KEPT: "int64"}
     absent = {name: ibis.null(dtype) for name, dtype in types.items() if name not in people.columns}
     # a window's own columns end before the stage is told
     return people.mutate(funded_on=people.first_funded_on, **absent, **with_contracts(bank.tables, people))

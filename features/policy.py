@@ -220,6 +220,7 @@ class Activity(Frozen):
     """
 
     service_idle_days: Annotated[int, Field(ge=0)]
+    payday_days: Annotated[int, Field(ge=0, le=28)]
     events: dict[EventKind, Rule]
 
     @model_validator(mode="after")

@@ -1,8 +1,10 @@
 """活跃 Activity: what a customer does with us: own transactions, logins, channels, services used, contacts answered.
 
-Grain: a customer, a month. Uses: windows of transactions, channel events, contacts, responses. Nulls: the columns of a
-table that the bank does not have; otherwise nothing done is 0, except for dates. Rules: R17 (interest and fees are not
-activity), R23. A service counts as active while it is on and was used, or switched on, within the policy's days (A05).
+Grain: a customer, a month. Uses: windows of transactions, channel events, contacts, responses; the pay days of three
+months (`paydays.py`). Nulls: the columns of a table that the bank does not have; otherwise nothing done is 0, but for
+dates and what stays of a salary where none came or its days are not over. Rules: R17 (interest and fees are not
+activity), R19, R23. A service counts as active while it is on and was used, or switched on, within the policy's days
+(A05).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from features.bank import paydays
 from features.bank.masks import bit_count
 from features.bank.windows import slots
 from features.month import Month, declared
@@ -38,6 +41,12 @@ _TXN = (
     Column("n_salary_1m", Kind.INTEGER, "salary credits in the month", _NO_TXN),
     Column("n_salary_3m", Kind.INTEGER, "salary credits in three months", _NO_TXN),
 )
+_PAYDAY = (
+    Column(
+        "salary_kept_share_3m", Kind.NUMBER, "share of the salaries of three months that stayed the days after pay day",
+        f"no salary whose days are over, or {_NO_TXN}",
+    ),
+)  # fmt: skip
 _EVENT = (
     Column("app_days_1m", Kind.INTEGER, "days with an app login in the month", _NO_EVENTS),
     Column("app_days_3m", Kind.INTEGER, "days with an app login in three months", _NO_EVENTS),
@@ -62,12 +71,13 @@ _EITHER = (
     Column("active_days_3m", Kind.INTEGER, "days with an own transaction or an event in three months", "neither table"),
     Column("last_active_on", Kind.DATE, "last own transaction or login", "none so far, or neither table"),
 )
-COLUMNS = (*_TXN, *_EVENT, *_SERVICE, *_EITHER, *_CONTACT, *_RESPONSE)
+_NULLABLE = ("last_active_on", *(column.name for column in _PAYDAY))
+COLUMNS = (*_TXN, *_PAYDAY, *_EVENT, *_SERVICE, *_EITHER, *_CONTACT, *_RESPONSE)
 uses: tuple[str, ...] = ()
 carries = ("last_active_on",)
 needs: tuple[str, ...] = ("active_days_3m",)
 inputs = {  # bank table -> the columns that it makes known
-    "txn": tuple(c.name for c in (*_TXN, *_EITHER)),
+    "txn": tuple(c.name for c in (*_TXN, *_PAYDAY, *_EITHER)),
     "channel_event": tuple(c.name for c in (*_EVENT, *_EITHER)),
     "service_activation": tuple(c.name for c in _SERVICE),
     "contact": tuple(c.name for c in _CONTACT),
@@ -93,6 +103,7 @@ def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
         "salary_peak_3m": ibis.greatest(*[p[slot] for slot in slots("salary_minor", three)]) / 100,
         "n_salary_1m": p.n_salary_0,
         "n_salary_3m": _sum(p, "n_salary", three),
+        "salary_kept_share_3m": p[paydays.KEPT] / p[paydays.PAID].nullif(0),
         "app_days_1m": _days(p, one, "app_day_mask"),
         "app_days_3m": _days(p, three, "app_day_mask"),
         "app_days_prior_3m": _days(p, prior, "app_day_mask"),
@@ -109,7 +120,7 @@ def family(month: Month, before: ir.Table, policy: SegmentsPolicy) -> ir.Table:
         "last_active_on": ibis.coalesce(ibis.greatest(p.last_txn_on, p.last_login_on), p.held_last_active_on),
     }
     zeros = _zeros(month)
-    known = {name: value for name, value in answer.items() if name in zeros or name == "last_active_on"}
+    known = {name: value for name, value in answer.items() if name in zeros or name in _NULLABLE}
     return declared(p.mutate(**known), COLUMNS, zeros)
 
 

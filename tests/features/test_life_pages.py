@@ -51,8 +51,8 @@ def ran(when: str, *, crashes: int = 0, latency: int | None = None) -> dict[str,
     return C | {"business_on": day(when), "device": "IOS"} | figures
 
 
-def salary(when: str) -> dict[str, Any]:
-    return C | {"business_on": day(when), "txn_type": "SALARY", "by_customer": False}
+def salary(when: str, amount: float = 10) -> dict[str, Any]:
+    return C | {"business_on": day(when), "txn_type": "SALARY", "by_customer": False, "amount": amount}
 
 
 def out(when: str, amount: float) -> dict[str, Any]:

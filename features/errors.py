@@ -13,8 +13,9 @@
         ├── MissingModel       no champion is registered, or too little to train one
         └── MissingRelease     nothing has been released
 
-Each says four things: what is wrong, which value, what is allowed, what to do. Leaf errors that only one room
-raises live beside the code that raises them and inherit from one of these.
+Each says four things: what is wrong, which value, what is allowed, what to do; `zh` says it in Chinese where a report
+shows it to bank staff. Leaf errors that only one room raises live beside the code that raises them and inherit from one
+of these.
 """
 
 from __future__ import annotations
@@ -38,12 +39,19 @@ class TiercelError(Exception):
         value: object = None,
         allowed: Iterable[object] | str | None = None,
         todo: str = "",
+        zh: str = "",
     ) -> None:
         self.what = what
         self.value = value
         self.allowed = allowed if isinstance(allowed, str) or allowed is None else ", ".join(map(str, allowed))
         self.todo = todo
+        self.zh = zh
         super().__init__(what)
+
+    @property
+    def says_zh(self) -> str:
+        """The same in Chinese, in English where nobody wrote it."""
+        return self.zh or str(self)
 
     def __str__(self) -> str:
         parts = [self.what if self.value is None else f"{self.what}: {self.value!r}"]

@@ -27,7 +27,8 @@ from features import own, profiles, views
 from features.bank.engines import ENGINES, Bank, arrow_schema, month_end, open_bank
 from features.bank.tables import TABLES
 from features.errors import BadRequest, NotFound
-from features.facts import AT_DECISION
+from features.facts import AT_DECISION, PROFILE
+from features.gaps import refuse_gap
 from features.policy import SegmentsPolicy, segments
 from features.policy_book import PolicyBook
 from features.profiles import Build
@@ -189,6 +190,7 @@ def publish(home: Path, clock: Clock, *, progress: Progress = profiles.silent) -
     now = clock.now()
     policy = segments_book(home).view(now.date())
     build = profiles.latest(home, now)
+    refuse_gap([build], [column.name for column in PROFILE])
     with open_bank(home) as bank:
         progress("day view", 0.1)
         today = views.write_today(bank, build.lineage, now, policy)

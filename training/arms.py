@@ -27,12 +27,16 @@ def arm_examples(bank: Bank, lineage: str, horizon: datetime, policy: SegmentsPo
         raise MissingModel(
             "no arms: the bank lacks a table", value=[name for name in NEEDS if not bank.has(name)],
             todo="go on with assumed shares, and import the assignments of a randomised test",
+            zh="没有随机对照：银行缺少所需的表",
         )  # fmt: skip
     labels = found.to_pandas()
     kept = labels[labels["excluded"].isna()].drop(columns=["excluded", "arm"])
     excluded = {str(rule): int(n) for rule, n in labels["excluded"].dropna().value_counts().items()}
     if kept.empty:
-        raise MissingModel("no arm has a closed outcome window", value=excluded, todo="go on with assumed shares")
+        raise MissingModel(
+            "no arm has a closed outcome window", value=excluded, todo="go on with assumed shares",
+            zh="还没有一个随机分组的结果窗口已经关闭",
+        )  # fmt: skip
     told = kept["is_treated"].astype("float64")
     spine = kept.rename(columns={"is_converted": "outcome"}).assign(
         event_timestamp=kept["sent_at"],

@@ -20,7 +20,7 @@ from training.judging.drift import Psi, psi
 from training.judging.effect_judgement import judge_effects
 from training.judging.effects import HeldArms, Vector, row_effects
 from training.judging.judgement import CONSTANT, OURS, PLAIN, Judgement, judge
-from training.judging.leakage import guard
+from training.judging.leakage import Suspicion, guard
 from training.judging.metrics import Interval, Judged, paired_difference
 from training.judging.slices import slices_of
 from training.judging.uplift_curves import Ranking
@@ -30,13 +30,11 @@ from training.registry import ModelVersion
 
 N_QUANTILES = 100
 SCORE_STEP = 0.01  # what moves p by less than half of it moves no decision
-TRAINING_SCORES, SUSPICIONS = "training_scores", "suspicions"
+TRAINING_SCORES = "training_scores"
 
 
-def evidence_of(
-    ground: Ground, examples: Examples, split: Split, trained: CrossFitted, *, suspicions: Sequence[str], seed: int
-) -> Evidence[Any]:
-    """What the gates ask of `trained` on the test rows, beside the champion that stands now."""
+def evidence_of(ground: Ground, examples: Examples, split: Split, trained: CrossFitted, *, seed: int) -> Evidence[Any]:
+    """What the gates ask of `trained`: the guard of its training rows, and the test rows beside the champion of now."""
     test = examples.frame[split.test]
     champion = registry.with_alias(ground.home, trained.ours.name, registry.CHAMPION)
     before = None if champion is None else champion.facts.get(TRAINING_SCORES)
@@ -47,7 +45,7 @@ def evidence_of(
         judgement,
         less,
         score_psi(expected, scores),
-        suspicions,
+        suspicions_of(examples, split, trained.ours.recipe.names, seed=seed),
         slices_of(test, told, scores, seed=seed),
         _drifts(examples, split, trained.ours),
         ground.models.inventory,
@@ -108,19 +106,18 @@ def quantiles(scores: NDArray[np.float64]) -> list[float]:
     return [round(float(value), 6) for value in np.quantile(scores, np.arange(N_QUANTILES + 1) / N_QUANTILES)]
 
 
-def suspicions_of(examples: Examples, split: Split, features: Sequence[str], *, seed: int) -> list[str]:
-    """Sentences on features of the training rows that may know the answer.
+def suspicions_of(examples: Examples, split: Split, features: Sequence[str], *, seed: int) -> tuple[Suspicion, ...]:
+    """Features of the training rows that may know the answer.
 
     Every feature comes out of a join by the instant at which it was known, so all are vouched for: what is asked is
     whether one ranks or picks the outcome as only the answer itself could. A share counts as 1 from a half on.
     """
     rows = examples.frame[split.train]
     names = [name for name in features if rows[name].notna().any()]
-    found = guard(
+    return guard(
         rows[names].reset_index(drop=True), examples.outcomes[split.train].round(), instants(rows["sent_at"]),
         customers=rows["customer_id"].to_numpy(), vouched=names, seed=seed,
     )  # fmt: skip
-    return [suspicion.says for suspicion in found]
 
 
 def _judgement(examples: Examples, split: Split, trained: CrossFitted, *, seed: int) -> Judgement:

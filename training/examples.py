@@ -105,7 +105,7 @@ def split_by_time(
     if not train.any() or not test.any():
         raise MissingModel(
             "no outcome window closed before the test rows begin", value=f"{len(sent_at)} rows, test from {start}",
-            todo="go on with rules until more windows have closed",
+            todo="go on with rules until more windows have closed", zh="检验期开始之前还没有一个结果窗口关闭",
         )  # fmt: skip
     return Split(train, test, start)
 
@@ -126,7 +126,10 @@ def response_examples(bank: Bank, lineage: str, horizon: datetime, policy: Segme
     kept = labels[labels["excluded"].isna()].drop(columns=["excluded"])
     excluded = labels["excluded"].dropna().value_counts().to_dict()
     if kept.empty:
-        raise MissingModel("no contact has a closed outcome window", value=excluded, todo="go on with rules for now")
+        raise MissingModel(
+            "no contact has a closed outcome window", value=excluded, todo="go on with rules for now",
+            zh="还没有一次触达的结果窗口已经关闭",
+        )  # fmt: skip
     spine = kept.rename(columns={"is_converted": "outcome"}).assign(event_timestamp=kept["sent_at"])
     spine = spine.sort_values("contact_id", ignore_index=True)
     frame, own = known_at(bank, lineage, spine, policy, name=_SERVICE)
@@ -186,6 +189,7 @@ def month_examples(
         raise MissingBuild(
             f"labels need two built months, {min(labels)} apart", value=f"{len(months)} built",
             todo="run `tiercel build` for more months",
+            zh=f"标签要求两个相隔 {min(labels)} 个月的画像，现有 {len(months)} 个月",
         )  # fmt: skip
     con = connect()
     try:
@@ -197,7 +201,10 @@ def month_examples(
     spine = rows[rows["excluded"].isna()].drop(columns=["excluded"]).reset_index(drop=True)
     excluded = rows["excluded"].dropna().value_counts().to_dict()
     if spine.empty:
-        raise MissingModel("no profile can be judged", value=excluded, todo="wait for months with balances or activity")
+        raise MissingModel(
+            "no profile can be judged", value=excluded, todo="wait for months with balances or activity",
+            zh="没有一份画像的结果可以判断",
+        )  # fmt: skip
     own = own_views(home)
     feast_views.apply(home, lineage, feast_views.view_specs(lineage, policy.lifetimes, own))
     return Examples(feast_views.historical(home, lineage, spine, _MONTH_SERVICE), excluded, _learnable(own))

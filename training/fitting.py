@@ -18,6 +18,7 @@ from training.examples import Examples, Split, customer_folds
 from training.fitted import FittedModel
 
 _N_FOLDS = 4
+_PARTS_ZH = {"training": "训练", "test": "检验"}
 _LEAST_TEST_POSITIVES = 10  # with fewer, an interval of the AUC spans nearly everything
 
 
@@ -143,4 +144,5 @@ def refuse_too_little(name: str, examples: Examples, split: Split, *, least_posi
             raise MissingModel(
                 f"too few {event} in the {part} rows of model {name}", value=int(counts[part]),
                 allowed=f"{least} or more", todo="go on with rules until more windows have closed",
+                zh=f"{_PARTS_ZH[part]}样本中的正例只有 {int(counts[part])} 个，至少要 {least} 个",
             )  # fmt: skip

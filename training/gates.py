@@ -24,6 +24,7 @@ from typing import Any, Generic, TypeVar
 from training.judging.drift import Psi
 from training.judging.effect_judgement import EffectJudgement, said_of
 from training.judging.judgement import OURS, PLAIN, Judgement, compared, compared_zh
+from training.judging.leakage import Suspicion
 from training.judging.metrics import Interval
 from training.judging.slices import Slice
 from training.policy import GateLimits, Inventory
@@ -45,14 +46,14 @@ class Evidence(Generic[J]):
 
     `less_champion` is ours − champion on the same rows, in AUC or, of effects, in Qini, None without a champion;
     `score_psi` compares the scores of the window with the champion's training scores (without a champion: its own);
-    `suspicions` are columns that may know the answer, each with its reason; `drifts` how far each feature moved since
+    `suspicions` are columns that may know the answer, each with its sentence; `drifts` how far each feature moved since
     the training rows.
     """
 
     judgement: J
     less_champion: Interval | None
     score_psi: float
-    suspicions: Sequence[str]
+    suspicions: Sequence[Suspicion]
     slices: Sequence[Slice]
     drifts: Mapping[str, Psi]
     inventory: Inventory
@@ -204,12 +205,12 @@ def score_stability(evidence: Evidence[Any]) -> Gate:
 
 
 def no_leak(evidence: Evidence[Any]) -> Gate:
-    found = list(evidence.suspicions)
-    told = f"features that may know the answer: {'; '.join(found)}" if found else "no feature knows the answer"
-    zh = {
-        "says": f"可能预先知道答案的特征：{'；'.join(found)}" if found else "没有特征预先知道答案",
-        "limit": "没有可疑特征",
-    }
+    found = evidence.suspicions
+    told, told_zh = "no feature knows the answer", "没有特征预先知道答案"
+    if found:
+        told = f"features that may know the answer: {'; '.join(one.says for one in found)}"
+        told_zh = f"可能预先知道答案的特征：{'；'.join(one.says_zh for one in found)}"
+    zh = {"says": told_zh, "limit": "没有可疑特征"}
     return Gate("no_leak", not found, str(len(found)), "0 suspicions", told, 0.0 - len(found), zh)
 
 

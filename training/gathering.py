@@ -63,7 +63,8 @@ def _response(ground: Ground) -> Gathered:
         _refuse_without(bank, response.NEEDS, response.NAME)
         examples = response_examples(bank, ground.build.lineage, ground.horizon, ground.policy)
         arms = _arms(bank, ground.horizon)
-    return Gathered(examples, arms=tuple(arms), told={"label": "converted within the offer's window after a contact"})
+    told = {"label": "converted within the offer's window after a contact 触达后在产品窗口内成交"}
+    return Gathered(examples, arms=tuple(arms), told=told)
 
 
 def _response_fit(gathered: Gathered, split: Split, parameters: Parameters, default_share: float) -> CrossFitted:
@@ -78,7 +79,8 @@ def _response_fit(gathered: Gathered, split: Split, parameters: Parameters, defa
 def _uplift(ground: Ground) -> Gathered:
     with open_bank(ground.home) as bank:
         examples = arm_examples(bank, ground.build.lineage, ground.horizon, ground.policy)
-    told = {"label": "converted within the offer's window after chance drew the arm, told or not"}
+    label = "converted within the offer's window after chance drew the arm, told or not 抽签分组后成交，不论是否告知"
+    told = {"label": label}
     return Gathered(examples, told=told)
 
 
@@ -94,8 +96,8 @@ def _churn(ground: Ground) -> Gathered:
     examples = churn_examples(ground.home, ground.build.lineage, ground.last_on, ground.policy, figures=figures)
     months = figures.months_ahead
     told = {
-        "label": f"money gone or silent in the {months} months after the profile",
-        "lead_time": f"{months} months: the score of a month tells of the end of the month {months} later",
+        "label": f"money gone or silent in the {months} months after the profile 画像后 {months} 个月内资金流走或沉默",
+        "lead_time": f"{months} months: the score of a month tells of the end of the month {months} later 提前量",
         **{f"label.{name}": value for name, value in figures.to_json().items()},
     }  # fmt: skip
     return Gathered(examples, told=told)
@@ -108,7 +110,8 @@ def _churn_fit(gathered: Gathered, split: Split, parameters: Parameters, default
 
 def _next_step(ground: Ground) -> Gathered:
     examples = _by_month(ground, {next_step.MONTHS_AHEAD: step_labels})
-    return Gathered(examples, told={"label": "comes to look at a product in the month after the profile"})
+    label = "comes to look at a product in the month after the profile 画像后一个月内浏览产品"
+    return Gathered(examples, told={"label": label})
 
 
 def _next_step_fit(gathered: Gathered, split: Split, parameters: Parameters, default_share: float) -> CrossFitted:  # noqa: ARG001  # one signature for every model
@@ -118,7 +121,8 @@ def _next_step_fit(gathered: Gathered, split: Split, parameters: Parameters, def
 
 def _value(ground: Ground) -> Gathered:
     examples = _by_month(ground, dict.fromkeys(value.MONTHS_AHEAD, kept_labels))
-    return Gathered(examples, told={"label": "share of the month's daily average that stays after 3 and 6 months"})
+    label = "share of the month's daily average that stays after 3 and 6 months 三个月与六个月后仍在的月日均占比"
+    return Gathered(examples, told={"label": label})
 
 
 def _value_fit(gathered: Gathered, split: Split, parameters: Parameters, default_share: float) -> CrossFitted:  # noqa: ARG001  # one signature for every model
@@ -156,7 +160,7 @@ def _refuse_without(bank: Bank, needs: Sequence[str], model: str) -> None:
     if lacking:
         raise MissingModel(
             f"{model} cannot be trained: the bank has no table {lacking[0]}", allowed=f"a bank with {', '.join(needs)}",
-            todo="go on with rules, and import the table once there is one",
+            todo="go on with rules, and import the table once there is one", zh=f"银行没有 {lacking[0]} 表",
         )  # fmt: skip
 
 

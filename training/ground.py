@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from features.gaps import refuse_gap
 from features.nearness import SO_FAR
 from features.policy import SegmentsPolicy, segments
-from features.profiles import PROFILE, Build, latest
+from features.profiles import PROFILE, Build, builds, latest
 from features.recent import RECENT
 from features.segments.grades import POINTS
 from features.standing import STANDING
@@ -58,11 +59,13 @@ class Ground:
 
 
 def ground_of(home: Path, as_of: date | None = None, horizon: datetime | None = None) -> Ground:
-    """The ground of `home` at the end of `as_of`, at `horizon`, or at the home's own clock; raises MissingBuild."""
+    """The ground of `home` at the end of `as_of`, at `horizon`, or at the home's own clock; raises MissingBuild,
+    too where a month of the lineage was built before a column of the profile came in."""
     home = home.resolve()
     path = home / "home.json"
     about = json.loads(path.read_text("utf-8")) if path.exists() else {}
     build = latest(home)
+    refuse_gap((one for one in builds(home) if one.lineage == build.lineage), [column.name for column in PROFILE])
     policy = segments(*_own(home, "segments")).view(as_of or build.as_of)
     seen = horizon or _horizon(about, as_of, build, policy)
     return Ground(home, build, policy, models_policy(home, seen.date()), seen, about)

@@ -7,7 +7,7 @@ from datetime import date
 from features.bank.engines import month_end
 from training.policy import ModelsPolicy
 
-FIELDS = ("purpose", "risk_tier", "owner", "author", "approver", "pipia_id", "next_review_on")
+FIELDS = ("purpose", "purpose_zh", "risk_tier", "owner", "author", "approver", "pipia_id", "next_review_on")
 NOBODY, _NOTHING = "nobody named", "not stated"
 
 
@@ -22,7 +22,7 @@ def row_of(policy: ModelsPolicy, model: str, validated_on: date) -> dict[str, ob
     said, use = policy.inventory, policy.uses.get(model)
     months = validated_on.year * 12 + validated_on.month - 1 + said.review_months
     values = (
-        use.purpose if use else _NOTHING, use.risk_tier if use else _NOTHING,
+        use.purpose if use else _NOTHING, use.purpose_zh if use else "", use.risk_tier if use else _NOTHING,
         said.owner or NOBODY, said.author or NOBODY, said.approver or NOBODY, said.pipia_id or _NOTHING,
         month_end(date(months // 12, months % 12 + 1, 1)),
     )  # fmt: skip

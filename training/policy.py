@@ -34,6 +34,7 @@ class Use(Frozen):
     """What a model is for, and how much harm it could do."""
 
     purpose: Annotated[str, Field(min_length=1)]
+    purpose_zh: str = ""
     risk_tier: Literal["LOW", "MEDIUM", "HIGH"]
 
 

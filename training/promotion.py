@@ -13,7 +13,7 @@ import numpy as np
 from features.errors import BadRequest
 from features.profiles import silent
 from training import registry, tracking
-from training.examination import SUSPICIONS, TRAINING_SCORES, evidence_of
+from training.examination import TRAINING_SCORES, evidence_of
 from training.fitting import CrossFitted
 from training.gates import Gate, Verdict, examine
 from training.gathering import gather, split_of
@@ -75,10 +75,7 @@ def reexamine(home: Path, model: str, version: int, approver: str | None = None,
     examples = gather(ground, model).examples
     split = split_of(ground, examples, datetime.fromisoformat(found.facts["test_from"]).replace(tzinfo=UTC))
     progress("gates", 0.6)
-    evidence = evidence_of(
-        ground, examples, split, _as_trained(home, found), suspicions=json.loads(found.facts[SUSPICIONS]),
-        seed=int(found.facts["seed"]),
-    )  # fmt: skip
+    evidence = evidence_of(ground, examples, split, _as_trained(home, found), seed=int(found.facts["seed"]))
     return examine(evidence)
 
 

@@ -63,6 +63,16 @@ class Recalibrated:
             f"{self.loss_before:.4f}, shifted by the days before {self.loss_after:.4f}"
         )
 
+    def sentence_zh(self) -> str:
+        """The same in Chinese."""
+        if not self.n_rows:
+            return f"第 {self.version} 版保持不变：没有它未学过的样本的标签"
+        return (
+            f"第 {self.version} 版按截至 {self.until} 的 {self.n_rows:,} 个标签平移 {self.shift:+.3f}：预测 "
+            f"{self.said_share:.4f}，实际 {self.observed_share:.4f}；逐日对数损失 {self.loss_before:.4f}，"
+            f"按此前各日平移后 {self.loss_after:.4f}"
+        )
+
 
 def recalibrate(home: Path, model: str, as_of: date | None = None, *, seed: int = 0) -> Recalibrated:
     """Learn the shift of the champion of `model` and note it with its version; a release ships what is noted.

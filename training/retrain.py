@@ -20,7 +20,7 @@ from features.errors import TiercelError
 from features.profiles import silent
 from training import registry, tracking
 from training.boosting import Parameters
-from training.examination import SUSPICIONS, TRAINING_SCORES, evidence_of, quantiles, suspicions_of
+from training.examination import TRAINING_SCORES, evidence_of, quantiles
 from training.examples import Examples, Split, instants
 from training.fitting import CrossFitted
 from training.gates import AnyJudgement, Verdict, examine
@@ -132,10 +132,8 @@ def finish(
 ) -> Retrained:
     """Guards, judgement, gates, the run and the version of a model that is fitted, whoever fitted it."""
     home, examples = ground.home, gathered.examples
-    progress("guards", 0.4)
-    suspicions = suspicions_of(examples, split, trained.ours.recipe.names, seed=seed)
-    progress("judgement", 0.6)
-    evidence = evidence_of(ground, examples, split, trained, suspicions=suspicions, seed=seed)
+    progress("judgement", 0.4)
+    evidence = evidence_of(ground, examples, split, trained, seed=seed)
     verdict = examine(evidence)
     progress("MLflow", 0.8)
     facts = _facts(ground, gathered, split, seed=seed) | row_of(ground.models, model, ground.last_on)
@@ -146,7 +144,7 @@ def finish(
         trained, parameters.to_json(), facts, examples.frame[split.test], evidence, verdict, trials
     )
     recorded = tracking.record(home, training)
-    kept = {TRAINING_SCORES: json.dumps(quantiles(trained.unseen)), SUSPICIONS: json.dumps(suspicions)}
+    kept = {TRAINING_SCORES: json.dumps(quantiles(trained.unseen))}
     number = registry.register(home, model, recorded, facts | kept, verdict)
     return Retrained(
         model, number, None, verdict, evidence.judgement, split.sizes(), examples.excluded, recorded.run_id

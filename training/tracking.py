@@ -167,10 +167,11 @@ def signature_of(recipe: Recipe) -> Any:
 def _log_report(mlflow: Any, training: Training, folder: Path) -> None:
     evidence, name = training.evidence, training.trained.ours.name
     drawn = pictures.draw(evidence.judgement, folder)
-    page = report.page(f"{name}: how good it is", training.facts, evidence, training.verdict, drawn)
+    page = report.page(f"{name}: how good it is 模型好坏", training.facts, evidence, training.verdict, drawn)
     (folder / REPORT).write_text(page, "utf-8")
     told = {"gates": [gate.to_json() for gate in training.verdict.gates],
-            "slices": [one.to_json() for one in evidence.slices], "suspicions": list(evidence.suspicions)}  # fmt: skip
+            "slices": [one.to_json() for one in evidence.slices],
+            "suspicions": [one.to_json() for one in evidence.suspicions]}  # fmt: skip
     (folder / EXAMINATION).write_text(json.dumps(told, indent=1, default=str), "utf-8")
     for path in (*drawn, folder / REPORT, folder / EXAMINATION):
         mlflow.log_artifact(str(path))

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from training import registry, tracking
-from training.examination import SUSPICIONS, TRAINING_SCORES
+from training.examination import TRAINING_SCORES
 from training.judging.judgement import CONSTANT, OURS, PLAIN, RANDOM
 from training.registry import ModelVersion
 
-_FOR_MACHINES = frozenset({TRAINING_SCORES, SUSPICIONS})
+_FOR_MACHINES = frozenset({TRAINING_SCORES, "suspicions"})  # versions of before kept their suspicions as a tag
 METRICS = ("auc", "log_loss", "brier", "ece", "slope", "lift_at_10", "recall_at_10", "qini", "uplift_at_10",
            "uplift_at_20", "uplift_at_30")  # fmt: skip
 _FIRST = (RANDOM, CONSTANT, PLAIN)  # the simplest rivals first, ours last
@@ -29,7 +29,8 @@ def told(home: Path) -> list[Plain]:
 
     Each holds `model`, `version`, `run_id`, `aliases`, `says`, `facts` (its tags), `digests` (SHA-256 by file),
     `report` (the path of its HTML report, None without one), `figures` by score and metric and `less` by rival and
-    metric as {value, low, high}, and what its run kept: `gates`, `slices`, `suspicions`, empty where it kept nothing.
+    metric as {value, low, high}, and what its run kept: `gates`, `slices`, `suspicions`, empty where it kept nothing; a
+    suspicion of before has no Chinese.
     """
     home = home.resolve()
     return [_told(home, found) for model in registry.names(home) for found in registry.versions(home, model)]
@@ -66,7 +67,7 @@ def _told(home: Path, found: ModelVersion) -> Plain:
         "digests": dict(found.digests), "report": str(report) if report else None,
         "facts": {name: value for name, value in sorted(found.facts.items()) if name not in _FOR_MACHINES},
         "figures": figures, "less": less, "gates": asked.get("gates", []), "slices": asked.get("slices", []),
-        "suspicions": asked.get("suspicions", []),
+        "suspicions": [one if isinstance(one, dict) else {"says": one} for one in asked.get("suspicions", [])],
     }  # fmt: skip
 
 

@@ -71,7 +71,8 @@ def card(version: Mapping[str, Any], on: date, zone: ZoneInfo) -> Plain:
     return {
         "model": version["model"], "version": version["version"], "aliases": version["aliases"],
         "owner": facts.get("owner"), "author": facts.get("author"), "approver": facts.get("approver"),
-        "purpose": facts.get("purpose"), "risk_tier": facts.get("risk_tier"), "pipia_id": facts.get("pipia_id"),
+        "purpose": facts.get("purpose"), "purpose_zh": facts.get("purpose_zh"), "risk_tier": facts.get("risk_tier"),
+        "pipia_id": facts.get("pipia_id"),
         "next_review_on": review, "is_review_due": review is not None and date.fromisoformat(review) <= on,
         "trained_as_of": _day(facts.get("horizon"), zone), "follows": _number(facts.get("follows")),
         "judged_beside": _number(facts.get("judged_beside")), "measure": measure,

@@ -81,7 +81,7 @@ def main() -> None:
     except TiercelError as error:
         verdict = getattr(error, "verdict", None)
         gates = [gate.to_json() for gate in verdict.gates] if verdict else []
-        says_zh = verdict.says_zh if verdict else ""
+        says_zh = verdict.says_zh if verdict else error.zh
         ended = {"state": "REFUSED", "says": str(error), "says_zh": says_zh, "gates": gates, "release": None}
     except Exception as error:  # nobody reads what this process prints; the message may name data, so its kind alone
         ended = {"state": "BROKEN_OFF", "says": type(error).__name__, "gates": [], "release": None}

@@ -32,7 +32,7 @@ from serving.ledger import StoredDecision
 from serving.scorer import Scorer
 from training.judging.decision_log import decision_log
 from training.judging.drift import psi
-from training.judging.judgement import compared
+from training.judging.judgement import compared, compared_zh
 from training.judging.metrics import Interval, Judged, paired_difference
 
 MOST_DECISIONS, MOST_OUTCOMES = 1_000, 20_000  # the newest
@@ -87,16 +87,29 @@ class Compared:
             return f"{said}; no judgement yet: {few}, {LEAST_CONVERSIONS} are needed"
         return f"{said}; {compared(self.less_auc, 'champion')}, log loss {self.less_loss}"
 
+    def sentence_zh(self) -> str:
+        """The same in Chinese."""
+        where = f"为 {self.share:.1%} 的客户决策" if self.share else "在影子中"
+        said = (
+            f"挑战者{where}：{self.n_decisions:,} 次决策中 {self.other_first:.1%} 的首选不同，p 平均相差 "
+            f"{self.mean_moved:.4f}，PSI {self.psi:.3f}"
+        )
+        if self.less_auc is None or self.less_loss is None:
+            few = f"{self.n_outcomes:,} 次首选中成交 {self.n_converted} 次，至少要 {LEAST_CONVERSIONS} 次"
+            return f"{said}；尚不判断：{few}"
+        return f"{said}；{compared_zh(self.less_auc, '冠军')}，对数损失 {self.less_loss}"
+
 
 def compare(desk: Desk, *, seed: int = 0) -> Compared:
     """The release's challenger beside its champions on the newest decisions; raises NotFound without one, and where
     nothing was decided yet."""
     rules, ground = desk.rulebook(), desk.ground()
     if rules.challenger is None:
-        raise NotFound("the release carries no challenger", value=ground.id, todo="`tiercel release cut` ships one")
+        raise NotFound("the release carries no challenger", value=ground.id, todo="`tiercel release cut` ships one",
+                       zh="当前发布没有带上挑战者")  # fmt: skip
     rows = pd.DataFrame([_row(rules, stored) for stored in _newest(desk)], columns=list(_COLUMNS))
     if rows.empty:
-        raise NotFound("nothing was decided yet", value=ground.id, todo="decide first")
+        raise NotFound("nothing was decided yet", value=ground.id, todo="decide first", zh="还没有任何决策")
     outcomes = _outcomes(desk, rules)
     _keep(desk.home, ground.id, rows.merge(outcomes[["decision_id", "outcome"]], on="decision_id", how="left"))
     both = rows[["p_champion", "p_challenger"]].to_numpy(dtype=np.float64)

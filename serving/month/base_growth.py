@@ -18,6 +18,7 @@ from training import registry
 from training.models import churn, next_step
 
 FORETOLD = {churn.NAME: CHURN, next_step.NAME: UPSELL}  # whose score should point at which money
+STEPS_ZH = {"new": "新增", "upsell": "提升", "churn": "流失", "net": "净增"}
 _MILLION = 1e6
 
 
@@ -29,7 +30,8 @@ def growth_of(home: Path, month: date) -> dict[str, Any]:
     """
     months = line(home, month)
     if len(months) < 2:
-        return {"says": "a first month has nothing to be compared with", "foretold": {}}
+        return {"says": "a first month has nothing to be compared with", "says_zh": "第一个月没有可比的月份",
+                "foretold": {}}  # fmt: skip
     with open_history(months) as history:
         found, rows = growth(history), moved(history)
     told: dict[str, Any] = {}
@@ -39,13 +41,20 @@ def growth_of(home: Path, month: date) -> dict[str, Any]:
             told[model] = foretold(rows, scores, parts).to_json()
     steps = {"new": found.new, "upsell": found.upsell, "churn": -found.churn, "net": found.net}
     says = "AUM in millions: " + ", ".join(f"{name} {amount / _MILLION:+,.2f}" for name, amount in steps.items())
-    return {"says": says, **found.to_json(), "foretold": told}
+    says_zh = "AUM（百万）：" + "，".join(
+        f"{STEPS_ZH[name]} {amount / _MILLION:+,.2f}" for name, amount in steps.items()
+    )
+    return {"says": says, "says_zh": says_zh, **found.to_json(), "foretold": told}
 
 
 def _at_opening(home: Path, model: str, opening: Build) -> pd.Series[float] | None:
-    """The champion's scores of the opening's customers; None without one, or one that has seen what came after."""
+    """The champion's scores of the opening's customers; None without one, for one that has seen what came after,
+    and for one that asks for a column that the opening was built without."""
     champion = registry.with_alias(home, model, registry.CHAMPION)
     if champion is None or datetime.fromisoformat(champion.facts["horizon"]) > opening.available_at:
         return None
     frame = with_own(home, opening, pq.read_table(opening.path).to_pandas(), own_views(home))
-    return pd.Series(champion.read().predict(frame), index=frame[CUSTOMER_ID])
+    fitted = champion.read()
+    if not set(fitted.recipe.names) <= set(frame.columns):
+        return None
+    return pd.Series(fitted.predict(frame), index=frame[CUSTOMER_ID])

@@ -22,11 +22,13 @@ from features import profiles
 from features.bank.whole_files import whole
 from features.errors import BadRequest, NotFound, NotReady
 from serving import jobs, releases
+from serving.console.words import named, word
 from serving.settings import Clock
 
 Progress = Callable[[str, float], None]
 Told = dict[str, Any]
 PROGRESS, REPORT = "progress.json", "report.html"
+_ALIAS_ZH = {"champion": "成为冠军", "challenger": "成为挑战者", None: "没有别名"}
 
 
 @dataclass
@@ -76,8 +78,10 @@ def month_end(home: Path, clock: Clock, progress: Progress = profiles.silent) ->
         fresh = sum(build.path not in standing for build in builds)
         if "build" not in at.done:
             at.note(
-                "build", {"says": f"{fresh} months built, the newest {builds[-1].as_of}", "digest": builds[-1].digest}
-            )
+                "build",
+                {"says": f"{fresh} months built, the newest {builds[-1].as_of}",
+                 "says_zh": f"新建 {fresh} 个月，最新为 {builds[-1].as_of}", "digest": builds[-1].digest},
+            )  # fmt: skip
             now.append("build")
         for place, (name, step) in enumerate(STEPS.items()):
             if name not in at.done:
@@ -100,7 +104,8 @@ def _opened(home: Path, clock: Clock, month: date) -> MonthEnd:
 
 def _publish(at: MonthEnd) -> Told:
     done = jobs.publish(at.home, at.clock)
-    return {"says": f"{done.n_customers:,} customers online", "day": done.today.stem}
+    says, says_zh = f"{done.n_customers:,} customers online", f"{done.n_customers:,} 位客户已上线"
+    return {"says": says, "says_zh": says_zh, "day": done.today.stem}
 
 
 def _drift(at: MonthEnd) -> Told:
@@ -121,7 +126,7 @@ def _retrain(at: MonthEnd) -> Told:
     from training import registry
     from training.retrain import learn
 
-    share, versions, untrained = jobs.incremental_share(at.home), {}, {}
+    share, versions, untrained, untrained_zh = jobs.incremental_share(at.home), {}, {}, {}
     for model in jobs.CHAMPIONS:
         found = registry.of_occasion(at.home, model, at.occasion)
         if found is None:
@@ -129,12 +134,15 @@ def _retrain(at: MonthEnd) -> Told:
             try:
                 versions[model] = learn(at.home, model, default_share=share, occasion=at.occasion).version
             except NotReady as error:
-                untrained[model] = str(error)
+                untrained[model], untrained_zh[model] = str(error), error.says_zh
         else:
             versions[model] = found.version
     told = [f"{model} version {version}" for model, version in versions.items()]
     told += [f"no {model}: {why}" for model, why in untrained.items()]
-    return {"says": "; ".join(told), "versions": versions, "untrained": untrained}
+    told_zh = [f"{_zh(model)}第 {version} 版" for model, version in versions.items()]
+    told_zh += [f"没有训练{_zh(model)}：{why}" for model, why in untrained_zh.items()]
+    says, says_zh = "; ".join(told), "；".join(told_zh)
+    return {"says": says, "says_zh": says_zh, "versions": versions, "untrained": untrained}
 
 
 def _gates(at: MonthEnd) -> Told:
@@ -146,9 +154,12 @@ def _gates(at: MonthEnd) -> Told:
         found = registry.version_of(at.home, model, version)
         alias = registry.admit(at.home, model, version, found.verdict)
         told[model] = {"version": version, "alias": alias, "passes": found.verdict.passes, "says": found.verdict.says,
+                       "says_zh": found.verdict.says_zh,
                        "figures": tracking.figures_of(at.home, found.run_id)}  # fmt: skip
     says = [f"{model} {one['alias'] or 'without alias'}: {one['says']}" for model, one in told.items()]
-    return {"says": "; ".join(says) or "nothing was trained", "models": told}
+    says_zh = [f"{_zh(model)}{_ALIAS_ZH[one['alias']]}：{one['says_zh']}" for model, one in told.items()]
+    return {"says": "; ".join(says) or "nothing was trained", "says_zh": "；".join(says_zh) or "没有训练任何模型",
+            "models": told}  # fmt: skip
 
 
 def _recalibrate(at: MonthEnd) -> Told:
@@ -162,16 +173,19 @@ def _recalibrate(at: MonthEnd) -> Told:
         except NotReady:  # no champion, or nothing to learn from: `retrain` said why
             continue
     says = "; ".join(one.sentence() for one in told.values()) or "no champion to recalibrate"
-    return {"says": says, "models": {model: one.to_json() for model, one in told.items()}}
+    says_zh = "；".join(f"{_zh(model)}{one.sentence_zh()}" for model, one in told.items()) or "没有可重新校准的冠军"
+    return {"says": says, "says_zh": says_zh, "models": {model: one.to_json() for model, one in told.items()}}
 
 
 def _release(at: MonthEnd) -> Told:
     release, _ = jobs.cut_release(at.home, at.clock)
-    champions = ", ".join(release.manifest["champions"]) or "none"
-    says = f"{release.id} is current, champions {champions}"
+    champions = release.manifest["champions"]
+    says = f"{release.id} is current, champions {', '.join(champions) or 'none'}"
+    says_zh = f"当前发布为 {release.id}，冠军：{'、'.join(map(_zh, champions)) or '无'}"
     if release.challengers:
         says += f", challenger {', '.join(release.challengers)} for {release.challenger_share:.1%} of customers"
-    return {"says": says, "release": release.id}
+        says_zh += f"；挑战者：{'、'.join(map(_zh, release.challengers))}，占客户 {release.challenger_share:.1%}"
+    return {"says": says, "says_zh": says_zh, "release": release.id}
 
 
 def _challenge(at: MonthEnd) -> Told:
@@ -179,13 +193,13 @@ def _challenge(at: MonthEnd) -> Told:
     from serving.models.shadow import compare
 
     if not releases.current(at.home).challengers:
-        return {"says": "no challenger"}
+        return {"says": "no challenger", "says_zh": "没有挑战者"}
     try:
         with jobs.desk(at.home, at.clock) as desk:
             found = compare(desk)
     except NotFound as error:
-        return {"says": str(error)}
-    return {"says": found.sentence(), "compared": found.to_json()}
+        return {"says": str(error), "says_zh": error.says_zh}
+    return {"says": found.sentence(), "says_zh": found.sentence_zh(), "compared": found.to_json()}
 
 
 def _use(at: MonthEnd) -> Told:
@@ -195,7 +209,13 @@ def _use(at: MonthEnd) -> Told:
     with jobs.desk(at.home, at.clock) as desk:
         rows = use_of(desk.ledger.advice, desk.ground().release.manifest["champions"], at.clock.now())
     says = [f"{row['model']} {row['use']}, {row['n_acted']:,} of {row['n_advised']:,} acted on" for row in rows]
-    return {"says": "; ".join(says) or "no advice was given", "models": rows}
+    use = {row["model"]: word(f"use.{row['use']}", "zh") for row in rows}
+    says_zh = [
+        f"{_zh(row['model'])}{use[row['model']]}，建议 {row['n_advised']:,} 次，有人行动 {row['n_acted']:,} 次"
+        for row in rows
+    ]
+    return {"says": "; ".join(says) or "no advice was given", "says_zh": "；".join(says_zh) or "没有给出过建议",
+            "models": rows}  # fmt: skip
 
 
 def _report(at: MonthEnd) -> Told:
@@ -203,7 +223,12 @@ def _report(at: MonthEnd) -> Told:
 
     with whole(at.folder / REPORT) as half:
         half.write_text(page(at.month, at.done), "utf-8")
-    return {"says": f"{at.folder / REPORT}"}
+    return {"says": f"{at.folder / REPORT}", "says_zh": f"{at.folder / REPORT}"}
+
+
+def _zh(model: str) -> str:
+    """A model's name in Chinese."""
+    return f"“{named(f'model.{model}', 'zh', model)}”模型"
 
 
 STEPS: Mapping[str, Callable[[MonthEnd], Told]] = {

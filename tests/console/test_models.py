@@ -98,7 +98,7 @@ def test_every_gate_says_by_how_much_in_both_languages(visit: Visit, console: Se
 def test_the_report_of_a_training_is_shown_and_can_run_nothing(visit: Visit, console: Served) -> None:
     page = visit("/console/models/response/1", role="scientist")
     frame = page.frame_locator("iframe.report")
-    assert frame.locator("h1").inner_text() == "response: how good it is"
+    assert frame.locator("h1").inner_text() == "response: how good it is 模型好坏"
     assert frame.locator("img").first.evaluate("picture => picture.naturalWidth") > 100
     assert page.locator("iframe.report").get_attribute("sandbox") == ""
     policy = page.request.get(f"{console.address}/console/models/response/1/report").headers

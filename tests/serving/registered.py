@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.training.made_up import FACTS, OFFERS, PROFILE, QUICK, evidence_of, examples_of
 from training import registry, tracking
-from training.examination import SUSPICIONS, TRAINING_SCORES, quantiles
+from training.examination import TRAINING_SCORES, quantiles
 from training.examples import instants, split_by_time
 from training.fitting import constant
 from training.gates import Verdict, examine
@@ -19,7 +19,7 @@ from training.models import response
 CARD = {
     "horizon": "2025-12-31T16:00:00+00:00", "owner": "Head of retail", "author": "Data science",
     "approver": "Model risk", "pipia_id": "PIA-2025-7", "next_review_on": "2026-12-31", "risk_tier": "MEDIUM",
-    "purpose": "who converts after a contact", "seed": 7, "test_from": "2025-03-20",
+    "purpose": "who converts after a contact", "purpose_zh": "营销响应", "seed": 7, "test_from": "2025-03-20",
 }  # fmt: skip
 
 
@@ -37,5 +37,5 @@ def version(home: Path, *, model: str = "response", seed: int = 1, facts: dict[s
     told = evidence_of(**({"judgement": judged} | evidence))
     verdict, row = examine(told), CARD | (facts or {})
     recorded = tracking.record(home, tracking.Training(trained, QUICK.to_json(), row, test, told, verdict))
-    kept = {TRAINING_SCORES: json.dumps(quantiles(scores[OURS])), SUSPICIONS: "[]"}
+    kept = {TRAINING_SCORES: json.dumps(quantiles(scores[OURS]))}
     return registry.register(home, model, recorded, row | kept, verdict), verdict

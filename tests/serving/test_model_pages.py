@@ -11,15 +11,17 @@ import pytest
 
 from serving.models.shadow import Arm, Compared
 from serving.month.month_end import PROGRESS, folder_of
+from tests.console.english import english_in, untranslated, walk
 from tests.serving.conftest import Bank, open_bank
 from tests.serving.homes import AS_OF, write_home
 from tests.serving.registered import version
+from tests.training.made_up import suspicion
 from training import registry
 from training.judging.metrics import Interval
 
 pytestmark = pytest.mark.slow
 HTML = {"Accept": "text/html"}
-PAGE = "/console/models/response"
+PAGE, UNDER = "/console/models/response", ("/console/models", "/console/promotions")
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +83,27 @@ def test_a_release_of_files_that_nobody_registered_says_so_and_leads_nowhere_els
     assert 'href="/console/models/churn"' not in text
 
 
+def test_no_page_about_models_says_anything_in_english_to_who_reads_chinese(challenged: Bank) -> None:
+    """A leak that the guard found, a promotion that it stopped, a challenger behind its gate, and all reports."""
+    number, verdict = version(challenged.home, seed=3, suspicions=[suspicion("duration ranks as the answer does")])
+    gates = [gate.to_json() for gate in verdict.gates]
+    ended = {"state": "REFUSED", "says": verdict.says, "says_zh": verdict.says_zh, "gates": gates}
+    folder = challenged.home / "reports" / "promotions" / "one"
+    folder.mkdir(parents=True)
+    asked = {"what": "promote", "model": "response", "version": number, "who": "Li Na", "asked_at": "2026-01-02T03:00"}
+    (folder / "asked.json").write_text(json.dumps(asked), "utf-8")
+    (folder / "ended.json").write_text(json.dumps(ended | {"release": None}), "utf-8")
+    pages = dict(walk(lambda path: page(challenged, path, "zh"), "/console/models", UNDER))
+    assert "/console/promotions/one" in pages
+    assert {f"{PAGE}/{number}", f"{PAGE}/{number}/report", "/console/models/drift", "/console/models/idle"} <= set(
+        pages
+    )
+    reports = {path: pages.pop(path) for path in list(pages) if path.endswith("/report")}
+    assert "排出了结果" in pages[f"{PAGE}/{number}"]
+    assert {path: said for path, text in pages.items() if (said := english_in(text))} == {}
+    assert {path: said for path, text in reports.items() if (said := untranslated(text))} == {}
+
+
 def test_what_is_not_there_is_a_page_of_its_own(challenged: Bank) -> None:
     for path, status in (
         ("/console/models/loan", 404),
@@ -91,5 +114,5 @@ def test_what_is_not_there_is_a_page_of_its_own(challenged: Bank) -> None:
         answer = challenged.ask("GET", path, role="scientist")
         assert answer.status_code == status, path
     kept = Path(challenged.home / "mlflow" / "versions.json")
-    assert {row["version"] for row in json.loads(kept.read_text())["versions"]} == {1, 2}
+    assert {1, 2} <= {row["version"] for row in json.loads(kept.read_text())["versions"]}
     assert challenged.ask("GET", PAGE, role="rm").status_code == 403

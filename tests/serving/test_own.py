@@ -24,6 +24,7 @@ from serving import jobs
 from serving.api.documents import DecisionRequest
 from serving.cli import app
 from serving.desk.deciding import Desk
+from serving.month.base_growth import growth_of
 from serving.month.month_drift import CALENDAR, drift_of
 from serving.portrait.portraying import known_of
 from serving.settings import Settings, clock_of
@@ -152,6 +153,26 @@ def test_drift_tells_score_and_own_feature_of_a_champion_beside_the_last_month_i
     score = found["score"]
     assert 0 < score["noise"] < 0.5
     assert min(score["n_before"], score["n_now"]) > 1_000
+
+
+def test_a_champion_that_asks_for_a_column_the_month_was_built_without_has_no_score_of_drift(home: Path) -> None:
+    """And the rest of its features has; money is not foretold by it either, and no other champion is disturbed."""
+    champion, month = registry.champion(home, "churn"), list(profiles.builds(home))
+    october, november = (next(one for one in month if one.as_of.month == number) for number in (10, 11))
+    kept = {one: one.path.read_bytes() for one in (october, november)}
+    for one in kept:
+        pq.write_table(pq.read_table(one.path).drop_columns(["age"]), one.path)
+    registry.note(home, "churn", champion.version, "horizon", "2025-10-31T16:00:00+00:00")
+    try:
+        told, grown = drift_of(home, month[-1].as_of), growth_of(home, month[-1].as_of)
+    finally:
+        registry.note(home, "churn", champion.version, "horizon", champion.facts["horizon"])
+        for one, content in kept.items():
+            one.path.write_bytes(content)
+    assert set(told["champions"]["churn"]) == set(champion.read().recipe.names) - {"age"}
+    assert "age (there since 2025-12)" not in told["says"], "earlier months hold it"
+    assert "age (there since" in told["says"]
+    assert "churn" not in grown["foretold"]
 
 
 def test_the_pages_night_model_arrives_among_the_facts_of_decisions(home: Path) -> None:

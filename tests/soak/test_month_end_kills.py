@@ -18,6 +18,7 @@ from features.errors import BadRequest
 from serving import jobs, releases
 from serving.month.month_end import PROGRESS, REPORT, STEPS, folder_of, month_end
 from serving.settings import clock_of, read_settings
+from tests.console.english import untranslated
 from training import registry, tracking
 
 pytestmark = pytest.mark.slow
@@ -92,6 +93,7 @@ def test_a_month_end_that_dies_at_every_step_does_nothing_twice_and_leaves_nothi
     assert set(champions.values()) <= set(released.values())
     page = (folder / REPORT).read_text("utf-8")
     assert all(at.done[step]["says"] in page for step in ("publish", "drift"))
+    assert untranslated(page) == []
     assert month_end(bank, clock(bank))[1] == []
     assert what_stands(bank) == stands
 

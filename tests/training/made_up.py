@@ -16,6 +16,7 @@ from training.examples import Examples
 from training.gates import Evidence
 from training.judging.drift import psi
 from training.judging.judgement import CONSTANT, OURS, PLAIN, Judgement, judge
+from training.judging.leakage import Rule, Suspicion
 from training.judging.slices import slices_of
 from training.policy import Inventory, models
 
@@ -89,6 +90,10 @@ def _evidence() -> Evidence:
         slices_of(examples.frame.assign(customer_class="MASS"), examples.outcomes, truth, seed=1),
         {"age": psi(truth, truth)}, NAMED, models().view(date(2025, 1, 1)).gates,
     )  # fmt: skip
+
+
+def suspicion(says: str, says_zh: str = "排出了结果") -> Suspicion:
+    return Suspicion("duration", Rule.ANSWER, 0.99, 0.98, says, says_zh)
 
 
 def evidence_of(**changed: Any) -> Evidence:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tests.training.made_up import chances, evidence_of, examples_of, judged_as
+from tests.console.english import untranslated
+from tests.training.made_up import chances, evidence_of, examples_of, judged_as, suspicion
 from training.gates import GATES, Evidence, Gate, examine
 from training.judging import pictures, report
 from training.judging.judgement import CONSTANT, OURS, PLAIN, judge
@@ -36,7 +37,7 @@ def with_slope(low: float, high: float) -> Evidence:
 
 
 def test_all_gates_are_answered_even_after_the_first_that_is_closed() -> None:
-    verdict = examine(evidence_of(score_psi=0.4, suspicions=["duration ranks the outcome"]))
+    verdict = examine(evidence_of(score_psi=0.4, suspicions=[suspicion("duration ranks the outcome")]))
     assert len(verdict.gates) == len(GATES)
     assert [closed.name for closed in verdict.failed] == ["score_stability", "no_leak"]
     assert not verdict.passes
@@ -50,7 +51,7 @@ def test_all_gates_are_answered_even_after_the_first_that_is_closed() -> None:
 def test_every_gate_speaks_chinese_too_with_the_same_figures() -> None:
     """Open and closed alike: figures are equal, and no English is left but names, measures and files."""
     nobody, worse = models().view(date(2025, 1, 1)).inventory, Interval(-0.2, -0.3, -0.1)
-    closed = evidence_of(score_psi=0.4, suspicions=["duration"], inventory=nobody, less_champion=worse)
+    closed = evidence_of(score_psi=0.4, suspicions=[suspicion("duration")], inventory=nobody, less_champion=worse)
     for evidence in (evidence_of(), with_slope(0.7, 0.88), closed, replace(evidence_of(), slices=())):
         verdict = examine(evidence)
         assert verdict.says_zh == "；".join(g.says_zh for g in verdict.failed or [gate("not_worse", evidence)])
@@ -173,7 +174,7 @@ def test_a_group_of_a_few_customers_is_marked_small() -> None:
 
 
 def test_the_report_says_what_the_evidence_holds(tmp_path: Path) -> None:
-    evidence = evidence_of(suspicions=["duration <leaks>"])
+    evidence = evidence_of(suspicions=[suspicion("duration <leaks>")])
     judged, verdict = evidence.judgement, examine(evidence)
     drawn = pictures.draw(judged, tmp_path)
     facts = {"lineage": "l1 & more", "pipia_id": "PIA-7", "lead_time": "3 months"}
@@ -192,7 +193,7 @@ def test_the_report_says_what_the_evidence_holds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{}, {"score_psi": 0.4}, {"score_psi": 0.2499}, {"suspicions": ["x ranks the outcome"]},
+    [{}, {"score_psi": 0.4}, {"score_psi": 0.2499}, {"suspicions": [suspicion("x ranks the outcome")]},
      {"less_champion": Interval(-0.02, -0.03, -0.01)}, {"less_champion": Interval(0.0, -0.01, 0.01)}],
 )  # fmt: skip
 def test_a_margin_lies_inside_exactly_where_the_gate_is_open(changed: dict[str, object]) -> None:
@@ -210,6 +211,10 @@ def test_the_report_says_every_gate_in_both_languages() -> None:
     for one in verdict.gates:
         for said in (one.says, one.says_zh):
             assert f"<td>{html.escape(said)}</td>" in text
+    judged = evidence.judgement
+    assert numbers(judged.caption_zh()) == numbers(judged.caption())
+    assert f'<p lang="zh-Hans">{judged.caption_zh()}</p>' in text
+    assert untranslated(text) == []
     heads = re.findall("<h2>(.*?)</h2>", text)
     assert len(heads) == 7
     assert all(re.search("[一-鿿]", head) for head in heads), heads

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from features.errors import UserMistake
+from tests.console.english import english_in
 from tests.training.made_up import examples_of
 from training.examples import instants
 from training.judging.blocks import Blocks, area
@@ -42,6 +44,11 @@ def strong(*, n: int = N, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def found(suspicions: tuple[Suspicion, ...]) -> dict[str, Rule]:
+    """The rule by column; every sentence is said in Chinese too, with the same figures."""
+    for one in suspicions:
+        assert re.search("[一-鿿]", one.says_zh), one
+        assert sorted(re.findall(r"[\d.,]*\d%?", one.says_zh)) == sorted(re.findall(r"[\d.,]*\d%?", one.says)), one
+        assert english_in(one.says_zh) == []
     return {one.column: one.rule for one in suspicions}
 
 

@@ -38,7 +38,7 @@ def test_habits_that_only_the_moment_shows_make_a_champion_with_all_its_facts(ho
     done = retrain(home, "response", AS_OF, 1, lambda what, _share: told.append(what))
     assert done.is_champion
     assert done.judgement.ours_less_plain.low > 0
-    assert told == ["examples", "trees", "guards", "judgement", "MLflow", "done"]
+    assert told == ["examples", "trees", "judgement", "MLflow", "done"]
     assert sum(done.sizes.values()) == N_CUSTOMERS * N_WAVES - sum(done.excluded.values())
     found = registry.champion(home, "response")
     facts = found.facts

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from training.judging.effects import Effect, Group, HeldArms, Vector, effect, sleeping_dogs, slope
-from training.judging.judgement import OURS, PLAIN, RANDOM
+from training.judging.judgement import OURS, PLAIN, RANDOM, compared_zh
 from training.judging.resampling import N_RESAMPLES, Interval
 from training.judging.uplift_curves import Ranking, paired_difference, with_intervals
 
@@ -55,6 +55,11 @@ class EffectJudgement:
         sizes = f"{int(self.held.told.sum()):,} told, {int((~self.held.told).sum()):,} not"
         return f"{'; '.join(self.sentences())}. Test: {self.n_rows:,} rows, {sizes}; intervals 95 %, over customers."
 
+    def caption_zh(self) -> str:
+        """The same in Chinese."""
+        sizes = f"告知 {int(self.held.told.sum()):,} 行，未告知 {int((~self.held.told).sum()):,} 行"
+        return f"{'；'.join(self.sentences_zh())}。检验：{self.n_rows:,} 行，{sizes}；95 % 区间按客户计算。"
+
     def sentences(self) -> list[str]:
         """What came out, for people: against each rival, against telling everybody, and who is left alone."""
         named = {PLAIN: "ranking by response"}
@@ -62,6 +67,14 @@ class EffectJudgement:
         words.append(f"{said_of(self.less_everybody)} telling everybody: {self.less_everybody} conversions a row")
         asleep = [f"{group.name} ({group.n:,.0f}: {group.measured})" for group in self.dogs if group.is_asleep]
         return [*words, "left alone: " + ("; ".join(asleep) or "no group whom telling is shown to lose")]
+
+    def sentences_zh(self) -> list[str]:
+        """The same in Chinese."""
+        named = {PLAIN: "按响应排序", RANDOM: "随机"}
+        words = [compared_zh(one, named.get(rival, rival), "Qini") for rival, one in self.less.items()]
+        words.append(compared_zh(self.less_everybody, "全部告知", "每行转化数"))
+        asleep = [f"{group.name_zh}（{group.n:,.0f} 位：{group.measured}）" for group in self.dogs if group.is_asleep]
+        return [*words, "不打扰：" + ("；".join(asleep) or "没有被证明越告知越差的群体")]
 
 
 def judge_effects(

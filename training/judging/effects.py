@@ -205,6 +205,7 @@ class Group:
     n: float
     said: float
     measured: Interval
+    name_zh: str
 
     @property
     def is_asleep(self) -> bool:
@@ -218,12 +219,12 @@ def sleeping_dogs(held: HeldArms, effects: Vector) -> tuple[Group, ...]:
     Groups with an empty arm are left out. None found means that this model and these arms show none, not that there
     are none.
     """
-    groups = {f"last {share:.0%}": top(-effects, share) for share in DOG_SHARES}
-    groups["effect below 0"] = (effects < 0).astype(np.float64)
+    groups = {(f"last {share:.0%}", f"最后 {share:.0%}"): top(-effects, share) for share in DOG_SHARES}
+    groups["effect below 0", "效果低于 0"] = (effects < 0).astype(np.float64)
     found = []
-    for name, member in groups.items():
+    for (name, name_zh), member in groups.items():
         if (member[held.told].sum() == 0) or (member[~held.told].sum() == 0):
             continue
         measured = effect(held, member).interval(held.customers, _Z_DOGS)
-        found.append(Group(name, float(member.sum()), float(np.average(effects, weights=member)), measured))
+        found.append(Group(name, float(member.sum()), float(np.average(effects, weights=member)), measured, name_zh))
     return tuple(found)

@@ -56,6 +56,13 @@ class Judgement:
             f"{self.n_positive:,} positive, {self.n_customers:,} customers; intervals 95 %, over customers."
         )
 
+    def caption_zh(self) -> str:
+        """The same in Chinese."""
+        return (
+            f"本模型{compared_zh(self.ours_less_plain, '简单模型')}。检验：{self.n_rows:,} 行，其中"
+            f"正例 {self.n_positive:,} 行，{self.n_customers:,} 位客户；95 % 区间按客户重抽样。"
+        )
+
 
 def judge(
     outcomes: NDArray[np.float64],

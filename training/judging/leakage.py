@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -56,7 +56,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """One column that passed the `limit` of one rule with `figure`, and the sentence that says so.
+    """One column that passed the `limit` of one rule with `figure`, and the sentence that says so, in both languages.
 
     NO_SIGNAL is of ALL columns; its figure is the lower end of their AUC and stays below the limit.
     """
@@ -66,6 +66,10 @@ class Suspicion:
     figure: float
     limit: float
     says: str
+    says_zh: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 def guard(
@@ -113,7 +117,8 @@ def _late(name: str, known: Instants, sent_at: Instants) -> Suspicion | None:
     if share == 0:
         return None
     said = f"{name} is known after the decision in {int(is_late.sum()):,} of {len(known):,} rows"
-    return Suspicion(name, Rule.LATE, share, 0.0, said)
+    zh = f"{name} 在 {len(known):,} 行中有 {int(is_late.sum()):,} 行到决策之后才知道"
+    return Suspicion(name, Rule.LATE, share, 0.0, said, zh)
 
 
 def _answers(seen: Evidence, names: Sequence[str], _vouched: Collection[str]) -> Iterator[Suspicion]:
@@ -121,7 +126,8 @@ def _answers(seen: Evidence, names: Sequence[str], _vouched: Collection[str]) ->
         reached = seen.alone[name].value
         if reached >= ANSWER_AUC:
             said = f"{name} alone ranks the outcome with AUC {reached:.3f}: it is the answer"
-            yield Suspicion(name, Rule.ANSWER, reached, ANSWER_AUC, said)
+            zh = f"{name} 单独就能把结果排到 AUC {reached:.3f}：它就是答案"
+            yield Suspicion(name, Rule.ANSWER, reached, ANSWER_AUC, said, zh)
 
 
 def _pure(seen: Evidence, names: Sequence[str], _vouched: Collection[str]) -> Iterator[Suspicion]:
@@ -132,7 +138,8 @@ def _pure(seen: Evidence, names: Sequence[str], _vouched: Collection[str]) -> It
         recall = seen.recall_at(PURE_PRECISION, name)
         if recall >= PURE_RECALL:
             said = f"{name} alone picks {recall:.0%} of an outcome of {seen.base:.1%} with hardly a fault"
-            yield Suspicion(name, Rule.PURE, recall, PURE_RECALL, said)
+            zh = f"结果占 {seen.base:.1%}，{name} 单独就挑出其中 {recall:.0%}，几乎不出错"
+            yield Suspicion(name, Rule.PURE, recall, PURE_RECALL, said, zh)
 
 
 def _alone(seen: Evidence, names: Sequence[str], vouched: Collection[str]) -> Iterator[Suspicion]:
@@ -149,9 +156,10 @@ def _alone(seen: Evidence, names: Sequence[str], vouched: Collection[str]) -> It
         if not seen.lower(lead) > LEAD:
             return
         for copy in sorted(copies & set(left) - set(vouched), key=names.index):
-            said = (f"{copy} alone ranks with AUC {seen.alone[copy].value:.3f}, all other columns together with "
-                    f"{seen.together(rest).value:.3f}")  # fmt: skip
-            yield Suspicion(copy, Rule.ALONE, lead.value, LEAD, said)
+            mine, others = f"{seen.alone[copy].value:.3f}", f"{seen.together(rest).value:.3f}"
+            said = f"{copy} alone ranks with AUC {mine}, all other columns together with {others}"
+            zh = f"{copy} 单独的 AUC 为 {mine}，其余各列合起来才 {others}"
+            yield Suspicion(copy, Rule.ALONE, lead.value, LEAD, said, zh)
         left = rest
 
 
@@ -175,7 +183,9 @@ def _moved(seen: Evidence, names: Sequence[str], vouched: Collection[str]) -> It
         for name in (one for one in names if one in group and one not in vouched):
             said = (f"{newer} less {older} alone ranks with AUC {change.value:.3f}, all that does not share its time "
                     f"with {rest.value:.3f}; {name} does")  # fmt: skip
-            yield Suspicion(name, Rule.MOVED, change.value, rest.value, said)
+            zh = (f"{newer} 减 {older} 单独的 AUC 为 {change.value:.3f}，与它不同时点的各列合起来才 {rest.value:.3f}；"
+                  f"{name} 与它同一时点")  # fmt: skip
+            yield Suspicion(name, Rule.MOVED, change.value, rest.value, said, zh)
 
 
 def _changes(seen: Evidence, names: Sequence[str]) -> list[tuple[Area, str, str, frozenset[str]]]:
@@ -222,7 +232,8 @@ def _no_signal(seen: Evidence, names: Sequence[str]) -> Iterator[Suspicion]:
     least = seen.lower(reached)
     if not least > _BLIND:
         said = f"no signal: all columns together rank with AUC {reached.value:.3f}, which may be chance"
-        yield Suspicion(ALL, Rule.NO_SIGNAL, least, _BLIND, said)
+        zh = f"没有信号：各列合起来的 AUC 为 {reached.value:.3f}，可能只是偶然"
+        yield Suspicion(ALL, Rule.NO_SIGNAL, least, _BLIND, said, zh)
 
 
 def _drawn(n_rows: int, seed: int) -> NDArray[np.int64]:

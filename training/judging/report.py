@@ -13,7 +13,7 @@ from rich.table import Table
 from training.gates import AnyJudgement, Evidence, Gate, Verdict
 from training.inventory import FIELDS
 from training.judging.judgement import OURS
-from training.judging.slices import Slice
+from training.judging.slices import UNKNOWN, Slice
 
 _METRICS = {
     "auc": "AUC",
@@ -38,6 +38,8 @@ _GATES_ZH = {
     "score_stability": "评分稳定", "no_leak": "没有泄漏", "parity": "群体公平报告", "assessment": "个保影响评估",
     "second_person": "第二个人审批",
 }  # fmt: skip
+_BY_ZH = {"class": "分类", "age": "年龄", "region": "区域"}
+_GROUPS_ZH = {UNKNOWN: "未知", "under 30": "30 岁以下", "60 and over": "60 岁及以上"}
 _GATE_HEAD = ("gate 准入项", "", "figure 数值", "limit 限值", "says", "说明")
 CARD = (*FIELDS, "label", "lead_time", "horizon", "data_span", "lineage", "code_version")
 _MOST_DRIFTS = 15
@@ -86,12 +88,13 @@ def page(
     figures = _grid(("", *judgement.figures), _rows(judgement, _METRICS_ZH))
     images = "".join(f'<img alt="{path.stem}" src="data:image/png;base64,'
                      f'{base64.b64encode(path.read_bytes()).decode()}">' for path in pictures)  # fmt: skip
-    leaks = list(evidence.suspicions) or [
-        "none: no feature ranks or picks the outcome as only the answer could 没有：没有特征像预先知道答案那样排序"
+    leaks = [(one.says, one.says_zh) for one in evidence.suspicions] or [
+        ("none: no feature ranks or picks the outcome as only the answer could", "没有：没有特征像预先知道答案那样排序")
     ]
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1><p>{html.escape(judgement.caption())}</p>"
+        f'<p lang="zh-Hans">{html.escape(judgement.caption_zh())}</p>'
         f"<h2>Model card 模型卡</h2>{_grid((), card.items())}"
         f"<h2>Figures, with 95 % intervals 指标与 95 % 区间</h2>{figures}{images}"
         f"<h2>Gates before champion 准入门槛</h2><p>{html.escape(verdict.says)}</p>"
@@ -103,7 +106,7 @@ def page(
         f"it leans high. 评分与冠军训练评分之间的 PSI：.10 以下稳定，至 .25 关注，以上处置。</p>"
         f"<p>The features that moved furthest since the training rows 自训练以来变动最大的特征:</p>"
         f"{_grid(('feature 特征', 'PSI'), list(evidence.drifts.items())[:_MOST_DRIFTS])}"
-        f"<h2>Features that may know the answer 泄漏检查</h2>{_grid((), ([leak] for leak in leaks))}"
+        f"<h2>Features that may know the answer 泄漏检查</h2>{_grid((), leaks)}"
         f"<h2>How it came about 训练经过</h2>{_grid((), rest.items())}</html>"
     )
 
@@ -133,15 +136,15 @@ def _both(gate: Gate, part: str) -> str:
 
 def _slice_rows(slices: Sequence[Slice]) -> list[list[str]]:
     return [
-        [one.by, one.group, f"{one.n_rows:,}", f"{one.n_customers:,}", f"{one.observed_share:.4f}",
-         *_gaps(one)]
+        [f"{one.by} {_BY_ZH[one.by]}", f"{one.group} {_GROUPS_ZH.get(one.group, '')}".strip(), f"{one.n_rows:,}",
+         f"{one.n_customers:,}", f"{one.observed_share:.4f}", *_gaps(one)]
         for one in slices
     ]  # fmt: skip
 
 
 def _gaps(one: Slice) -> list[str]:
     if one.is_small:
-        return [f"{one.calibration_gap.value:.4f}", f"{one.chosen_share:.4f}", "too few to say"]
+        return [f"{one.calibration_gap.value:.4f}", f"{one.chosen_share:.4f}", "too few to say 人数太少"]
     return [str(one.calibration_gap), f"{one.chosen_share:.4f}", str(one.chosen_gap)]
 
 

@@ -37,6 +37,7 @@ _OPERATORS: dict[type[ast.cmpop], str] = {
 _APPLY: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
+MOST_CHARACTERS = 10_000  # of a rule
 _ORDERED = {Kind.INTEGER, Kind.NUMBER, Kind.AMOUNT, Kind.DATE, Kind.INSTANT}
 _TEXT = {Kind.CODE, Kind.SET}
 
@@ -223,11 +224,14 @@ class Predicate:
     @classmethod
     def parse(cls, text: str) -> Predicate:
         """The rule in `text`; raises BadPredicate with the part that is not allowed."""
+        if len(text) > MOST_CHARACTERS:
+            raise BadPredicate("rule is too long", value=f"{text[:80]}…", allowed=f"up to {MOST_CHARACTERS} characters")
         try:
-            tree = ast.parse(text.strip(), mode="eval")
+            return cls(text, _node(ast.parse(text.strip(), mode="eval").body, text))
         except SyntaxError as error:
             raise BadPredicate("rule cannot be read", value=text, todo=str(error.msg)) from error
-        return cls(text, _node(tree.body, text))
+        except (MemoryError, RecursionError) as error:  # the former is what Python's parser calls its full stack
+            raise BadPredicate("rule is nested too deeply", value=f"{text[:80]}…", todo="take it apart") from error
 
     def columns(self) -> frozenset[str]:
         """Names of all columns the rule reads."""

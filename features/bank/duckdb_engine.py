@@ -6,6 +6,8 @@ anywhere.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,9 @@ _ROW_GROUP = 30_720  # rows that one thread writes and reads at a time; by defau
 def connect() -> Any:
     """A private DuckDB connection in UTC that never reaches out for an extension."""
     con = ibis.duckdb.connect()
+    spilled = str(Path(tempfile.gettempdir()) / f"tiercel-{os.getpid()}-{id(con):x}.spill").replace("'", "''")
     for setting in (
+        f"temp_directory = '{spilled}'",  # made where memory does not do, gone with the connection; TMPDIR says where
         "TimeZone = 'UTC'",
         "enable_progress_bar = false",  # the commands show their own
         "autoinstall_known_extensions = false",

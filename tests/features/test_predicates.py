@@ -221,6 +221,21 @@ def test_what_is_no_rule_is_refused_with_the_part_that_is_not_allowed(text: str,
     assert refused.value.value is not None
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("age > 1 or " * 1_000 + "age > 1", "rule is too long"),
+        ("not " * 2_000 + "is_staff", "rule is nested too deeply"),
+        ("(" * 150 + "is_staff" + ")" * 150 + "\0", "rule cannot be read"),
+    ],
+)
+def test_a_rule_that_nobody_could_read_is_refused_before_it_costs_anything(text: str, said: str) -> None:
+    with pytest.raises(BadPredicate) as refused:
+        Predicate.parse(text)
+    assert refused.value.what == said
+    assert len(str(refused.value)) < 1_000
+
+
 def test_a_refusal_says_what_a_rule_may_hold() -> None:
     with pytest.raises(BadPredicate, match="allowed: comparisons, in, is None, and, or, not"):
         Predicate.parse("age if is_staff else mda")

@@ -1,19 +1,21 @@
-"""What is refused before any route sees it: bodies too large, bodies that are not JSON, and more requests than fit.
+"""What is refused before any route sees it: bodies too large, too slow or not JSON, and more requests than fit.
 
 One plain ASGI layer. The body is counted as it arrives, so that neither a missing nor a lying Content-Length lets
-more than the limit into memory. Health checks pass a full house: an orchestrator that kills a busy server makes it
-worse for the others.
+more than the limit into memory, and has a few seconds to arrive, so that nobody holds a place by sending slowly.
+Health checks pass a full house: an orchestrator that kills a busy server makes it worse for the others.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features.errors import TiercelError
-from serving.errors import BodyTooLarge, Overload, UnsupportedMedia, problem_response
+from serving.errors import BodyTooLarge, BodyTooSlow, Overload, UnsupportedMedia, problem_response
 
+BODY_SECONDS = 10.0  # for which a body may be on its way
 _WITH_BODY = {"POST", "PUT", "PATCH"}
 _FORMS = "/console/"  # pages of ours send forms; everything else speaks JSON
 _FORM = "application/x-www-form-urlencoded"
@@ -48,7 +50,11 @@ class Doorway:
         if scope["method"] not in _WITH_BODY:
             await self._app(scope, receive, send)
             return
-        body = await self._read(scope, receive, takes_forms=scope["path"].startswith(_FORMS))
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await self._read(scope, receive, takes_forms=scope["path"].startswith(_FORMS))
+        except TimeoutError:
+            body = BodyTooSlow("the body did not arrive", allowed=f"within {BODY_SECONDS:g} seconds", todo="send again")
         if isinstance(body, TiercelError):
             await _refuse(body, scope, receive, send)
             return

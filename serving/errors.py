@@ -109,6 +109,12 @@ class BodyTooLarge(BadRequest):
     slug = "body-too-large"
 
 
+class BodyTooSlow(BadRequest):
+    """The body did not come in the time there is for it."""
+
+    slug = "body-too-slow"
+
+
 class UnsupportedMedia(BadRequest):
     """The body is not declared as JSON."""
 
@@ -161,6 +167,7 @@ STATUSES: Mapping[type[TiercelError], tuple[int, str]] = {
     InvalidFields: (422, "Invalid fields"),
     TooManyCustomers: (422, "Too many customers"),
     BodyTooLarge: (413, "Body too large"),
+    BodyTooSlow: (408, "Body too slow"),
     UnsupportedMedia: (415, "Unsupported media type"),
     MethodNotAllowed: (405, "Method not allowed"),
     BadCursor: (422, "Bad cursor"),

@@ -13,11 +13,12 @@ from serving.errors import PROBLEM_JSON
 _PROBLEM = {"content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 _MEANINGS = {
     400: "body is not JSON", 401: "no valid API key", 403: "not allowed for this role", 404: "unknown id",
-    409: "the same request is still running", 413: "body too large", 415: "body is not declared as JSON",
-    422: "fields or values not allowed", 500: "the server failed", 503: "not ready, or overloaded",
+    408: "body too slow", 409: "the same request is still running", 413: "body too large",
+    415: "body is not declared as JSON", 422: "fields or values not allowed", 500: "the server failed",
+    503: "not ready, or overloaded",
 }  # fmt: skip
 READING = (401, 403, 422, 500, 503)
-WRITING = (400, 401, 403, 413, 415, 422, 500, 503)
+WRITING = (400, 401, 403, 408, 413, 415, 422, 500, 503)
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +187,29 @@ def test_one_request_more_than_fit_is_503_while_health_is_answered() -> None:
     assert [first.status_code, healthy.status_code, later.status_code] == [200, 200, 200]
     told(refused, 503, "overload")
     assert refused.headers["retry-after"] == "1"
+
+
+def test_a_body_that_does_not_arrive_is_408_and_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.doorway.BODY_SECONDS", 0.02)
+    media = {"Content-Type": "application/json"}
+
+    async def never_whole() -> AsyncIterator[bytes]:
+        yield b'{"customer_id":'
+        await asyncio.Event().wait()
+
+    async def reached(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    async def run() -> list[httpx.Response]:
+        doorway = Doorway(reached, body_limit_bytes=1024, max_in_flight=1)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(doorway), base_url="http://bank") as client:
+            slow = await client.post(DECISIONS, content=never_whole(), headers=media)
+            return [slow, await client.post(DECISIONS, content=b"{}", headers=media)]
+
+    refused, later = asyncio.run(run())
+    assert told(refused, 408, "body-too-slow")["allowed"] == ["within 0.02 seconds"]
+    assert (refused.headers["connection"], later.status_code) == ("close", 200)
 
 
 def test_a_defect_is_500_without_a_word_of_where_or_whose(own_bank: Bank, caplog: pytest.LogCaptureFixture) -> None:

@@ -37,6 +37,7 @@ from insight.policy import InsightPolicy, insight
 from serving import releases
 from serving.api.documents import DecisionRequest
 from serving.desk.deciding import Desk
+from serving.desk.making import Inquiry
 from serving.desk.records import public_of
 from serving.ledger import Ledger
 from serving.models import model_book
@@ -52,6 +53,7 @@ POLICY_OF_SIMULATION = Path(__file__).parent.parent / "simulation" / "policy"
 CHAMPIONS = (*NAMES, *TOLD)
 LAST_SIMULATED = date(2025, 12, 31)
 DECIDE_BATCH = 1000
+COMMAND = "command"  # who asked, where nobody did by a key
 _HUNDREDTH = Decimal("0.01")
 
 
@@ -268,7 +270,7 @@ def decide_everybody(at: Desk, *, channel: str, limit: int, progress: Progress) 
     ids = at.ground().reader.customer_ids()
     for start in range(0, len(ids), DECIDE_BATCH):
         batch = ids[start : start + DECIDE_BATCH]
-        decided = at.decide(DecisionRequest.model_construct(channel=channel, limit=limit), batch)
+        decided = at.decide(Inquiry(DecisionRequest.model_construct(channel=channel, limit=limit), batch, COMMAND))
         if decided.rows:
             at.ledger.record(decided.rows).result()
         progress("decisions", (start + len(batch)) / len(ids))

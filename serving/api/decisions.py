@@ -25,7 +25,7 @@ from serving.api.documents import (
 from serving.api.openapi import READING, WRITING, body_of, header, problems
 from serving.desk.deciding import MOST_ALONE, Desk, unknown_customer
 from serving.desk.explaining import explanation
-from serving.desk.making import Decided
+from serving.desk.making import Decided, Inquiry
 from serving.desk.records import public_of, told
 from serving.disclosure import disclosed
 from serving.errors import InvalidFields, TooManyCustomers, UnknownDecision, invalid_fields, problem
@@ -122,10 +122,10 @@ async def _decided(
     else:
         ids = [customer for customer in asked.customer_ids if can(actor, "decide", customer)]
     if asked.dry_run:
-        return _told(asked, actor, await _decide(desk, asked, ids), started)
+        return _told(asked, actor, await _decide(desk, Inquiry(asked, ids)), started)
     await desk.keeper.begin(ids)
     try:
-        decided = await _decide(desk, asked, ids)
+        decided = await _decide(desk, Inquiry(asked, ids, actor.name))
         text = _told(asked, actor, decided, started)
         await desk.keeper.keep(decided.rows, None if claim is None else Finish(claim, 200, text))
     finally:
@@ -133,14 +133,14 @@ async def _decided(
     return text
 
 
-async def _decide(desk: Desk, asked: DecisionRequest, customer_ids: Sequence[str]) -> Decided:
+async def _decide(desk: Desk, inquiry: Inquiry) -> Decided:
     """The decisions, not yet kept: a few on the event loop itself, with those of the other requests that have come in.
 
     A thread would take longer.
     """
-    if len(customer_ids) <= MOST_ALONE:
-        return await desk.few.ask((asked, customer_ids))
-    return await asyncio.to_thread(desk.decide, asked, customer_ids)
+    if len(inquiry.customer_ids) <= MOST_ALONE:
+        return await desk.few.ask(inquiry)
+    return await asyncio.to_thread(desk.decide, inquiry)
 
 
 def _told(asked: DecisionRequest, actor: Actor, decided: Decided, started: float) -> str:

@@ -218,11 +218,15 @@ class Leaving(Document):
 
 
 class Explanation(Document):
-    """Why a decision came out as it did: what was offered and why, what was not and what would allow it."""
+    """Why a decision came out as it did: what was offered and why, what was not and what would allow it.
+
+    `asked_by` is the holder of the key that asked, or his role; null where the decision is older than that note.
+    """
 
     decision_id: str
     customer_id: str
     decided_at: datetime
+    asked_by: str | None
     release_id: str
     segments_digest: str
     decisions_digest: str

@@ -21,7 +21,7 @@ from serving.customer_reader import Customers
 from serving.desk.gathering import Gathering
 from serving.desk.ground import Ground, Rulebook
 from serving.desk.keeping import Keeper
-from serving.desk.making import Decided, Maker, Pinned, Request
+from serving.desk.making import Decided, Inquiry, Maker, Pinned
 from serving.errors import UnknownChannel, UnknownCustomer, UnknownOffer
 from serving.ledger import Ledger
 from serving.releases import DamagedRelease, current
@@ -94,20 +94,20 @@ class Desk:
             if ground is not None:
                 ground.close()
 
-    def decide(self, asked: DecisionRequest, customer_ids: Sequence[str]) -> Decided:
-        """The decisions of `customer_ids`, not yet kept; raises UnknownChannel, UnknownOffer and why not ready."""
+    def decide(self, inquiry: Inquiry) -> Decided:
+        """The decisions of an inquiry, not yet kept; raises UnknownChannel, UnknownOffer and why not ready."""
         pinned = self._pinned()
-        _check(asked, pinned.rules)
-        if len(customer_ids) <= MOST_ALONE:
-            return self._maker.stage_by_stage([(asked, customer_ids)], pinned)[0]
-        return self._maker.together(asked, customer_ids, pinned)
+        _check(inquiry.asked, pinned.rules)
+        if len(inquiry.customer_ids) <= MOST_ALONE:
+            return self._maker.stage_by_stage([inquiry], pinned)[0]
+        return self._maker.together(inquiry, pinned)
 
-    def _few(self, requests: Sequence[Request]) -> list[Decided]:
-        """The same of requests about few customers each, all at one instant."""
+    def _few(self, inquiries: Sequence[Inquiry]) -> list[Decided]:
+        """The same of inquiries about few customers each, all at one instant."""
         pinned = self._pinned()
-        for asked, _ in requests:
-            _check(asked, pinned.rules)
-        return self._maker.stage_by_stage(requests, pinned)
+        for inquiry in inquiries:
+            _check(inquiry.asked, pinned.rules)
+        return self._maker.stage_by_stage(inquiries, pinned)
 
     def _pinned(self) -> Pinned:
         ground, now = self.ground(), self.clock.now()

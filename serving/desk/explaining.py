@@ -15,14 +15,15 @@ from serving.security import Actor
 
 
 def explanation(row: DecisionRow, home: Path, segments: SegmentsPolicy, actor: Actor) -> dict[str, Any]:
-    """What was offered and why, what was not and what would allow it, why the customer was thought to leave, and the
-    facts, as far as `actor` may see."""
+    """Who asked, what was offered and why, what was not and what would allow it, why the customer was thought to leave,
+    and the facts, as far as `actor` may see."""
     record, inputs = json.loads(row.answer), json.loads(row.inputs)
     record = disclosed(record | {"suppressed": suppressed_in_words(record["suppressed"])}, actor)
     return {
         "decision_id": row.decision_id,
         "customer_id": row.customer_id,
         "decided_at": row.decided_at.isoformat(),
+        "asked_by": row.actor,
         "release_id": row.release_id,
         "segments_digest": row.segments_digest,
         "decisions_digest": row.decisions_digest,

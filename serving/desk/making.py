@@ -35,6 +35,15 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What was asked, about which customers as far as its caller may ask about them, and who he is."""
+
+    asked: DecisionRequest
+    customer_ids: Sequence[str]
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pinned:
     """What a request stands on: a release, what is in force on its day, and its instant."""
 
@@ -44,7 +53,6 @@ class Pinned:
     day: date
 
 
-Request = tuple[DecisionRequest, Sequence[str]]  # and the customers whom its caller may ask about
 _Made = tuple[Kept, DecisionRow | None]
 
 
@@ -54,37 +62,36 @@ class Maker:
     def __init__(self, home: Path, ledger: Ledger) -> None:
         self._home, self._ledger = home, ledger
 
-    def stage_by_stage(self, requests: Sequence[Request], pinned: Pinned) -> list[Decided]:
+    def stage_by_stage(self, inquiries: Sequence[Inquiry], pinned: Pinned) -> list[Decided]:
         """A few customers without arrays, of one request or of several that came at once.
 
         All are read, then all scored, then all decided: what a stage needs lies in the processor's cache for all but
         the first.
         """
-        asked_of = [(asked, customer_id) for asked, customer_ids in requests for customer_id in customer_ids]
+        asked_of = [(inquiry, customer_id) for inquiry in inquiries for customer_id in inquiry.customer_ids]
         ground, now, day = pinned.ground, pinned.now, pinned.day
         rows = [ground.reader.read_one(customer_id, at=now, day=day) for _, customer_id in asked_of]
         start = start_of(day, ground.zone)
         known = [
-            (asked, customer_id, row, self._ledger.moment_of(customer_id, before=now, on=day, start=start))
-            for (asked, customer_id), row in zip(asked_of, rows, strict=True)
+            (inquiry, customer_id, row, self._ledger.moment_of(customer_id, before=now, on=day, start=start))
+            for (inquiry, customer_id), row in zip(asked_of, rows, strict=True)
             if row is not None
         ]
         cases = [self._case(*one, pinned) for one in known]
         decisions = [pinned.rules.alone.decide(case) for case in cases]
         made = {
-            (id(asked), customer_id): _made(decision, case.to_json(), asked, moment.first, pinned)
-            for (asked, customer_id, _, moment), case, decision in zip(known, cases, decisions, strict=True)
+            (id(inquiry), customer_id): _made(decision, case.to_json(), inquiry, moment.first, pinned)
+            for (inquiry, customer_id, _, moment), case, decision in zip(known, cases, decisions, strict=True)
         }
         return [
-            _answered(ids, {name: made[id(asked), name] for name in ids if (id(asked), name) in made})
-            for asked, ids in requests
+            _answered(ids, {name: made[id(inquiry), name] for name in ids if (id(inquiry), name) in made})
+            for inquiry in inquiries
+            for ids in (inquiry.customer_ids,)
         ]
 
-    def _case(
-        self, asked: DecisionRequest, customer_id: str, row: OnlineRow, moment: MomentOfOne, pinned: Pinned
-    ) -> Case:
+    def _case(self, inquiry: Inquiry, customer_id: str, row: OnlineRow, moment: MomentOfOne, pinned: Pinned) -> Case:
         """What one customer's decision stands on."""
-        rules, facts = pinned.rules, row.facts
+        asked, rules, facts = inquiry.asked, pinned.rules, row.facts
         facts.update(counted(microseconds(pinned.now), moment.happened))
         if moment.closed:
             facts["do_not_call"] = with_closed(facts["do_not_call"], moment.closed)
@@ -112,10 +119,10 @@ class Maker:
             ),
         )
 
-    def together(self, asked: DecisionRequest, customer_ids: Sequence[str], pinned: Pinned) -> Decided:
+    def together(self, inquiry: Inquiry, pinned: Pinned) -> Decided:
         """Many customers in a few passes over arrays."""
         ground, rules, now = pinned.ground, pinned.rules, pinned.now
-        customers = ground.reader.read(list(dict.fromkeys(customer_ids)), at=now, day=pinned.day)
+        customers = ground.reader.read(list(dict.fromkeys(inquiry.customer_ids)), at=now, day=pinned.day)
         moment = self.moment(customers.ids, ground, now)
         firsts, facts = moment.firsts, self.facts(customers.ids, customers.facts, moment, now)
         terms = [
@@ -125,11 +132,11 @@ class Maker:
         found: dict[str, _Made] = {}
         for batch in batches(terms, facts, recent_of(moment.recent)):
             ids = tuple(customers.ids[place] for place in batch.places)
-            inputs = _inputs(ids, batch, asked, pinned)
+            inputs = _inputs(ids, batch, inquiry.asked, pinned)
             for decision, plain in zip(decide(inputs, rules.catalogue, rules.policy), inputs.each_json(), strict=True):
                 first = firsts.get(decision.customer_id)
-                found[decision.customer_id] = _made(decision, plain, asked, first, pinned)
-        return _answered(customer_ids, found)
+                found[decision.customer_id] = _made(decision, plain, inquiry, first, pinned)
+        return _answered(inquiry.customer_ids, found)
 
     def _epoch(self, first: FirstDecision | None, ground: Ground) -> str:
         if first is None or first.release_id == ground.id:
@@ -189,16 +196,16 @@ def _inputs(ids: tuple[str, ...], batch: Batch, asked: DecisionRequest, pinned: 
 def _made(
     decision: Decision,
     inputs: Plain,
-    asked: DecisionRequest,
+    inquiry: Inquiry,
     first: FirstDecision | None,
     pinned: Pinned,
 ) -> _Made:
     """The record of a decision, and the row to keep unless it is a dry run."""
     repeat_of = None if first is None else first.decision_id
-    if asked.dry_run:
+    if inquiry.asked.dry_run:
         return kept_of(decision, None, repeat_of), None
     one = kept_of(decision, new_decision_id(pinned.now), repeat_of)
-    return one, _row(one, asked.channel, written(inputs), pinned.ground, pinned.rules)
+    return one, _row(one, inquiry, written(inputs), pinned.ground, pinned.rules)
 
 
 def _answered(customer_ids: Sequence[str], found: Mapping[str, _Made]) -> Decided:
@@ -211,13 +218,13 @@ def _answered(customer_ids: Sequence[str], found: Mapping[str, _Made]) -> Decide
     )
 
 
-def _row(one: Kept, channel: str, inputs: str, ground: Ground, rules: Rulebook) -> DecisionRow:
+def _row(one: Kept, inquiry: Inquiry, inputs: str, ground: Ground, rules: Rulebook) -> DecisionRow:
     decision = one.decision
     return DecisionRow(
         decision_id=str(one.decision_id),
         customer_id=decision.customer_id,
         decided_at=decision.decided_at,
-        channel=channel,
+        channel=inquiry.asked.channel,
         release_id=decision.release_id,
         prices_version=decision.prices_version,
         segments_digest=ground.release.manifest["segments_digest"],
@@ -230,4 +237,5 @@ def _row(one: Kept, channel: str, inputs: str, ground: Ground, rules: Rulebook) 
         is_degraded=decision.degraded,
         is_fallback=decision.fallback,
         is_stale=decision.stale,
+        actor=inquiry.actor,
     )

@@ -34,7 +34,7 @@ from serving.ledger.tables import chain_head, decision, placement
 CHAIN = "decision"
 GENESIS = "0" * 64
 FAULTS_MAX = 100
-_VERSION = 1  # of the body's layout
+_NAMELESS, _NAMED = 1, 2  # layouts of the body: without and with who asked
 _PLAIN = itemgetter(
     "seq", "decision_id", "decided_at", "channel", "release_id", "prices_version", "segments_digest",
     "decisions_digest", "arm", "repeat_of", "is_degraded", "is_fallback", "is_stale",
@@ -138,11 +138,13 @@ class Chain:
         """The hash of a decision after `prev_hash`, over the values of its row and of its placements in rank order."""
         customer_id = row["customer_id"]
         body = [
-            _VERSION,
+            _NAMELESS if row["actor"] is None else _NAMED,
             _PLAIN(row),
             [self.pseudonym(row[name]) for name in _PERSONAL],
             [(*_SLOT(slot), slot["customer_id"] == customer_id) for slot in slots],
         ]
+        if row["actor"] is not None:
+            body.append(row["actor"])
         text = _WRITE(body)
         return hashlib.sha256(prev_hash.encode() + text.encode()).hexdigest()
 

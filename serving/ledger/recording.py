@@ -75,6 +75,7 @@ def _values(row: DecisionRow, last: Head) -> dict[str, Any]:
         "answer": row.answer,
         "inputs": row.inputs,
         "prev_hash": last.row_hash,
+        "actor": row.actor,
     }
 
 

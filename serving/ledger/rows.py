@@ -34,7 +34,10 @@ class PlacementRow:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRow:
-    """One decision as it is kept: `answer` and `inputs` are JSON text, the answer given and the inputs by value."""
+    """One decision as it is kept: `answer` and `inputs` are JSON text, the answer given and the inputs by value.
+
+    `actor` is who asked for it.
+    """
 
     decision_id: str
     customer_id: str
@@ -52,6 +55,7 @@ class DecisionRow:
     is_degraded: bool = False
     is_fallback: bool = False
     is_stale: bool = False
+    actor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ decision = Table(
     Column("inputs", Text, nullable=False),
     Column("prev_hash", String(64), nullable=False),
     Column("row_hash", String(64), nullable=False),
+    Column("actor", WORD),  # who asked; null: recorded before that was kept
     Index("ix_decision_customer", "customer_id", "decided_at"),
     Index("ix_decision_decided", "decided_at", "seq"),
 )

@@ -29,6 +29,7 @@ from features.segments import behaviour
 from features.vocabulary import Stage
 from serving.api.documents import DecisionRequest
 from serving.desk.deciding import MOST_ALONE
+from serving.desk.making import Inquiry
 from serving.releases import cut, switch
 from tests.acceptance.test_policy_rows import inputs, objects
 from tests.features.conftest import bank_of
@@ -280,7 +281,7 @@ def test_B08_two_customers_of_one_cell_and_two_tiers_are_told_another_channel_be
 def night_of(bank: Bank, customers: Sequence[str]) -> dict[str, Any]:
     """The decisions of these customers where any channel will do, as a night asks."""
     asked = DecisionRequest.model_construct(channel="", limit=50)
-    return {name: kept.public for name, kept in bank.desk.decide(asked, customers).kept.items()}
+    return {name: kept.public for name, kept in bank.desk.decide(Inquiry(asked, customers)).kept.items()}
 
 
 def channels_of(answer: Any) -> dict[str, str]:

@@ -106,6 +106,7 @@ def test_explain_says_more_with_each_level(bank: Bank) -> None:
 def test_an_explanation_has_every_reason_against_and_the_facts_it_stands_on(bank: Bank) -> None:
     answer = bank.decide("C-RESTRICTED", explain="none")
     told = bank.ask("GET", f"/v1/decisions/{answer['decision_id']}/explanation", role="compliance").json()
+    assert told["asked_by"] == "service"
     Explanation.model_validate(told)
     assert (answer["offers"], answer["no_action"]) == ([], True)
     assert told["facts"]["is_restricted"] == 1.0

@@ -36,6 +36,7 @@ def decided(i: int) -> DecisionRow:
     return DecisionRow(
         f"D{i}", f"C{i % 7}", NOON + timedelta(seconds=i), "APP", "R1", "none", "s", "d", "treated",
         f'{{"i":{i}}}', '{"age":41}', slots, None if i % 2 else "D0", is_stale=i % 3 == 0,
+        actor="rm-7" if i % 2 else None,
     )  # fmt: skip
 
 
@@ -116,6 +117,12 @@ def test_a_change_of_any_row_is_seen_at_that_row(log: Log) -> None:
 def test_every_column_of_a_decision_is_under_the_chain(log: Log, name: str) -> None:
     to = CHANGES.get(name, "'x'")
     assert not log.report(sql(f"UPDATE decision SET {name} = {to} WHERE seq = 51")).is_whole
+
+
+def test_who_asked_can_neither_be_taken_from_a_decision_nor_given_to_an_older_one(log: Log) -> None:
+    for seq, to in ((51, "NULL"), (52, "'rm-7'")):
+        faults = log.report(sql(f"UPDATE decision SET actor = {to} WHERE seq = {seq}")).faults
+        assert [(fault.seq, fault.kind) for fault in faults] == [(seq, "body")]
 
 
 @pytest.mark.parametrize("name", [column.name for column in placement.columns])

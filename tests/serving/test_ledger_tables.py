@@ -17,6 +17,7 @@ from serving.ledger import LedgerTooNew
 from serving.ledger.engine import migrate, migrations, open_engines
 from serving.ledger.tables import METADATA
 from tests.serving.ledgers import LedgerUrl, change, opened
+from tests.serving.test_ledger_decisions import decided
 
 OPEN = """
 import sys
@@ -45,6 +46,21 @@ def test_migrations_make_the_tables_that_the_code_uses(url: str, tmp_path: Path)
         foreign = {key["referred_table"] for key in inspect(connection).get_foreign_keys("placement")}
     assert foreign == {"decision"}
     engines.dispose()
+
+
+def test_decisions_of_an_older_ledger_keep_their_place_in_the_chain(url: str, tmp_path: Path) -> None:
+    with opened(url, tmp_path) as ledger:
+        ledger.record([decided(f"D{i}") for i in range(3)]).result()
+        anchor = ledger.head()
+    engines = open_engines(url)
+    with engines.writer.begin() as connection:
+        command.downgrade(migrations(connection), "0003")  # who asked is not kept there
+    engines.dispose()
+    with opened(url, tmp_path) as ledger:
+        ledger.record([decided("D3", actor="rm-7")]).result()
+        report = ledger.verify(anchor)
+        assert (report.is_whole, report.n_rows) == (True, 4)
+        assert [ledger.decision(f"D{i}").row.actor for i in (2, 3)] == [None, "rm-7"]
 
 
 def test_migrations_go_back_to_nothing_and_forward_again(url: str, tmp_path: Path) -> None:

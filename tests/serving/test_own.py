@@ -24,6 +24,7 @@ from serving import jobs
 from serving.api.documents import DecisionRequest
 from serving.cli import app
 from serving.desk.deciding import Desk
+from serving.desk.making import Inquiry
 from serving.month.base_growth import growth_of
 from serving.month.month_drift import CALENDAR, drift_of
 from serving.portrait.portraying import known_of
@@ -80,7 +81,7 @@ def decided(home: Path, customer_ids: list[str]) -> dict[str, dict[str, Any]]:
     """What decisions about these customers stood on, as the ledger keeps it."""
     desk = Desk.open(Settings(home=home), clock_of(Settings(home=home)))
     try:
-        rows = desk.decide(DecisionRequest(customer_ids=tuple(customer_ids), channel="APP"), customer_ids).rows
+        rows = desk.decide(Inquiry(DecisionRequest(customer_ids=tuple(customer_ids), channel="APP"), customer_ids)).rows
     finally:
         desk.close()
     return {row.customer_id: json.loads(row.inputs) for row in rows}

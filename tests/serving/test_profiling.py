@@ -9,6 +9,7 @@ import pytest
 
 from serving.api.documents import DecisionRequest
 from serving.desk.deciding import MOST_ALONE
+from serving.desk.making import Inquiry
 from tests.serving import homes
 from tests.serving.conftest import Bank, open_bank
 
@@ -27,7 +28,7 @@ def withdrawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bank]
 def test_a_request_and_a_night_give_the_strangers_order_and_say_why(withdrawn: Bank) -> None:
     asked = DecisionRequest.model_construct(channel="APP", limit=50)
     crowd = ["C-USUAL", "C-LIKEWISE", *(f"NOBODY-{k}" for k in range(MOST_ALONE))]
-    night = withdrawn.desk.decide(asked, crowd).kept
+    night = withdrawn.desk.decide(Inquiry(asked, crowd)).kept
     for name, is_generic in (("C-USUAL", True), ("C-LIKEWISE", False)):
         for answer in (withdrawn.decide(name, limit=50, explain="reasons"), night[name].public):
             codes = {reason["code"] for slot in answer["offers"] for reason in slot["reasons"]}

@@ -19,6 +19,7 @@ from features.policy import segments
 from features.profiles import build, builds
 from serving import jobs
 from serving.api.documents import DecisionRequest
+from serving.desk.making import Inquiry
 from serving.month.month_drift import CALENDAR, drift_of
 from serving.replay import replay
 from serving.settings import clock_of, read_settings
@@ -130,7 +131,7 @@ def test_the_release_serves_it_leaves_men_alone_and_replays(home: Path) -> None:
     assert (release.manifest["champions"], release.manifest["versions"]) == (["uplift"], {"uplift": 1})
     with jobs.desk(home, clock) as desk:
         asked = DecisionRequest.model_construct(channel="APP", limit=40, explain="full")
-        decided = desk.decide(asked, [IDS[0], IDS[1]])
+        decided = desk.decide(Inquiry(asked, [IDS[0], IDS[1]]))
         desk.ledger.record(decided.rows).result()
         her, him = (decided.kept[name].decision for name in (IDS[0], IDS[1]))
         reasons = {out.offer_id: out.code for out in him.suppressed}

@@ -16,7 +16,7 @@ _CHANNELS = sorted(EVENT_CHANNELS)
 
 def allowed(t: ir.Table) -> ir.Table:
     """Of rows of consent beside a pair (customer_id, on): channels that may speak of offers, categories that may not be
-    spoken of, and profiling withdrawn.
+    spoken of, profiling withdrawn, and the day of the last word that counts (`word_on`).
 
     A word about every channel holds for each until a later one about that channel, and a word about all categories
     ends those about one. Consent to one category opens no channel by itself: it ends that category's refusal.
@@ -28,6 +28,7 @@ def allowed(t: ir.Table) -> ir.Table:
     general = t.group_by("customer_id", "on").agg(
         consented_channels=ibis.ifelse(opened & ~is_excepted, f"|{_EVERY}|", _set_of(words, opened, "")),
         has_profiling_optout=(~t.is_granted).any(where=~told).fill_null(False),
+        word_on=t._happened.max(),
     )
     both = general.left_join(_withheld(t.filter(told & (t.category != _EVERY))), ["customer_id", "on"])
     both = both.mutate(withheld_categories=both.withheld_categories.fill_null("|"))

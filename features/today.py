@@ -59,6 +59,9 @@ TODAY = (
     ),
     Column("has_profiling_optout", Kind.FLAG, "withdrew consent to profiling (R34)", "no consent table"),
     Column("do_not_call", Kind.SET, "channels that the customer closed", "the bank has no such list"),
+    Column(
+        "consent_said_on", Kind.DATE, "last word on consent, or channel closed, that the bank's tables tell", "none"
+    ),
 )
 CONTRACTS = (
     "held_products", "next_loan_end_on", "loan_amount", "overdue_from_on", "card_opened_on", "active_services",
@@ -90,6 +93,8 @@ def day_view(tables: Mapping[str, ir.Table], pairs: ir.Table, policy: SegmentsPo
         view = view.mutate(**_measured(view))
     firsts = [view[column] for column in ("funded_on", *_FIRSTS.values()) if column in view.columns]
     view = view.mutate(first_product_on=first_day(view.first_product_on, *firsts)) if firsts else view
+    if words := [view[name] for name in ("word_on", "closed_on") if name in view.columns]:
+        view = view.mutate(consent_said_on=ibis.greatest(*words) if len(words) > 1 else words[0])
     if "new_net_days" in view.columns and policy:
         view = view.mutate(newcomer_tier=_newcomer_tier(view, policy.tiers))
     return select(view, TODAY, keys=("customer_id", "on"))
@@ -293,7 +298,7 @@ def _consents(table: ir.Table, pairs: ir.Table) -> ir.Table:
 
 def _closed_channels(table: ir.Table, pairs: ir.Table) -> ir.Table:
     t = _valid(_facts(table, pairs, "from_on"))
-    return t.group_by("customer_id", "on").agg(do_not_call=_set_of(t.channel))
+    return t.group_by("customer_id", "on").agg(do_not_call=_set_of(t.channel), closed_on=t._happened.max())
 
 
 def _held(t: ir.Table) -> ir.Table:

@@ -15,8 +15,8 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from features.errors import TiercelError
-from serving.api import cells, customers, decision_log, decisions, health, offers, responses, tags
-from serving.api.documents import DecisionRequest, Response
+from serving.api import cells, consents, customers, decision_log, decisions, health, offers, responses, tags
+from serving.api.documents import ConsentChanges, DecisionRequest, Response
 from serving.api.openapi import describe
 from serving.console import cells as cell_pages
 from serving.console import customers as customer_pages
@@ -36,7 +36,8 @@ from serving.settings import Settings, clock_of, read_settings
 _log = logging.getLogger("tiercel.serving")
 _SWITCH_SECONDS = 0.0005  # Python's 5 ms would let the ledger's thread wait as long at each of its dozen calls
 _ROUTERS = (
-    decisions.router, decision_log.router, responses.router, customers.router, tags.router, cells.router,
+    decisions.router, decision_log.router, responses.router, customers.router, tags.router, consents.router,
+    cells.router,
     offers.router, health.router, statics.router, doors.router, matrix.router, cell_pages.router,
     lists.router, customer_pages.router, model_drift.router, idleness.router, models.router, models.promotions,
     doors.nowhere,
@@ -81,7 +82,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
     tell_errors(app)
-    describe(app, DecisionRequest, Response)
+    describe(app, ConsentChanges, DecisionRequest, Response)
     return app
 
 

@@ -21,8 +21,8 @@ from features.vocabulary import Sensitivity
 from serving.errors import NoKey
 from serving.key_file import ROLES, Network, Role, digest_of, records_of
 
-Action = Literal["decide", "read_decision", "replay", "respond", "read_customer", "delete_tag", "read_catalogue",
-                 "read_health", "read_models", "promote"]  # fmt: skip
+Action = Literal["decide", "read_decision", "replay", "respond", "read_customer", "delete_tag", "change_consent",
+                 "read_catalogue", "read_health", "read_models", "promote"]  # fmt: skip
 
 _EVERYBODY = frozenset(ROLES)
 _TICKET_DIGITS = 32  # of a key's hash: enough to name it, too few to compare a guess with
@@ -34,6 +34,7 @@ RIGHTS: Mapping[Action, frozenset[Role]] = MappingProxyType(
         "respond": frozenset({"marketing", "rm", "leader", "service"}),
         "read_customer": _EVERYBODY,
         "delete_tag": frozenset({"marketing", "compliance", "rm", "leader", "service"}),
+        "change_consent": frozenset({"compliance", "rm", "leader", "service"}),
         "read_catalogue": _EVERYBODY,
         "read_health": frozenset({"marketing", "compliance", "scientist", "auditor", "service"}),
         "read_models": frozenset({"marketing", "compliance", "leader", "scientist", "auditor", "service"}),

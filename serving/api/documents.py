@@ -15,6 +15,7 @@ from features.vocabulary import Outcome, Stage
 
 MOST_CUSTOMERS = 500
 MOST_EVENTS = 1000
+MOST_WORDS = 100
 Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
@@ -67,6 +68,27 @@ class Response(Body):
     next_contact_on: date | None = None
     note: Annotated[str, StringConstraints(max_length=2000)] | None = None
     actor: Annotated[str, StringConstraints(max_length=128)] | None = None
+
+
+class ConsentChange(Body):
+    """A word of the customer on consent; `channel`, `category` null are all of them.
+
+    `consent_id` is the sender's own key, sent again it changes nothing. A grant needs a proof of his will.
+    """
+
+    consent_id: Id
+    purpose: Literal["MARKETING", "PROFILING", "RESEARCH", "SHARING"]
+    is_granted: bool
+    occurred_at: AwareDatetime
+    channel: Id | None = None
+    category: Id | None = None
+    proof_id: Id | None = None
+
+
+class ConsentChanges(Body):
+    """What one customer said, all or nothing."""
+
+    consents: Annotated[tuple[ConsentChange, ...], Field(min_length=1, max_length=MOST_WORDS)]
 
 
 class Problem(Document):
@@ -199,6 +221,28 @@ class Receipt(Document):
 
 class Receipts(Document):
     responses: list[Receipt]
+
+
+class ConsentKept(Document):
+    """A word that the ledger keeps, and since when."""
+
+    consent_id: str
+    known_at: datetime
+
+
+class ConsentStanding(Document):
+    """What the next decision goes by; null where the bank's rows do not tell, or do not know the customer yet."""
+
+    consented_channels: list[str] | None
+    withheld_categories: list[str] | None
+    has_profiling_optout: bool | None
+    do_not_call: list[str] | None
+
+
+class ConsentAnswer(Document):
+    customer_id: str
+    consents: list[ConsentKept]
+    standing: ConsentStanding
 
 
 class Cause(Document):

@@ -119,7 +119,7 @@ class Desk:
         ground = self.ground()
         found = ground.reader.read(customer_ids, at=now, day=ground.business_day(now))
         moment = self._maker.moment(found.ids, ground, now)
-        return replace(found, facts=self._maker.facts(found.ids, found.facts, moment, now))
+        return replace(found, facts=self._maker.facts(found.ids, found.facts, moment, ground=ground, now=now))
 
 
 def _zone(home: Path, clock: Clock) -> ZoneInfo:

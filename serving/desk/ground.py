@@ -17,6 +17,7 @@ from decisioning.policy import DecisionsPolicy
 from features.policy import SegmentsPolicy
 from features.policy_book import PolicyBook
 from serving.customer_reader import CustomerReader
+from serving.desk.consents import Hearing
 from serving.provenance import lightgbm_version
 from serving.releases import Release, verify
 from serving.scorer import Champions, Scorer
@@ -89,6 +90,12 @@ class Ground:
     def consent_basis(self) -> ConsentBasis:
         """What the bank says of consents it keeps no table of."""
         return cast(ConsentBasis, self.segments.bank.consent_basis)  # the policy's own pattern holds it
+
+    def hearing(self, day: date) -> Hearing:
+        """How words on consent are heard on `day`."""
+        catalogue = self.rulebook(day).catalogue
+        outbound = [name for name, goes_out in zip(catalogue.channels, catalogue.is_outbound, strict=True) if goes_out]
+        return Hearing(self.zone, outbound if self.consent_basis == "bank_attests" else ())
 
     def close(self) -> None:
         self.reader.close()

@@ -15,6 +15,7 @@ from features.online_rows import OnlineRow, microseconds
 from serving.api.documents import DecisionRequest
 from serving.customer_reader import Facts
 from serving.desk.batches import Batch, BatchTerms, batches
+from serving.desk.consents import after_words
 from serving.desk.ground import Ground, Rulebook
 from serving.desk.moment import closed_channels, counted, moment_facts, recent_of, told_of, with_closed
 from serving.desk.records import Kept, Plain, kept_of, new_decision_id, placements_of, written
@@ -93,6 +94,8 @@ class Maker:
         """What one customer's decision stands on."""
         asked, rules, facts = inquiry.asked, pinned.rules, row.facts
         facts.update(counted(microseconds(pinned.now), moment.happened))
+        if moment.said:
+            facts.update(pinned.ground.hearing(pinned.day).heard(facts, moment.said))
         if moment.closed:
             facts["do_not_call"] = with_closed(facts["do_not_call"], moment.closed)
         if moment.untagged:
@@ -124,7 +127,7 @@ class Maker:
         ground, rules, now = pinned.ground, pinned.rules, pinned.now
         customers = ground.reader.read(list(dict.fromkeys(inquiry.customer_ids)), at=now, day=pinned.day)
         moment = self.moment(customers.ids, ground, now)
-        firsts, facts = moment.firsts, self.facts(customers.ids, customers.facts, moment, now)
+        firsts, facts = moment.firsts, self.facts(customers.ids, customers.facts, moment, ground=ground, now=now)
         terms = [
             BatchTerms(self._epoch(firsts.get(customer), ground), is_stale, rules.scorer_of(customer, pinned.day)[1])
             for customer, is_stale in zip(customers.ids, customers.stale.tolist(), strict=True)
@@ -147,9 +150,11 @@ class Maker:
         day = ground.business_day(now)
         return self._ledger.moment(ids, before=now, on=day, start=start_of(day, ground.zone))
 
-    def facts(self, ids: tuple[str, ...], rows: Facts, moment: Moment, now: datetime) -> Facts:
+    def facts(self, ids: tuple[str, ...], rows: Facts, moment: Moment, *, ground: Ground, now: datetime) -> Facts:
         """Rows and moment of customers."""
         facts = rows | moment_facts(len(ids), now, moment.recent)
+        if moment.said:
+            facts |= after_words(ids, facts, moment.said, ground.hearing(ground.business_day(now)))
         facts["do_not_call"] = closed_channels(ids, facts["do_not_call"], moment.closed)
         facts["tags"] = kept_tags(ids, facts["tags"], moment.untagged)
         return facts

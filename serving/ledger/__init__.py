@@ -2,6 +2,7 @@
 
 from serving.ledger.book import Ledger
 from serving.ledger.chain import ChainFault, ChainReport, Head, WrongKey
+from serving.ledger.consents import PURPOSES, Word
 from serving.ledger.databases import Unreachable
 from serving.ledger.engine import LedgerTooNew
 from serving.ledger.idempotency import Claim, Finish, OtherBody, StillRunning, StoredAnswer
@@ -11,6 +12,7 @@ from serving.ledger.recording import AlreadyRecorded
 from serving.ledger.rows import (
     BadRow,
     BadRows,
+    ConsentReceipt,
     ConsentRow,
     ContactReceipt,
     ContactRow,
@@ -26,6 +28,7 @@ from serving.ledger.rows import (
 from serving.ledger.writer import Closed, Overloaded, Unconfirmed, Unwritable
 
 __all__ = [
+    "PURPOSES",
     "AlreadyRecorded",
     "BadRow",
     "BadRows",
@@ -33,6 +36,7 @@ __all__ = [
     "ChainReport",
     "Claim",
     "Closed",
+    "ConsentReceipt",
     "ConsentRow",
     "ContactReceipt",
     "ContactRow",
@@ -59,5 +63,6 @@ __all__ = [
     "Unconfirmed",
     "Unreachable",
     "Unwritable",
+    "Word",
     "WrongKey",
 ]

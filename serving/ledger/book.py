@@ -25,6 +25,7 @@ from serving.ledger.moments import Moment, MomentOfOne, MomentReader
 from serving.ledger.recent import RecentReader, RecentRows
 from serving.ledger.recording import Recorder
 from serving.ledger.rows import (
+    ConsentReceipt,
     ConsentRow,
     ContactReceipt,
     ContactRow,
@@ -127,10 +128,15 @@ class Ledger:
         given = tuple(rows)
         return self._writer.submit(lambda connection: contacts.note(self._scope, connection, given, actor)).result()
 
-    def consents(self, rows: Sequence[ConsentRow], actor: str) -> None:
-        """Write changes of consent, all or nothing; a proven grant ends earlier do-not-call entries (R40)."""
+    def consents(self, rows: Sequence[ConsentRow], actor: str) -> list[ConsentReceipt]:
+        """Write changes of consent, all or nothing; a proven grant ends earlier do-not-call entries (R40).
+
+        The receipt of each, the same whenever it is sent again. Raises BadRows listing each bad one.
+        """
         given = tuple(rows)
-        self._writer.submit(lambda connection: consents.change_consents(self._scope, connection, given, actor)).result()
+        return self._writer.submit(
+            lambda connection: consents.change_consents(self._scope, connection, given, actor)
+        ).result()
 
     def delete_tag(self, customer_id: str, tag: str, actor: str) -> datetime:
         """Delete a customer's tag for good (R32); when it was, the first time if more than once."""

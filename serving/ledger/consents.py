@@ -6,23 +6,39 @@ for all, that carries its own proof. Nothing else reopens a channel, whichever o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, Select, and_, bindparam, func, literal_column, or_, select, update
 
 from serving.ledger.chain import head
-from serving.ledger.rows import BadRow, BadRows, ConsentRow, digest
+from serving.ledger.rows import BadRow, BadRows, ConsentReceipt, ConsentRow, digest
 from serving.ledger.scope import Scope, faults_of_keys, keyed
-from serving.ledger.tables import consent, do_not_call, micros
+from serving.ledger.tables import consent, do_not_call, instant, micros
 
 PURPOSES = ("MARKETING", "PROFILING", "RESEARCH", "SHARING")
+_SKEW_US = 300_000_000
+ASKED = PURPOSES[:2]  # what a decision asks
 
 
-def change_consents(scope: Scope, connection: Connection, rows: Sequence[ConsentRow], actor: str) -> None:
-    """Write those of `rows` that are new; raises BadRows with every row that is not allowed."""
+class Word(NamedTuple):
+    """One change of consent as a decision reads it: `at` in microseconds since 1970; channel, category None are all."""
+
+    at: int
+    purpose: str
+    channel: str | None
+    category: str | None
+    is_granted: bool
+    is_proven: bool
+
+
+def change_consents(
+    scope: Scope, connection: Connection, rows: Sequence[ConsentRow], actor: str
+) -> list[ConsentReceipt]:
+    """Write those of `rows` that are new, and give the receipt of each; raises BadRows with every bad one."""
     head(connection, for_update=True)
-    stored = keyed(connection, consent.c.consent_id, [row.consent_id for row in rows], consent.c.body_digest)
+    kept = (consent.c.body_digest, consent.c.known_at)
+    stored = keyed(connection, consent.c.consent_id, [row.consent_id for row in rows], *kept)
     bad = [*_faults(rows), *faults_of_keys([(row.consent_id, digest(row)) for row in rows], stored)]
     if bad:
         raise BadRows(bad)
@@ -33,6 +49,21 @@ def change_consents(scope: Scope, connection: Connection, rows: Sequence[Consent
         connection.execute(consent.insert(), values)
         if row.is_granted and row.purpose == "MARKETING" and row.proof_id and row.category is None:
             _reopen(connection, values)
+    since = {key: row.known_at for key, row in stored.items()}
+    return [ConsentReceipt(row.consent_id, instant(since.get(row.consent_id, known_at))) for row in rows]
+
+
+def said_of(of_customers: Callable[[Any], Any]) -> Select[Any]:
+    """The query of what customers said on marketing and profiling, as the ledger knew at an instant.
+
+    Clocks of several machines differ: a word counts at once by each of them, and of the past some minutes too early.
+    """
+    before = bindparam("before", type_=BigInteger)
+    return select(consent.c.customer_id).where(
+        of_customers(consent.c.customer_id),
+        consent.c.purpose.in_([literal_column(f"'{purpose}'") for purpose in ASKED]),
+        consent.c.known_at <= before + literal_column(str(_SKEW_US), BigInteger),
+    )
 
 
 def close_channel(connection: Connection, item: Mapping[str, Any], channel: str) -> None:

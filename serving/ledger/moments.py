@@ -12,31 +12,33 @@ from datetime import date, datetime, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Dialect, Select, literal_column, null, union_all
+from sqlalchemy import Dialect, Select, case, literal_column, null, union_all
 from sqlalchemy.types import BigInteger, String
 
 from features.vocabulary import KEPT_DAYS
+from serving.ledger.consents import Word, said_of
 from serving.ledger.prepared import OfCustomers
 from serving.ledger.reading import closed_of, firsts_of
 from serving.ledger.recent import KINDS, NEVER, RecentRows, happened_of, recent_rows
 from serving.ledger.rows import FirstDecision
-from serving.ledger.tables import decision, do_not_call, instant, micros, tag_deletion
+from serving.ledger.tables import consent, decision, do_not_call, instant, micros, tag_deletion
 from serving.ledger.tag_deletions import deleted_of
 
-_CLOSED, _FIRST, _UNTAGGED = 3, 4, 5  # kinds beside those of recent rows
+_CLOSED, _FIRST, _UNTAGGED, _SAID = 3, 4, 5, 6  # kinds beside those of recent rows
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What the ledger knows of n customers at an instant; all but `recent` by customer, where there is any.
 
-    `untagged` are the tags that a customer deleted.
+    `untagged` are the tags that a customer deleted, `said` all that he said on consent here, in order of time.
     """
 
     recent: RecentRows
     closed: dict[str, frozenset[str]]
     firsts: dict[str, FirstDecision]
     untagged: dict[str, frozenset[str]]
+    said: dict[str, tuple[Word, ...]]
 
 
 class Happening(NamedTuple):
@@ -59,6 +61,7 @@ class MomentOfOne:
     closed: frozenset[str]
     first: FirstDecision | None
     untagged: frozenset[str] = frozenset()
+    said: tuple[Word, ...] = ()
 
 
 class MomentReader:
@@ -76,11 +79,14 @@ class MomentReader:
         closed: dict[str, set[str]] = {}
         untagged: dict[str, set[str]] = {}
         firsts: dict[str, tuple[Any, ...]] = {}
+        said: dict[str, list[Any]] = {}
         for row in rows if len(happened) < len(rows) else ():
             if row[1] == _CLOSED:
                 closed.setdefault(row[0], set()).add(row[4])
             elif row[1] == _UNTAGGED:
                 untagged.setdefault(row[0], set()).add(row[4])
+            elif row[1] == _SAID:
+                said.setdefault(row[0], []).append(row)
             elif row[1] == _FIRST and (row[2], row[7]) < firsts.get(row[0], (_AFTER,))[0]:
                 firsts[row[0]] = ((row[2], row[7]), row)
         return Moment(
@@ -88,6 +94,7 @@ class MomentReader:
             {customer_id: frozenset(channels) for customer_id, channels in closed.items()},
             {customer_id: FirstDecision(row[3], row[4], instant(row[2])) for customer_id, (_, row) in firsts.items()},
             {customer_id: frozenset(tags) for customer_id, tags in untagged.items()},
+            {customer_id: _words(rows) for customer_id, rows in said.items()},
         )
 
     def read_one(self, cursor: Any, customer_id: str, *, before: datetime, on: date, start: datetime) -> MomentOfOne:
@@ -115,6 +122,7 @@ class MomentReader:
             frozenset([row[4] for row in rows if row[1] == _CLOSED]),
             None if first is None else FirstDecision(first[3], first[4], instant(first[2])),
             frozenset([row[4] for row in rows if row[1] == _UNTAGGED]),
+            _words([row for row in rows if row[1] == _SAID]),
         )
 
 
@@ -128,7 +136,8 @@ def _query(of_customers: Callable[[Any], Any]) -> Any:
     """Rows (customer, kind, at, offer, channel, purpose, outcome, opened at, failed at) of all kinds.
 
     A closed channel and a deleted tag stand under the channel; a first decision has its id under the offer, its
-    release under the channel and its place in the chain under the opening.
+    release under the channel and its place in the chain under the opening. A word on consent has its category under the
+    offer, whether it grants under the opening and whether it is proven under the failure.
     """
     text, never = null().cast(String), literal_column(str(NEVER), BigInteger)
     closed: Select[Any] = closed_of(of_customers).with_only_columns(
@@ -143,4 +152,22 @@ def _query(of_customers: Callable[[Any], Any]) -> Any:
         tag_deletion.c.customer_id, literal_column(str(_UNTAGGED)), never, text, tag_deletion.c.tag, text, text, never,
         never,
     )  # fmt: skip
-    return union_all(*happened_of(of_customers), closed, firsts.order_by(None), untagged)
+    said: Select[Any] = said_of(of_customers).with_only_columns(
+        consent.c.customer_id, literal_column(str(_SAID)), consent.c.occurred_at, consent.c.category,
+        consent.c.channel, consent.c.purpose, text, _one_if(consent.c.is_granted),
+        _one_if(consent.c.proof_id.is_not(None)),
+    )  # fmt: skip
+    return union_all(*happened_of(of_customers), closed, firsts.order_by(None), untagged, said)
+
+
+def _one_if(holds: Any) -> Any:
+    return case((holds, literal_column("1", BigInteger)), else_=literal_column("0", BigInteger))
+
+
+def _words(rows: Sequence[Sequence[Any]]) -> tuple[Word, ...]:
+    """Words in order of time; of those at one instant a withdrawal comes last, and so counts."""
+    words = [
+        Word(at, purpose, channel, category, bool(granted), bool(proven))
+        for _, _, at, category, channel, purpose, _, granted, proven in rows
+    ]
+    return tuple(sorted(words, key=lambda word: (word.at, not word.is_granted)))

@@ -164,6 +164,14 @@ class ConsentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsentReceipt:
+    """A change of consent that the ledger keeps, and since when it has known it."""
+
+    consent_id: str
+    known_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class BadRow:
     """Why one row of a batch is refused."""
 

@@ -78,7 +78,7 @@ said_words = st.lists(
 @given(said_words)
 def test_the_newest_word_about_a_channel_a_category_or_about_all_counts(said: list[Word]) -> None:
     """The expression against a plain loop over one customer's words, channel by channel and category by category."""
-    table = ibis.memtable(pd.DataFrame([row(word, on=MORNING) for word in said]))
+    table = ibis.memtable(pd.DataFrame([row(word, on=MORNING) | {"_happened": NOON.date()} for word in said]))
     rows = allowed(table.cast({"channel": "string", "category": "string"})).execute()
     if not {"MARKETING", "PROFILING"} & {word.purpose for word in said}:
         assert rows.empty
@@ -118,6 +118,24 @@ def test_a_morning_knows_what_was_said_by_the_day_before_and_had_reached_the_ban
     assert named(morning.consented_channels["but-sms"]) == {*EVENT_CHANNELS} - {"SMS"}, "SMS was withdrawn after all"
     assert morning.consented_channels["silent"] == morning.withheld_categories["silent"] == "|"
     assert morning.withheld_categories["no loans"] == "|LOAN|"
+    told = morning.consent_said_on.dropna().astype(str).to_dict()
+    assert told == dict.fromkeys(("c", "withdrew", "no loans", "but-sms"), "2024-02-01"), (
+        "of what a decision asks alone"
+    )
+
+
+def test_a_channel_that_was_closed_later_is_the_last_word(bank_of: Callable[..., Path]) -> None:
+    home = bank_of(
+        customer=[{"customer_id": who} for who in ("said first", "closed first", "closed alone")],
+        consent=[row(Word(0, "MARKETING", None, None, True)) | {"customer_id": who, "consent_id": who}
+                 for who in ("said first", "closed first")],
+        do_not_call=[{"customer_id": who, "channel": "SMS", "from_on": day} for who, day in (
+            ("said first", date(2024, 2, 5)), ("closed first", date(2024, 1, 5)), ("closed alone", date(2024, 2, 7)))],
+    )  # fmt: skip
+    with open_bank(home) as bank:
+        path = views.write_today(bank, "l1", datetime.combine(MORNING, time(4), UTC), BOOK.view(MORNING))
+    told = pd.read_parquet(path).set_index("customer_id").consent_said_on.astype(str).to_dict()
+    assert told == {"said first": "2024-02-05", "closed first": "2024-02-01", "closed alone": "2024-02-07"}
 
 
 def test_a_bank_without_consents_does_not_say_who_withdrew(bank_of: Callable[..., Path]) -> None:

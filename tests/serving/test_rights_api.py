@@ -27,6 +27,7 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/responses"): DECIDERS,
     ("GET", "/v1/customers/{customer_id}"): ALL,
     ("DELETE", "/v1/customers/{customer_id}/tags/{tag}"): DECIDERS | {"compliance"},
+    ("PUT", "/v1/customers/{customer_id}/consents"): {"compliance", "rm", "leader", "service"},
     ("GET", "/v1/cells"): ALL,
     ("GET", "/v1/cells/{customer_class}/{stage}"): ALL,
     ("GET", "/v1/cells/{customer_class}/{stage}/customers"): ALL,
@@ -48,9 +49,12 @@ def body_of(method: str, path: str, placement_id: str) -> Any:
         return None
     if path == "/v1/decisions":
         return {"customer_id": "C-USUAL", "channel": "APP", "dry_run": True}
+    at = INSTANT.isoformat()
+    if path.endswith("/consents"):
+        word = {"consent_id": "W-rights", "purpose": "RESEARCH", "is_granted": False, "occurred_at": at}
+        return {"consents": [word]}
     if path != "/v1/responses":
         return None
-    at = INSTANT.isoformat()
     return [{"event_id": "E-rights", "placement_id": placement_id, "outcome": "presented", "occurred_at": at}]
 
 

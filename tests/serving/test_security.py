@@ -20,12 +20,21 @@ OF_CUSTOMERS = {"decide", "read_decision", "respond", "read_customer", "delete_t
 OF_MODELS = {"read_health", "read_models"}
 EXPECTED = {
     "marketing": OF_CUSTOMERS | OF_MODELS,
-    "compliance": {"read_decision", "replay", "read_customer", "delete_tag", "read_catalogue", "promote"} | OF_MODELS,
-    "rm": OF_CUSTOMERS,
-    "leader": OF_CUSTOMERS | {"read_models"},
+    "compliance": {
+        "read_decision",
+        "replay",
+        "read_customer",
+        "delete_tag",
+        "change_consent",
+        "read_catalogue",
+        "promote",
+    }
+    | OF_MODELS,
+    "rm": OF_CUSTOMERS | {"change_consent"},
+    "leader": OF_CUSTOMERS | {"change_consent", "read_models"},
     "scientist": {"read_decision", "replay", "read_customer", "read_catalogue", "promote"} | OF_MODELS,
     "auditor": {"read_decision", "replay", "read_customer", "read_catalogue"} | OF_MODELS,
-    "service": OF_CUSTOMERS | OF_MODELS,
+    "service": OF_CUSTOMERS | {"change_consent"} | OF_MODELS,
 }
 
 

@@ -285,12 +285,16 @@ class Lifecycle(Frozen):
 
 
 class Tag(Frozen):
-    """A tag of the portrait: a definition, an owner, days to live, sensitivity; C3 never enters (R33)."""
+    """A tag of the portrait: a definition, an owner, days to live, sensitivity; C3 never enters (R33).
+
+    Without `owner_zh` Chinese readers see the owner as he is written.
+    """
 
     zh: str
     en: str
     rule: Rule
     owner: Annotated[str, Field(min_length=1)]
+    owner_zh: str = ""
     expires_days: Annotated[int, Field(ge=1)]
     sensitivity: str = Field(pattern="^C[12]$")
 

@@ -366,9 +366,9 @@ WITH fresh_txn AS (
          CASE WHEN in_window AND $history > 1 THEN (mda_1 + mda_2 + mda_3) / least($history - 1, 3) END
            AS mda_prior_3m,
          greatest($mdas) AS mda_peak_12m,
-         (greatest(CASE WHEN has_0 THEN mda_0 END, CASE WHEN has_1 THEN mda_1 END, CASE WHEN has_2 THEN mda_2 END)
-           - least(CASE WHEN has_0 THEN mda_0 END, CASE WHEN has_1 THEN mda_1 END, CASE WHEN has_2 THEN mda_2 END))
-           / nullif((mda_0 + mda_1 + mda_2) / nullif(has_0::INT + has_1::INT + has_2::INT, 0), 0) AS mda_spread_3m,
+         (mda_0 + mda_1 + mda_2) / nullif(has_0::INT + has_1::INT + has_2::INT, 0) AS centre_3m,
+         greatest(CASE WHEN has_0 THEN abs(mda_0 - centre_3m) END, CASE WHEN has_1 THEN abs(mda_1 - centre_3m) END,
+                  CASE WHEN has_2 THEN abs(mda_2 - centre_3m) END) / nullif(centre_3m, 0) AS mda_spread_3m,
          coalesce(bit_count(asset_mask), 0) AS n_asset_classes,
          length(held_products) - length(replace(held_products, '|', '')) - 1 AS n_holdings,
          coalesce(deposit_end > 0, false) AS has_deposit, coalesce(invest_end > 0, false) AS has_wealth,
@@ -487,7 +487,7 @@ WITH fresh_txn AS (
          coalesce(n_asset_classes > b_categories, false) AS has_new_category,
          CAST(greatest(n_asset_classes, b_categories) AS BIGINT) AS most_categories,
          CASE WHEN coalesce(customer_days > 180 AND n_active_services + n_holdings >= 3 AND n_asset_classes >= 2
-                            AND coalesce(mda_spread_3m <= 0.2, false), false) AND NOT has_new_category
+                            AND coalesce(mda_spread_3m <= 0.1, false), false) AND NOT has_new_category
               THEN coalesce(b_steady, 0) + 1 ELSE 0 END AS months_steady,
          CASE WHEN mda >= 1.2 * mda_mean_6m THEN coalesce(b_growing, 0) + 1 ELSE 0 END AS months_growing,
          CASE WHEN coalesce(mda >= 0.85 * reference, false) AND app_days_3m >= 0.8 * app_days_prior_3m

@@ -33,7 +33,8 @@ def wealth(p: Frame, asked: Asked) -> None:
     has = [p[f"has_{k}"].notna() for k in range(3)]
     three = pd.DataFrame({k: mda[k].where(has[k]) for k in range(3)})
     centre = (mda[0] + mda[1] + mda[2]) / sum(h.astype(int) for h in has).replace(0, np.nan)
-    p["mda_spread_3m"] = (three.max(axis=1) - three.min(axis=1)) / centre.replace(0, np.nan)
+    farthest = np.maximum(three.max(axis=1) - centre, centre - three.min(axis=1))
+    p["mda_spread_3m"] = farthest / centre.replace(0, np.nan)
     p["has_deposit"], p["has_wealth"] = p.deposit_end > 0, p.invest_end > 0
     p["rated_mda"], p["net_mda"] = p.mda, p.mda
     assessed, end = p.aum_end_before.fillna(0) / 100, p.aum_end.fillna(0) / 100
@@ -175,7 +176,7 @@ def stages(p: Frame, asked: Asked) -> None:
     is_new_category = p.n_asset_classes > p.b_most_categories
     p["most_categories"] = p[["n_asset_classes", "b_most_categories"]].max(axis=1).astype(np.int64)
     steady = (
-        (age > 180) & (p.n_active_services + p.n_holdings >= 3) & (p.n_asset_classes >= 2) & (p.mda_spread_3m <= 0.2)
+        (age > 180) & (p.n_active_services + p.n_holdings >= 3) & (p.n_asset_classes >= 2) & (p.mda_spread_3m <= 0.1)
         & ~is_new_category
     )  # fmt: skip
     signs = {

@@ -72,7 +72,7 @@ class Tiers(Frozen):
     An asset class counts with its weight, 1 if none is given (R13); the highest tier counts everything once. With
     `assessment_months` a tier falls at the end of those months only (R11). `loan_path` and `merges_families` are other
     ways to a tier (R14); after `newcomer_days` a new customer is measured by the days since he came. Without
-    `hot_money`, `loan_path` or `newcomer_days` nobody is asked.
+    `hot_money`, `loan_path` or `newcomer_days` nobody is asked. `owners` say which desk looks after a tier (R04).
     """
 
     thresholds: dict[str, Annotated[int, Field(ge=0)]]
@@ -87,6 +87,7 @@ class Tiers(Frozen):
     near_up_share: Share
     near_up_from: str
     hot_money: HotMoney | None = None
+    owners: dict[str, str] = Field(default_factory=dict)
     benefits: dict[str, tuple[str, ...]]
 
     @model_validator(mode="after")
@@ -97,11 +98,13 @@ class Tiers(Frozen):
         named = {"grace": {*self.grace}, "benefits": {*self.benefits}, "near_up_from": {self.near_up_from}}
         named |= {"loan_path": {self.loan_path.tier}} if self.loan_path else {}
         for name, tiers in named.items():
-            unknown = tiers - set(self.thresholds) - {"default"}
+            unknown = tiers - set(self.thresholds) - ({"default"} if name == "grace" else set())
             if unknown:
                 raise ValueError(f"{name} names unknown tiers {sorted(unknown)}; allowed: {list(self.thresholds)}")
         if "default" not in self.grace or set(self.benefits) != set(self.thresholds):
             raise ValueError("grace needs a default, and benefits a list for every tier")
+        if self.owners and set(self.owners) != set(self.thresholds):
+            raise ValueError(f"owners name a desk for every tier or for none; allowed: {list(self.thresholds)}")
         return self
 
     @model_validator(mode="after")
@@ -285,12 +288,16 @@ class Lifecycle(Frozen):
 
 
 class Tag(Frozen):
-    """A tag of the portrait: a definition, an owner, days to live, sensitivity; C3 never enters (R33)."""
+    """A tag of the portrait: a definition, an owner, days to live, sensitivity; C3 never enters (R33).
+
+    Without `owner_zh` Chinese readers see the owner as he is written.
+    """
 
     zh: str
     en: str
     rule: Rule
     owner: Annotated[str, Field(min_length=1)]
+    owner_zh: str = ""
     expires_days: Annotated[int, Field(ge=1)]
     sensitivity: str = Field(pattern="^C[12]$")
 

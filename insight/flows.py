@@ -20,6 +20,7 @@ from features.vocabulary import CUSTOMER_ID, Stage
 from insight.history import SINCE, UNKNOWN, BrokenHistory, History, Label, ordered
 
 _LABELS: tuple[Label, ...] = ("tier", "stage")
+_GREW = (str(Stage.MATURE), str(Stage.GROWTH))  # down the order below, and made by grown money alone
 # Stages from the worst for the bank to the best: who left, who sleeps, who goes, who may come, then who grows. By this
 # order a move is for the better or for the worse; tiers stand in the order of the policy's thresholds.
 STAGES_RISING: tuple[str, ...] = tuple(
@@ -73,6 +74,8 @@ class Flow:
         """Whether who went from `before` to `after` stands better than he did; None where that cannot be said."""
         if before == after or before not in self.standing or after not in self.standing:
             return None
+        if self.label == "stage" and (before, after) == _GREW:
+            return True
         return self.standing.index(after) > self.standing.index(before)
 
     def before(self, name: str | None) -> int:

@@ -25,8 +25,8 @@ class Share:
 class Mix:
     """The customers of one build by cell, tier, grade and stage, each list in the order of its name.
 
-    `n_logged_in` are those with a login in the month, MAU (R23), None without events; `n_effective` those whom the
-    bank's policy tags as effective (有效户).
+    `n_logged_in` are customers, not users, with an app login in the month, MAU (R23), None without events;
+    `n_effective` those whom the bank's policy tags as effective (有效户).
     """
 
     n_customers: int
@@ -52,7 +52,7 @@ def mix(profile: Path) -> Mix:
 
         counts = rows.aggregate(
             n=rows.count(),
-            logged_in=(rows.app_days_1m >= 1).sum(),
+            logged_in=(rows.is_customer & (rows.app_days_1m >= 1)).sum(),
             effective=rows.tags.contains(_EFFECTIVE).sum().fill_null(0),
         )
         n, logged_in, effective = counts.to_pyarrow().to_pylist()[0].values()

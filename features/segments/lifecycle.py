@@ -153,7 +153,7 @@ def _signs(people: ir.Table, figures: Lifecycle) -> dict[str, Any]:
         "is_steady": (p.customer_days > figures.mature_days)
         & (services >= figures.mature_services)
         & (p.n_asset_classes.fill_null(0) >= figures.mature_categories)
-        & _holds(p.mda_spread_3m <= 2 * figures.mature_spread_share)
+        & _holds(p.mda_spread_3m <= figures.mature_spread_share)
         & ~_holds(p.n_asset_classes > p.held_most_categories),
         "is_growing": _holds(p.mda >= (1 + figures.growth_aum_share) * p.mda_mean_6m),
         "is_recovered": _holds(p.mda >= figures.recover_aum_share * reference)

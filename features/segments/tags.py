@@ -39,6 +39,7 @@ def registry(defined: Mapping[str, Tag]) -> list[dict[str, Any]]:
     return [
         {
             "tag": name, "zh": tag.zh, "en": tag.en, "definition": tag.rule.text, "owner": tag.owner,
+            "owner_zh": tag.owner_zh or tag.owner,
             "expires_days": tag.expires_days, "sensitivity": tag.sensitivity,
         }
         for name, tag in sorted(defined.items())

@@ -37,9 +37,7 @@ COLUMNS = (
     Column("mda_mean_6m", Kind.NUMBER, "mean of mda over six months", _NO_BALANCES),
     Column("mda_prior_3m", Kind.NUMBER, "mean of mda over the three months before this one", "no such months"),
     Column("mda_peak_12m", Kind.NUMBER, "highest mda of twelve months", _NO_BALANCES),
-    Column(
-        "mda_spread_3m", Kind.NUMBER, "(highest - lowest) ÷ mean of mda over three months", "no AUM, or no balances"
-    ),
+    Column("mda_spread_3m", Kind.NUMBER, "farthest of three months' mda from their mean, ÷ it", "no AUM or balances"),
     Column("aum_end", Kind.NUMBER, "AUM at the month's end", _NO_BALANCES),
     Column("aum_end_before", Kind.NUMBER, "AUM at the end of the month before", "no such month"),
     Column(
@@ -100,7 +98,7 @@ def _balances(people: ir.Table) -> dict[str, Any]:
         "mda_mean_6m": mean(6),
         "mda_prior_3m": mean(3, back=1),
         "mda_peak_12m": ibis.greatest(*months),
-        "mda_spread_3m": (ibis.greatest(*recent) - ibis.least(*recent)) / centre.nullif(0),
+        "mda_spread_3m": _farthest(recent, centre) / centre.nullif(0),
         "aum_end": p.aum_end_minor_0 / 100,
         "aum_end_before": p.aum_end_minor_1 / 100,
         "invest_end": p.invest_end_minor_0 / 100,
@@ -148,6 +146,11 @@ def _hot_money(people: ir.Table, policy: SegmentsPolicy) -> Any:
         before = (p.as_of.month() + 10) % 12 + 1
         is_hot = is_hot & before.isin(policy.tiers.assessment_months)
     return ibis.ifelse(p.history_months > 2, is_hot, None)
+
+
+def _farthest(months: list[Any], centre: Any) -> Any:
+    """How far the farthest of the known months lies from their mean."""
+    return ibis.greatest(ibis.greatest(*months) - centre, centre - ibis.least(*months))
 
 
 def _mda(people: ir.Table, back: int) -> Any:

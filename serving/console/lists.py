@@ -73,7 +73,8 @@ async def named(request: Request, actor: Actor, name: RosterName) -> Plain:
 
     return head | await listed(request, actor, head, chosen, usual=None) | {
         "list": name, "lists": list(ROSTERS), "tag": tag_of(name), "rule": tag.rule.text if tag else None,
-        "owner": tag.owner if tag else None, "lives_days": tag.expires_days if tag else None,
+        "owner": {"zh": tag.owner_zh or tag.owner, "en": tag.owner} if tag else None,
+        "lives_days": tag.expires_days if tag else None,
         "is_masked": not may_see, "is_expired": as_of is not None and not is_living(name, as_of, who, now),
     }  # fmt: skip
 

@@ -186,7 +186,7 @@ def _tier(view: View, around: Around, segments: SegmentsPolicy, bands: Bands) ->
     section = {
         "tier": tier, **view.group(_TIER), "threshold": thresholds.get(tier or ""), "next_tier": above,
         "next_threshold": thresholds[above] if above else None,
-        "benefits": list(segments.tiers.benefits.get(tier or "", ())),
+        "benefits": list(segments.tiers.benefits.get(tier or "", ())), "owner": segments.tiers.owners.get(tier or ""),
     }  # fmt: skip
     if tier != held:  # what the month and its morning say is of the tier before
         section |= {name: None for name in _OF_HELD if name in section}

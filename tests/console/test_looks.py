@@ -49,6 +49,7 @@ def test_every_code_that_the_engine_names_has_a_word() -> None:
         "sign": SIGNS,
         "factor": who.grades.weights, "side": ("better", "worse", "even"), "list": ROSTERS,
         "benefit": {benefit for benefits in who.tiers.benefits.values() for benefit in benefits},
+        "desk": set(who.tiers.owners.values()),
     }  # fmt: skip
     missing = [
         f"{group}.{code}" for group, codes in named.items() for code in codes if f"{group}.{code}" not in words()

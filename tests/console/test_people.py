@@ -121,6 +121,15 @@ def test_a_tag_that_outlived_its_days_stands_on_no_list(home: Path) -> None:
         assert (rescue["n"], rescue["people"], rescue["is_expired"]) == (0, [], True)
 
 
+@pytest.mark.parametrize(("language", "said"), [("zh", "由 财富管理 负责"), ("en", "kept by wealth management")])
+def test_a_list_says_in_the_readers_language_who_answers_for_its_rule(home: Path, language: str, said: str) -> None:
+    headers = {"Authorization": f"Bearer {make_keys(home)['marketing']}", "Accept": "text/html"}
+    with opened(home) as client:
+        page = client.get(f"/console/lists/rescue?lang={language}", headers=headers).text
+    assert said in page
+    assert ("wealth management" in page) == (language == "en")
+
+
 @pytest.mark.parametrize(("name", "tag"), [("rescue", "rescue"), ("growth", "rising")])
 def test_a_list_names_those_whose_tag_stands_and_forgets_who_had_it_deleted(home: Path, name: str, tag: str) -> None:
     with_one_riser(home)

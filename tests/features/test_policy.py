@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -152,6 +153,8 @@ def test_words_that_other_readers_take_for_truth_values_stay_words(tmp_path: Pat
     ("section", "change", "said"),
     [
         ("tiers", {"near_up_from": "V9"}, r"near_up_from names unknown tiers \['V9'\]"),
+        ("tiers", {"near_up_from": "default"}, r"near_up_from names unknown tiers \['default'\]"),
+        ("tiers", {"owners": {"V0": "AUTOMATED"}}, "a desk for every tier or for none"),
         ("tiers", {"thresholds": {"V0": 1, "V1": 2}}, "begin at 0"),
         ("tiers", {"thresholds": {"V0": 0, "V1": 5, "V2": 5}}, "ascend strictly"),
         ("grades", {"weights": {"aum": 0.5, "services": 0.4}}, "must sum to 1"),
@@ -162,6 +165,14 @@ def test_words_that_other_readers_take_for_truth_values_stay_words(tmp_path: Pat
 def test_figures_that_do_not_hold_together_are_refused(section: str, change: dict[str, Any], said: str) -> None:
     with pytest.raises(BadPolicy, match=said):
         book(lambda s: s[section].update(change)).view(TODAY)
+
+
+def test_the_long_tail_is_looked_after_by_machine_and_each_desk_above_it_by_people() -> None:
+    owners = segments().view(TODAY).tiers.owners
+    desks = [name for name, _ in itertools.groupby(owners.values())]
+    assert desks == ["AUTOMATED", "RM_DESK", "WEALTH_DESK", "PRIVATE_BANK"], "R04, from V0 up"
+    assert [tier for tier, desk in owners.items() if desk == "AUTOMATED"] == ["V0", "V1", "V2"]
+    assert [tier for tier, desk in owners.items() if desk == "PRIVATE_BANK"] == ["VVIP"]
 
 
 def test_a_rule_that_cannot_be_read_is_refused_where_it_stands() -> None:

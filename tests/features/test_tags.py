@@ -41,6 +41,7 @@ def test_every_tag_of_the_registry_says_what_it_means_whose_it_is_and_when_it_en
         assert all(row.values()), row
         assert row["expires_days"] > 31, "a tag must live until the next month is out"
         assert row["sensitivity"] in ("C1", "C2")
+    assert not any(letter.isascii() and letter.isalpha() for row in rows for letter in row["owner_zh"])
     assert len({row["zh"] for row in rows}) == len({row["en"] for row in rows}) == len(rows)
 
 

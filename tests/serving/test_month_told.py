@@ -60,14 +60,15 @@ def test_a_build_ends_with_migration_growth_heat_map_and_quarantine(home: Path) 
     assert "quarantine (隔离): 1 rows set aside at the last import: 1 × balance: " in text
 
 
-def test_who_logs_in_often_counts_once_among_those_of_the_month(tmp_path: Path) -> None:
+def test_a_customer_who_logs_in_often_counts_once_in_the_month_and_a_user_does_not(tmp_path: Path) -> None:
     logins = [("c1", "APP", date(2024, 3, 1)), ("c1", "APP", date(2024, 3, 2)), ("c2", "APP", date(2024, 3, 31)),
-              ("c3", "APP", date(2024, 2, 29)), ("c4", "BRANCH", date(2024, 3, 8))]  # fmt: skip
+              ("c3", "APP", date(2024, 2, 29)), ("c4", "BRANCH", date(2024, 3, 8)),
+              ("user", "APP", date(2024, 3, 5))]  # fmt: skip
     events = [{"customer_id": who, "channel": where, "business_on": on} for who, where, on in logins]
-    customers = [{"customer_id": f"c{i}"} for i in range(1, 6)]
+    customers = [{"customer_id": f"c{i}"} for i in range(1, 6)] + [{"customer_id": "user", "first_product_on": None}]
     receive(tmp_path, tables_of(customer=customers, channel_event=events), largest_share=0.5)
     (tmp_path / "home.json").write_text(json.dumps({"instant": "2024-04-03T10:00:00+08:00"}))
-    assert "MAU (月活): 2; effective (有效户): 0; of 5" in said(tmp_path, "build")
+    assert "MAU (月活): 2; effective (有效户): 0; of 6" in said(tmp_path, "build")
     assert json.loads(said(tmp_path, "build", "--json"))["mau"] == 2
 
 

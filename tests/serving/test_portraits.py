@@ -49,6 +49,7 @@ def test_the_portrait_tells_what_each_day_left_needs_and_what_the_customer_is_wo
     assert tier["need_next_amount"] == pytest.approx((500_000 * DAYS - 450_000 * SO_FAR_DAYS) / left)
     assert tier["need_keep_amount"] == pytest.approx((200_000 * DAYS - 450_000 * SO_FAR_DAYS) / left)
     assert (tier["is_near_next"], tier["is_near_loss"], tier["is_hot_money"]) == (True, True, True)
+    assert tier["owner"] == "RM_DESK", "V3, kept"
     value = told["value"]
     assert (value["value_12m"], value["value_exp"], value["value_exp_absent"]["code"]) == (1_234.0, None, "NO_MODEL")
     assert sum(value or 0 for value in told["grade"]["points"].values()) == told["grade"]["grade_score"] == 61.5
@@ -184,9 +185,11 @@ def test_a_new_customers_tier_is_that_of_his_decision_and_portrait_before_a_mont
     benefits = list(segments().view(INSTANT.date()).tiers.benefits["V5"])
     assert (portrait["tier"]["tier"], portrait["tier"]["benefits"]) == ("V5", benefits)
     assert (portrait["tier"]["qualify_path"], portrait["tier"]["next_tier"]) == ("NEWCOMER", "VIP")
+    assert portrait["tier"]["owner"] == "WEALTH_DESK"
     assert portrait["tier"]["next_gap"] is portrait["tier"]["need_keep_amount"] is None, "told of V0 by the month"
     page = strangers.ask("GET", "/console/customers/C-USUAL?lang=en", role="rm", headers=HTML).text
     assert "a new customer, by the days since he came" in page
+    assert "the wealth centre" in page
     assert (decision["tier"], decision["benefits"], decision["variant"]["band"]) == ("V5", benefits, "V5+")
     replayed = strangers.ask("POST", f"/v1/decisions/{decision['decision_id']}/replay", role="auditor").json()
     assert replayed["identical"], replayed

@@ -87,6 +87,7 @@ def test_every_sentence_leads_where_it_says(bank_of: Callable[..., Path]) -> Non
         rows["balance"] += money_kept(name, case, months(longest))
         rows["moved"] += money_moved(name, case)
         doings += active_rows(name, case["active"])
+        doings += [at_four({"customer_id": name, "business_on": day}) for day in case.get("active_on", [])]
         for table, told in told_rows(name, case).items():
             rows[table] += told
     home = bank_of(customer=customer, channel_event=doings, txn=[*doings, *rows.pop("moved")], **rows)

@@ -41,7 +41,8 @@ class AtOnce:
         try:
             self._recorder.record(statements, rows)
         except Exception:  # whatever it is, the writer's thread tells it, row by row
-            statements.exec_driver_sql("ROLLBACK")
+            with suppress(sqlite3.Error):
+                statements.exec_driver_sql("ROLLBACK")
             return False
         self._commit(statements)
         self._note(began, time.monotonic())
@@ -55,6 +56,8 @@ class AtOnce:
         if connection is not self._connection:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
             self._connection = connection
+        if connection.in_transaction:  # a broken disk would not let the last one be undone
+            connection.rollback()
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:

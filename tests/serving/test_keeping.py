@@ -74,6 +74,15 @@ def test_what_is_written_at_once_is_on_the_disk_and_in_the_chain(tmp_path: Path)
         assert (ledger.head().seq, ledger.verify().is_whole) == (2, True)
 
 
+def test_a_transaction_that_could_not_be_undone_holds_nobody_up(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    with opened(url, tmp_path) as ledger:
+        ledger._engines.at_hand().execute("BEGIN IMMEDIATE")
+        assert ledger.record_at_once([decided("D2")])
+        with opened(url, tmp_path) as other:
+            assert [row.row.decision_id for row in other.decisions(NOON, LATER).rows] == ["D2"]
+
+
 def test_who_meets_another_writer_or_a_slow_disk_is_sent_to_the_queue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,29 @@ def test_every_gate_speaks_chinese_too_with_the_same_figures() -> None:
     assert "比 0.25 高 0.150" in gate("score_stability", closed).says_zh
 
 
+@pytest.mark.parametrize(
+    ("low", "said", "said_zh"),
+    [(0.4971, "not better than a constant: AUC", "不好于常数："), (0.54, "better than a constant: AUC", "好于常数："),
+     (0.517, "not proven better than a constant: AUC", "尚未证明好于常数：")],
+)  # fmt: skip
+def test_a_lead_that_95_percent_shows_and_one_in_a_thousand_does_not_is_called_unproven(
+    low: float, said: str, said_zh: str
+) -> None:
+    """.5557 less .0387 × 3.09 ÷ 1.96 lies .0053 below chance; .0610 ÷ .0557 squared is 1.2 times the rows."""
+    evidence = evidence_of()
+    figures = {**evidence.judgement.figures}
+    figures[OURS] = {**figures[OURS], "auc": Interval(0.5557, low, 0.593)}
+    found = gate("beats_constant", replace(evidence, judgement=replace(evidence.judgement, figures=figures)))
+    assert found.passes is (low == 0.54)
+    assert found.says.startswith(said)
+    assert found.says_zh.startswith(said_zh)
+    assert numbers(found.says) == numbers(found.says_zh)
+    assert ("1.2 times the test rows" in found.says) is (low == 0.517)
+    assert ("为现在的 1.2 倍" in found.says_zh) is (low == 0.517)
+    if low == 0.517:
+        assert found.figure == "0.4947"
+
+
 def numbers(text: str) -> list[str]:
     """The figures of a sentence but for those that a language writes out, such as one in a thousand."""
     return sorted(re.findall(r"-?\d+\.\d+", text))

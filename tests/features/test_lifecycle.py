@@ -123,10 +123,11 @@ def test_soft_signs_are_named_and_a_morning_knows_below_what_money_has_left(year
 
 
 def test_a_prospect_is_stale_after_half_a_year_of_silence_until_he_shows_himself(bank_of: Callable[..., Path]) -> None:
-    users = {"silent": [date(2024, 1, 5)], "looks in": [date(2024, 1, 5), date(2024, 7, 10)]}
+    users = {"silent": [date(2024, 1, 5)], "looks in": [date(2024, 1, 5), date(2024, 7, 10)],
+             "to the day": [date(2024, 1, 2)], "a day short": [date(2024, 1, 3)]}  # fmt: skip
     home = bank_of(
         customer=[
-            {"customer_id": who, "registered_on": date(2024, 1, 5), "first_product_on": None}
+            {"customer_id": who, "registered_on": date(2024, 1, 2), "first_product_on": None}
             for who in (*users, "buyer")
         ],
         channel_event=[{"customer_id": who, "business_on": day} for who, days in users.items() for day in days],
@@ -135,7 +136,10 @@ def test_a_prospect_is_stale_after_half_a_year_of_silence_until_he_shows_himself
     frame = built(home, 8)
     stale = {who: frame.loc[who].is_stale.tolist() for who in (*users, "buyer")}
     assert [(end - date(2024, 1, 5)).days for end in ends(8)[5:7]] == [177, 208]
-    assert stale == {"silent": [False] * 6 + [True] * 2, "looks in": [False] * 8, "buyer": [False] * 8}
+    assert (ends(6)[5] - date(2024, 1, 2)).days == 180
+    late = [False] * 6 + [True] * 2
+    assert stale == {"silent": late, "looks in": [False] * 8, "buyer": [False] * 8,
+                     "to the day": [False] * 5 + [True] * 3, "a day short": late}  # fmt: skip
 
 
 def test_interest_and_fees_are_no_activity(year: pd.DataFrame) -> None:

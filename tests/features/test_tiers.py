@@ -121,6 +121,29 @@ def test_weights_count_below_the_highest_tier_which_counts_net_assets_once(bank_
     assert frame.tier_level.to_dict()["private"] == 1
 
 
+def test_the_next_tier_is_near_and_its_gap_told_by_what_that_tier_is_measured_by(bank_of: Callable[..., Path]) -> None:
+    """Funds at half weight: the way to VIP is weighed, the one to the highest tier is net; beyond it there is none."""
+    kept = {  # demand money, funds; tier, near the next, what is missing
+        "to VIP by weight": (0, "5000000", "V5", True, 500_000.0),
+        "to the highest by net": ("2000000", "3000000", "VIP", True, 1_000_000.0),
+        "a fen below near": ("3000000", "1799999.99", "VIP", False, 1_200_000.01),
+        "the highest": ("6000000", 0, "VVIP", False, None),
+        "the lowest": ("9999.99", 0, "V0", False, 0.01),
+    }
+    home = bank_of(
+        customer=[{"customer_id": who} for who in kept],
+        balance=[
+            {"customer_id": who, "account_id": f"{who} {kind}", "asset_class": kind, "amount": amount}
+            for who, (demand, fund, *_) in kept.items()
+            for kind, amount in (("DEMAND", demand), ("FUND", fund))
+        ],
+    )
+    frame = built(home, 1, changed(asset_weights={"FUND": 0.5})).reset_index().set_index("customer_id")
+    gaps = frame.next_tier_gap.round(4)
+    told = {who: (frame.tier[who], frame.near_up[who], None if pd.isna(gaps[who]) else gaps[who]) for who in kept}
+    assert told == {who: tuple(expected) for who, (_, _, *expected) in kept.items()}
+
+
 def test_the_highest_tier_has_levels(bank_of: Callable[..., Path]) -> None:
     levels = {6_000_000: 1, 10_000_000: 2, 29_999_999: 2, 100_000_000: 4, 5_999_999: None}
     home = bank_of(
@@ -137,7 +160,9 @@ def test_hot_money_came_before_the_assessment_and_left_after_it(bank_of: Callabl
         "stayed": ([10_000, 110_000, 110_000], False),
         "was there before": ([110_000, 110_000, 10_000], False),
         "49,999 is less than the policy's amount": ([10_000, 59_999, 10_000], False),
+        "50,000 is the policy's amount": ([10_000, 60_000, 10_000], True),
         "60,000 is less than half of what was assessed": ([90_000, 150_000, 90_000], False),
+        "half of it is enough": ([100_000, 200_000, 100_000], True),
     }
     home = bank_of(
         customer=[{"customer_id": name} for name in told],

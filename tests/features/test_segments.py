@@ -55,7 +55,11 @@ def test_each_class_begins_and_ends_where_its_rule_says(bank_of: Callable[..., P
     lent = {"opened_on": opened, "amount": 5}
     home = bank_of(
         customer=[
-            {"customer_id": who, "birth_on": born.get(who, date(1985, 6, 1)), "id_doc_type": documents.get(who, "MAINLAND")}
+            {
+                "customer_id": who,
+                "birth_on": born.get(who, date(1985, 6, 1)),
+                "id_doc_type": documents.get(who, "MAINLAND"),
+            }
             for who in (*born, *documents, *money, *paid, *owned, *allowed, *others)
         ],
         balance=[{"customer_id": who, "asset_class": kind, "amount": amount} for who, (kind, amount) in money.items()],

@@ -142,7 +142,7 @@ txn = Table(
 )
 holding = Table(
     "holding",
-    "one row a product held or once held",
+    "one row a product held or once held, loans and cards among them",
     ("holding_id",),
     (
         id_of("holding_id", "the holding"),

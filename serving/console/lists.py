@@ -25,9 +25,10 @@ router = APIRouter(prefix="/console", include_in_schema=False, route_class=PageR
 
 
 @router.get("/lists")
-async def show_lists() -> Response:
-    """The first of the lists."""
-    return to(f"/console/lists/{ROSTERS[0]}")
+async def show_lists(request: Request) -> Response:
+    """The first of the lists, in the language and month that were asked for."""
+    asked = request.url.query
+    return to(f"/console/lists/{ROSTERS[0]}{f'?{asked}' if asked else ''}")
 
 
 @router.get("/lists/{name}")

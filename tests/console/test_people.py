@@ -126,7 +126,10 @@ def test_a_list_says_in_the_readers_language_who_answers_for_its_rule(home: Path
     headers = {"Authorization": f"Bearer {make_keys(home)['marketing']}", "Accept": "text/html"}
     with opened(home) as client:
         page = client.get(f"/console/lists/rescue?lang={language}", headers=headers).text
+        way = client.get(f"/console/lists?lang={language}", headers=headers)
+    assert way.url.path == "/console/lists/rescue"
     assert said in page
+    assert said in way.text, "the language that was asked for is kept on the way"
     assert ("wealth management" in page) == (language == "en")
 
 

@@ -27,7 +27,7 @@ from benchmarks.quality.known_bank import simulated_bank
 from benchmarks.quality.logs import off_policy_logs
 from benchmarks.quality.mailings import hillstrom_men, hillstrom_women
 from benchmarks.quality.offers import starbucks
-from benchmarks.quality.promotion import promotion, promotion_fresh
+from benchmarks.quality.promotion import promotion, promotion_fresh, promotion_training
 from benchmarks.quality.purchases import cdnow
 from serving.settings import read_settings
 
@@ -40,6 +40,7 @@ SETS: Mapping[str, Callable[[Path, int], Contest]] = {
     "hillstrom_women": hillstrom_women,
     "hillstrom_men": hillstrom_men,
     "promotion": promotion,
+    "promotion_training": promotion_training,
     "promotion_fresh": promotion_fresh,
     "starbucks": starbucks,
     "cdnow": cdnow,

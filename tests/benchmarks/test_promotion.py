@@ -16,6 +16,7 @@ from benchmarks.quality.promotion import (
     Unseen,
     _difference,
     best_rule,
+    paid_by_all,
 )
 
 N = 20_000
@@ -57,6 +58,13 @@ def test_the_rule_is_taken_by_what_it_earns_where_it_has_not_chosen() -> None:
     assert best_rule(unseen(stated=-1.0), seed=1) != "effect that pays"
     known = unseen(stated=1.0)
     assert known.earned(RULES["effect that pays"](known)) > known.earned(Choice("knows", 0.6))
+
+
+def test_where_all_learners_have_a_say_told_is_whom_their_mean_effect_pays() -> None:
+    """One learner that is sure of a customer does not outvote two that see harm."""
+    said = [np.array([0.09, 0.016, 0.02]), np.array([-0.05, 0.016, 0.02]), np.array([0.0, 0.012, 0.006])]
+    assert paid_by_all(said).tolist() == [False, False, True]
+    assert paid_by_all(said[:1]).tolist() == [True, True, True]
 
 
 def test_a_row_that_two_splits_held_out_is_no_second_witness() -> None:

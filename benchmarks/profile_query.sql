@@ -457,8 +457,8 @@ WITH fresh_txn AS (
                  WHEN points >= $d THEN 'D' ELSE 'E' END AS grade,
          became_customer_on IS NOT NULL AS is_customer,
          DATE '$as_of' - became_customer_on AS customer_days,
-         DATE '$as_of' - coalesce(last_active_on,
-           greatest(coalesce(became_customer_on, registered_on), DATE '$history_on')) AS silent_days,
+         DATE '$as_of' - greatest(last_active_on, coalesce(became_customer_on, registered_on), DATE '$history_on')
+           AS silent_days,
          coalesce(closed_on <= DATE '$as_of', false) AS is_closed,
          coalesce(b_reference, mda_prior_3m) AS reference,
          DATE '$as_of' - b_entered_on AS stage_days
@@ -504,7 +504,7 @@ WITH fresh_txn AS (
       WHEN is_customer AND ((silent_days >= 365 AND aum_end < 100) OR months_lost >= 3) THEN ['LOST', 'nothing left']
       WHEN b_stage = 'DORMANT' AND active_days_1m >= 2 AND aum_end >= 100 THEN ['GROWTH', 'reactivated']
       WHEN b_stage = 'DORMANT' THEN ['DORMANT', 'stays']
-      WHEN is_customer AND silent_days >= 180 THEN ['DORMANT', 'silent']
+      WHEN is_customer AND silent_days >= 180 AND b_stage IS DISTINCT FROM 'NEW' THEN ['DORMANT', 'silent']
       WHEN b_stage = 'DECLINE' AND months_recovered >= 2
         THEN [CASE WHEN b_previous IN ('MATURE', 'GROWTH') THEN b_previous ELSE 'GROWTH' END, 'recovered']
       WHEN b_stage = 'DECLINE' AND stage_days >= 180 THEN ['GROWTH', 're-based']

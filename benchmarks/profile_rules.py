@@ -152,7 +152,7 @@ def stages(p: Frame, asked: Asked) -> None:
     p["became_customer_on"] = began = became(p, asked)
     p["is_customer"] = is_customer = began.notna()
     since = began.fillna(p.registered_on).clip(lower=pd.Timestamp(asked.history_on))
-    age, silent = (as_of - began).dt.days, (as_of - p.last_active_on.fillna(since)).dt.days
+    age, silent = (as_of - began).dt.days, (as_of - p.last_active_on.where(p.last_active_on > since, since)).dt.days
     closed, stayed = p.closed_on <= as_of, (as_of - p.b_stage_entered_on).dt.days
     reference = p.b_reference_mda.fillna(p.mda_prior_3m)
     fall = (p.mda <= 0.5 * p.mda_prior_3m) & (p.mda_prior_3m - p.mda >= 10_000)
@@ -195,7 +195,7 @@ def stages(p: Frame, asked: Asked) -> None:
         (b == "LOST", "LOST", "stays"), (closed, "LOST", "all closed"),
         ((b == "PROSPECT") & is_customer, "NEW", "first product"), (lost, "LOST", "nothing left"),
         ((b == "DORMANT") & woke, "GROWTH", "reactivated"), (b == "DORMANT", "DORMANT", "stays"),
-        (is_customer & (silent >= 180), "DORMANT", "silent"),
+        (is_customer & (silent >= 180) & (b != "NEW"), "DORMANT", "silent"),
         ((b == "DECLINE") & (p.months_recovered >= 2), origin, "recovered"),
         ((b == "DECLINE") & (stayed >= 180), "GROWTH", "re-based"), (b == "DECLINE", "DECLINE", "stays"),
         (is_customer & (age > 30) & (fall | out), "DECLINE", "money left"),

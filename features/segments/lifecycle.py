@@ -120,11 +120,12 @@ def _fall_floor(people: ir.Table, figures: Lifecycle) -> Any:
 
 
 def _ages(people: ir.Table, month: Month) -> dict[str, Any]:
-    """Days since first product and since last activity; silence before the bank's history began is not known."""
-    as_of, began = people.as_of, people.history_on
-    last = ibis.coalesce(
-        people.last_active_on, ibis.greatest(ibis.coalesce(people.became_customer_on, people.registered_on), began)
-    )
+    """Days since first product and since last activity; silence before the bank's history began is not known.
+
+    Who takes a first product is not silent on that day, whatever he did before it.
+    """
+    as_of, came_on = people.as_of, ibis.coalesce(people.became_customer_on, people.registered_on)
+    last = ibis.greatest(people.last_active_on, came_on, people.history_on)
     sees_activity = "txn" in month.has or "channel_event" in month.has
     return {
         "is_customer": people.became_customer_on.notnull(),
@@ -196,7 +197,8 @@ def _returns(people: ir.Table, figures: Lifecycle) -> list[tuple[Any, Any, str]]
     woke = (p.active_days_1m >= figures.wake_active_days) & _holds(p.aum_end >= figures.wake_amount)
     recovered = p.months_recovered >= figures.recover_months
     declining_days = _days_in_stage(p)
-    goes_silent = p.silent_days >= figures.dormant_days
+    may_sleep = [origin for origin, targets in figures.legal_moves.items() if Stage.DORMANT in targets]
+    goes_silent = (p.silent_days >= figures.dormant_days) & (held.isnull() | held.isin(may_sleep))
     origin = ibis.ifelse(
         p.held_previous_stage.isin([Stage.MATURE.value, Stage.GROWTH.value]), p.held_previous_stage, Stage.GROWTH.value
     )

@@ -14,6 +14,7 @@ from features import profiles
 from features.bank.engines import month_end
 from features.bank.quarantine import receive
 from features.policy import segments
+from features.vocabulary import Stage
 from tests.features.conftest import tables_of
 
 BOOK = segments()
@@ -189,11 +190,29 @@ def test_a_customer_becomes_one_once_whatever_the_books_say_later(bank_of: Calla
     assert built(home, 6).became_customer_on.iloc[-1] == date(2024, 2, 20)
 
 
-def test_a_move_that_the_policy_does_not_list_is_not_made(tmp_path: Path) -> None:
-    """Silent since January and a customer since June, he would be DORMANT in July, to which NEW has no way."""
+def test_silence_counts_from_the_first_product_on(tmp_path: Path) -> None:
+    """Silent since January and a customer since 1 June: new for 90 days, and asleep 180 days after that day."""
     receive(tmp_path, tables_of(
         customer=[{"customer_id": "c", "first_product_on": None}, {"customer_id": "anchor"}],
         channel_event=[{"customer_id": "c", "business_on": date(2024, 1, 5)}],
         balance=[*levels("c", [(date(2024, 6, 1), 5_000.0)]), *levels("anchor", [(date(2024, 1, 1), 1.0)])],
     ))  # fmt: skip
-    assert built(tmp_path, 8).loc["c"].stage.tolist() == ["PROSPECT"] * 5 + ["NEW"] * 3
+    found = built(tmp_path, 11).loc["c"]
+    assert found.stage.tolist() == ["PROSPECT"] * 5 + ["NEW"] * 2 + ["GROWTH"] * 3 + ["DORMANT"]
+    assert found.stage_reason.tolist()[-1] == "silent"
+
+
+def test_a_move_that_the_policy_does_not_list_is_not_made_and_bars_no_later_one(bank_of: Callable[..., Path]) -> None:
+    """Told in August of a product of January, he is NEW then; from NEW nobody falls asleep, from GROWTH he does."""
+
+    def books(first: date | None) -> dict[str, Any]:
+        return {
+            "customer": [{"customer_id": "c", "first_product_on": first}, {"customer_id": "anchor"}],
+            "channel_event": [{"customer_id": who, "business_on": date(2024, 1, 5)} for who in ("c", "anchor")],
+        }
+
+    home = bank_of(**books(None))
+    assert built(home, 7).loc["c"].stage.tolist() == ["PROSPECT"] * 7
+    bank_of(home=home, **books(date(2024, 1, 10)))
+    assert built(home, 10).loc["c"].stage.tolist()[7:] == ["NEW", "GROWTH", "DORMANT"]
+    assert Stage.DORMANT not in BOOK.view(date(2024, 1, 31)).lifecycle.legal_moves[Stage.NEW]

@@ -19,7 +19,8 @@ def allowed(t: ir.Table) -> ir.Table:
     spoken of, profiling withdrawn, and the day of the last word that counts (`word_on`).
 
     A word about every channel holds for each until a later one about that channel, and a word about all categories
-    ends those about one. Consent to one category opens no channel by itself: it ends that category's refusal.
+    ends those about one, but that a withdrawal of all does not end the refusal of one. Consent to one category opens no
+    channel by itself: it ends that category's refusal.
     Profiling goes over all channels at once, so that withdrawing it for one ends it.
     """
     t = _last_words(t.filter(t.purpose.isin([_MARKETING, _PROFILING])))
@@ -66,13 +67,20 @@ def _last_words(t: ir.Table) -> ir.Table:
     newest = [ibis.desc("occurred_at"), ibis.asc("is_granted")]
     of_purpose = ["customer_id", "on", "purpose"]
     latest = ibis.window(group_by=[*of_purpose, "channel", "category"], order_by=newest)
-    t = t.mutate(nth=ibis.row_number().over(latest))
+    grant = t.is_granted & (t.category == _EVERY)
+    t = t.mutate(
+        nth=ibis.row_number().over(latest),
+        granted_at=_last(t, grant, [*of_purpose, "channel"]),
+        granted_everywhere_at=_last(t, grant & (t.channel == _EVERY), of_purpose),
+    )
     t = t.filter(t.nth == 0)
     of_one, of_kind = t.channel != _EVERY, t.category != _EVERY
+    about_all = _last(t, ~of_kind, [*of_purpose, "channel"])
+    about_everything = _last(t, ~of_one & ~of_kind, of_purpose)
     wider = (
         ibis.ifelse(of_one, _last(t, ~of_one, [*of_purpose, "category"]), None),
-        ibis.ifelse(of_kind, _last(t, ~of_kind, [*of_purpose, "channel"]), None),
-        ibis.ifelse(of_one & of_kind, _last(t, ~of_one & ~of_kind, of_purpose), None),
+        ibis.ifelse(of_kind, ibis.ifelse(t.is_granted, about_all, t.granted_at), None),
+        ibis.ifelse(of_one & of_kind, ibis.ifelse(t.is_granted, about_everything, t.granted_everywhere_at), None),
     )
     t = t.mutate(said_at=ibis.greatest(*wider))
     return t.filter(t.said_at.isnull() | (t.occurred_at > t.said_at) | ((t.occurred_at == t.said_at) & ~t.is_granted))

@@ -25,7 +25,8 @@ def consent(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy)
     """Closes channels, for care as for sales: do-not-call closes its own, missing consent the outbound ones.
 
     Where the customer comes to the bank (in session, face to face) no consent is needed. `consent_basis` none: no
-    outbound; opt_in: the channels the customer opened, and no known consent opens none; bank_attests: all.
+    outbound; opt_in: the channels the customer opened, and no known consent opens none; bank_attests: all, unless it is
+    known which he opened.
     A category of products of which he wants to hear nothing is not sold to him, in session neither, unless he asks;
     one that he closed for a channel is not sold there.
     """
@@ -34,8 +35,11 @@ def consent(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy)
     bench.reject(_named(inputs.codes("do_not_call"), catalogue.channels), "DO_NOT_CALL")
     if inputs.consent_basis == "none":
         bench.reject(catalogue.is_outbound, "NO_CONSENT")
-    elif inputs.consent_basis == "opt_in":
-        opened = _named(inputs.codes("consented_channels"), catalogue.channels)
+    else:
+        told = inputs.codes("consented_channels")
+        opened = _named(told, catalogue.channels)
+        if inputs.consent_basis == "bank_attests":
+            opened |= np.array([codes is None for codes in told.tolist()], dtype=bool)[:, None]
         bench.reject(catalogue.is_outbound & ~opened, "NO_CONSENT")
     codes = np.zeros((situation.n, catalogue.m), dtype=np.int16)
     channels = bench.codes[:, None, :]
@@ -59,9 +63,11 @@ def consent(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy)
 def consent_alone(scene: Scene, tally: Tally) -> None:
     """The same for one customer."""
     shelf, case = scene.shelf, scene.case
-    refused = {"none": shelf.outbound, "bank_attests": 0}.get(case.terms.consent_basis)
-    if refused is None:
-        refused = shelf.outbound & ~shelf.channels_in(case.code("consented_channels"))
+    basis, told = case.terms.consent_basis, case.code("consented_channels")
+    if basis == "bank_attests" and told is None:
+        refused = 0
+    else:
+        refused = shelf.outbound & ~(0 if basis == "none" else shelf.channels_in(told))
     closed = shelf.channels_in(case.code("do_not_call"))
     names = case.code("withheld_categories")
     if names is None or names == _NONE:

@@ -23,7 +23,7 @@ from serving.ledger import Word
 FACTS = ("consented_channels", "withheld_categories", "has_profiling_optout", "do_not_call")
 _TOLD_ON = "consent_said_on"
 _EVERY = frozenset(EVENT_CHANNELS)
-_ALL, _NOTHING = "ALL", "|"
+_ALL, _EVERYWHERE, _NOTHING = "ALL", "|ALL|", "|"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MARKETING = "MARKETING"
 _Pair = tuple[str, str]  # a category and a channel
@@ -31,24 +31,30 @@ _Pair = tuple[str, str]  # a category and a channel
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """How a bank hears words: the zone of its days, and the channels that are open by its word alone, which a
-    withdrawal closes as a request not to be called does."""
+    """How a bank hears words: the zone of its days, and whether every channel is open by its own word where it keeps no
+    table of consents."""
 
     zone: ZoneInfo
-    attested: Collection[str] = ()
+    is_attested: bool = False
 
     def heard(self, known: Mapping[str, Plain], words: Sequence[Word]) -> dict[str, Plain]:
         """The FACTS of one customer, of whom the rows say `known`, after his words in order of time."""
         told_on, last = known.get(_TOLD_ON), _LastWords()
         for word in words:
             last.hear(word, is_news=isinstance(told_on, int) and self._day(word) > told_on)
-        closed = (_set(known["do_not_call"]) - last.opened) | (last.shut & frozenset(self.attested))
+        closed = _set(known["do_not_call"]) - last.opened
         return {
-            "consented_channels": last.channels(known["consented_channels"]),
+            "consented_channels": self._channels(known["consented_channels"], last),
             "withheld_categories": last.categories(known["withheld_categories"]),
             "has_profiling_optout": last.profiling(known["has_profiling_optout"]),
             "do_not_call": _text(closed) if closed or known["do_not_call"] is not None else None,
         }
+
+    def _channels(self, known: Plain, last: _LastWords) -> Plain:
+        if known is not None or not self.is_attested:
+            return last.channels(known)
+        left = last.channels(_EVERYWHERE)
+        return None if left == _EVERYWHERE else left
 
     def _day(self, word: Word) -> int:
         said_on = (_EPOCH + timedelta(microseconds=word.at)).astimezone(self.zone).date()
@@ -114,7 +120,7 @@ class _LastWords:
             return None
         before = _EVERY if _ALL in _set(known) else _set(known)
         after = (before | self.opened) - self.shut
-        return f"|{_ALL}|" if after >= _EVERY else _text(after)
+        return _EVERYWHERE if after >= _EVERY else _text(after)
 
     def categories(self, known: Plain) -> Plain:
         """The categories withheld, K for every channel and K/SMS for one."""

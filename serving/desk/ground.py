@@ -91,11 +91,10 @@ class Ground:
         """What the bank says of consents it keeps no table of."""
         return cast(ConsentBasis, self.segments.bank.consent_basis)  # the policy's own pattern holds it
 
-    def hearing(self, day: date) -> Hearing:
-        """How words on consent are heard on `day`."""
-        catalogue = self.rulebook(day).catalogue
-        outbound = [name for name, goes_out in zip(catalogue.channels, catalogue.is_outbound, strict=True) if goes_out]
-        return Hearing(self.zone, outbound if self.consent_basis == "bank_attests" else ())
+    @property
+    def hearing(self) -> Hearing:
+        """How words on consent are heard."""
+        return Hearing(self.zone, self.consent_basis == "bank_attests")
 
     def close(self) -> None:
         self.reader.close()

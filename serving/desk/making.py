@@ -95,7 +95,7 @@ class Maker:
         asked, rules, facts = inquiry.asked, pinned.rules, row.facts
         facts.update(counted(microseconds(pinned.now), moment.happened))
         if moment.said:
-            facts.update(pinned.ground.hearing(pinned.day).heard(facts, moment.said))
+            facts.update(pinned.ground.hearing.heard(facts, moment.said))
         if moment.closed:
             facts["do_not_call"] = with_closed(facts["do_not_call"], moment.closed)
         if moment.untagged:
@@ -154,7 +154,7 @@ class Maker:
         """Rows and moment of customers."""
         facts = rows | moment_facts(len(ids), now, moment.recent)
         if moment.said:
-            facts |= after_words(ids, facts, moment.said, ground.hearing(ground.business_day(now)))
+            facts |= after_words(ids, facts, moment.said, ground.hearing)
         facts["do_not_call"] = closed_channels(ids, facts["do_not_call"], moment.closed)
         facts["tags"] = kept_tags(ids, facts["tags"], moment.untagged)
         return facts

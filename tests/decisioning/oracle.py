@@ -140,7 +140,10 @@ def _consent(offer_id: str, channel: str, customer: Customer) -> str | None:
     if customer.has("do_not_call", channel) or customer.has("do_not_call", "ALL"):
         return "DO_NOT_CALL"
     opened = customer.has("consented_channels", channel) or customer.has("consented_channels", "ALL")
-    allowed = customer.consent_basis == "bank_attests" or (customer.consent_basis == "opt_in" and opened)
+    is_told = customer.facts["consented_channels"] is not None
+    allowed = customer.consent_basis != "none" and (
+        opened or (customer.consent_basis == "bank_attests" and not is_told)
+    )
     if customer.policy.channels[channel].mode == "outbound" and not allowed:
         return "NO_CONSENT"
     return _withheld(offer_id, customer, f"/{channel}")

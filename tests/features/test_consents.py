@@ -41,12 +41,20 @@ def row(word: Word, **more: Any) -> dict[str, Any]:
 
 
 def counting(words: Sequence[Word], purpose: str) -> dict[tuple[str | None, str | None], bool]:
-    """What holds of each channel and category spoken of: no later word about as much or more undoes it."""
+    """What holds of each channel and category spoken of: no later word about as much or more undoes it.
+
+    Who wants to hear of nothing has not said that he wants to hear of loans again.
+    """
     found = {}
     mine = [word for word in words if word.purpose == purpose]
     for word in mine:
+        is_refusal = not word.granted and word.category is not None
         covering = [
-            other for other in mine if other.channel in (None, word.channel) and other.category in (None, word.category)
+            other
+            for other in mine
+            if other.channel in (None, word.channel)
+            and other.category in (None, word.category)
+            and not (is_refusal and other.category is None and not other.granted)
         ]
         wider = [other for other in covering if other[2:4] != word[2:4]]
         later = any(other.hour > word.hour for other in covering)

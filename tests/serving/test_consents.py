@@ -32,9 +32,9 @@ def word(hour: int, purpose: str, channel: str | None, category: str | None, is_
     return Word(int(at.timestamp()) * 1_000_000, purpose, channel, marketed, is_granted, is_proven=True)
 
 
-def heard(said: list[Word], attested: tuple[str, ...] = (), **known: Plain) -> dict[str, Plain]:
+def heard(said: list[Word], *, is_attested: bool = False, **known: Plain) -> dict[str, Plain]:
     ordered = sorted(said, key=lambda w: (w.at, not w.is_granted))
-    return Hearing(SHANGHAI, attested).heard(SILENT | known, ordered)
+    return Hearing(SHANGHAI, is_attested).heard(SILENT | known, ordered)
 
 
 def pairs(codes: Plain) -> set[tuple[str, str]]:
@@ -54,8 +54,7 @@ words = st.lists(
 
 @settings(deadline=None)
 @given(words)
-def test_the_moment_says_what_the_next_morning_will_or_keeps_a_refused_category_closed(said: list[Word]) -> None:
-    """A general withdrawal ends refusals of categories by morning; until then they hold."""
+def test_the_moment_says_what_the_next_morning_will(said: list[Word]) -> None:
     rows = [
         {"customer_id": "c", "on": date(2026, 1, 4), "purpose": w.purpose, "channel": w.channel,
          "category": w.category, "is_granted": w.is_granted, "occurred_at": pd.Timestamp(w.at, unit="us", tz="UTC"),
@@ -65,10 +64,7 @@ def test_the_moment_says_what_the_next_morning_will_or_keeps_a_refused_category_
     morning, now = allowed(table).execute().iloc[0], heard(said)
     assert now["consented_channels"] == morning.consented_channels
     assert now["has_profiling_optout"] == float(morning.has_profiling_optout)
-    held, later = pairs(now["withheld_categories"]), pairs(morning.withheld_categories)
-    assert held >= later
-    if all(w.is_granted or w.category is not None for w in said if w.purpose == "MARKETING"):
-        assert held == later
+    assert pairs(now["withheld_categories"]) == pairs(morning.withheld_categories)
 
 
 def test_an_unproven_grant_opens_nothing() -> None:
@@ -104,5 +100,8 @@ def test_a_proven_grant_ends_earlier_requests_not_to_be_called(
 
 def test_where_the_bank_speaks_by_its_own_word_a_withdrawal_closes_what_goes_out() -> None:
     said = [word(0, "MARKETING", None, None, False), word(1, "MARKETING", "SMS", None, True)]
-    found = heard(said, ("SMS", "EMAIL"), consented_channels=None, do_not_call="|RM|")
-    assert (found["consented_channels"], found["do_not_call"]) == ("|SMS|", "|EMAIL|RM|")
+    known: dict[str, Plain] = {"consented_channels": None, "do_not_call": "|RM|"}
+    found = heard(said, is_attested=True, **known)
+    assert (found["consented_channels"], found["do_not_call"]) == ("|SMS|", "|RM|")
+    assert heard(said[1:], is_attested=True, **known)["consented_channels"] is None, "all was open, and is"
+    assert heard([word(0, "PROFILING", None, None, False)], is_attested=True, **known)["consented_channels"] is None

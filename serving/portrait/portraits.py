@@ -172,7 +172,10 @@ def _value(view: View, known: Known) -> Plain | None:
     """What he earned the bank, and what is expected of him: an estimate, with the share of his money that stays."""
     section = view.group(("value_12m",)) | _told(view, "value_exp", known.value)
     if "value_exp" in section:
-        section |= {"is_estimate": True, "stays": {str(days): share for days, share in known.value.stays}}
+        section |= {
+            "is_estimate": known.value.figure is not None,
+            "stays": {str(days): share for days, share in known.value.stays},
+        }
     return section or None
 
 

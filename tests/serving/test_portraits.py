@@ -137,6 +137,7 @@ def test_A07_the_portrait_tells_what_the_scores_expect_and_why_not_where_they_do
     for customer, code in (("C-YOUNG", "AWAY"), ("C-WEALTHY", "NO_VALUE")):
         other = bank.ask("GET", f"/v1/customers/{customer}").json()["value"]
         assert (other["value_exp"], other["value_exp_absent"]["code"]) == (None, code)
+        assert other["is_estimate"] is False
     masked = bank.ask("GET", "/v1/customers/C-USUAL", role="scientist").json()
     assert "value_exp" in masked["masked"]
     assert masked["value"] is None

@@ -58,9 +58,13 @@ def train_beside(
     *,
     offer_columns: Sequence[Column] = (),
     parameters: Parameters,
+    learnt: Examples | None = None,
 ) -> CrossFitted:
-    """The model `name` on `columns`, beside the plain one on the columns `plain`."""
-    ours, unseen = _fit(name, examples, split, columns, offer_columns, parameters=parameters)
+    """The model `name` on `columns`, beside the plain one on the columns `plain`.
+
+    `learnt` are the same rows as ours is to learn them, where that is otherwise than they are: the plain one's stay.
+    """
+    ours, unseen = _fit(name, learnt or examples, split, columns, offer_columns, parameters=parameters)
     rival = fit(name, examples, split, plain, offer_columns=offer_columns, parameters=parameters)
     return CrossFitted(ours, rival, unseen)
 

@@ -43,7 +43,9 @@ def train(
     """
     refuse_too_little(NAME, examples, split, least_positives=LEAST_POSITIVES, event="conversions")
     learnt = _some_unnamed(examples, split, parameters.seed)
-    return train_beside(NAME, learnt, split, facts, profile, offer_columns=offers, parameters=parameters)
+    return train_beside(
+        NAME, examples, split, facts, profile, offer_columns=offers, parameters=parameters, learnt=learnt
+    )
 
 
 def _some_unnamed(examples: Examples, split: Split, seed: int) -> Examples:

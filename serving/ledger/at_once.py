@@ -56,11 +56,11 @@ class AtOnce:
         if connection is not self._connection:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
             self._connection = connection
-        if connection.in_transaction:  # a broken disk would not let the last one be undone
-            connection.rollback()
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
+            with suppress(sqlite3.OperationalError):  # of a transaction that a broken disk would not let be undone
+                connection.execute("ROLLBACK")
             return None
         return _Statements(connection)
 

@@ -78,7 +78,7 @@ def test_a_transaction_that_could_not_be_undone_holds_nobody_up(tmp_path: Path) 
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     with opened(url, tmp_path) as ledger:
         ledger._engines.at_hand().execute("BEGIN IMMEDIATE")
-        assert ledger.record_at_once([decided("D2")])
+        assert [ledger.record_at_once([decided("D2")]) for _ in range(2)] == [False, True]
         with opened(url, tmp_path) as other:
             assert [row.row.decision_id for row in other.decisions(NOON, LATER).rows] == ["D2"]
 

@@ -130,6 +130,7 @@ async def _decided(
         await desk.keeper.keep(decided.rows, None if claim is None else Finish(claim, 200, text))
     finally:
         desk.keeper.end(ids)
+        desk.few.answered()
     return text
 
 

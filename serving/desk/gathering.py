@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 
 Asked = TypeVar("Asked")
 Told = TypeVar("Told")
-PATIENCE_SECONDS = 0.0003  # for which those are waited for who were told together last: they ask again at once
+PATIENCE_SECONDS = 0.0002  # for which the next is waited for of those who were told together last
+ANSWER_SECONDS = 0.005  # after which whoever was told has his answer, or will not have it soon
 
 
 class Gathering(Generic[Asked, Told]):
@@ -23,26 +24,32 @@ class Gathering(Generic[Asked, Told]):
     def __init__(self, work: Callable[[Sequence[Asked]], Sequence[Told]]) -> None:
         self._work = work
         self._waiting: list[tuple[Asked, asyncio.Future[Told]]] = []
-        self._n_last, self._until = 1, 0.0
+        self._n_told = self._n_wanted = 1  # together last, and next
+        self._until = 0.0
 
     async def ask(self, asked: Asked) -> Told:
         """What `work` tells of this; raises what it raises."""
         loop = asyncio.get_running_loop()
         told: asyncio.Future[Told] = loop.create_future()
         self._waiting.append((asked, told))
+        self._until = max(self._until, time.monotonic() + PATIENCE_SECONDS)
         if len(self._waiting) == 1:
-            self._until = time.monotonic() + PATIENCE_SECONDS
-            loop.call_soon(self._gather, loop, 0)  # after every request that has already come in
+            loop.call_soon(self._gather, loop)  # after every request that has already come in
         return await told
 
-    def _gather(self, loop: asyncio.AbstractEventLoop, n_before: int) -> None:
-        """Wait for as many as were told together last, for a moment or while they still come in; then tell."""
-        n = len(self._waiting)
-        if n < self._n_last and (n > n_before or time.monotonic() < self._until):
-            loop.call_soon(self._gather, loop, n)
+    def answered(self) -> None:
+        """Note that one who was told has his answer: he may ask again, together with those who wait meanwhile."""
+        self._n_wanted = self._n_told + len(self._waiting)
+        self._until = time.monotonic() + PATIENCE_SECONDS
+
+    def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait for as many as are wanted, as long as one comes soon after the other; then tell."""
+        if len(self._waiting) < self._n_wanted and time.monotonic() < self._until:
+            loop.call_soon(self._gather, loop)
         else:
-            self._n_last = n
+            self._n_told = self._n_wanted = len(self._waiting)
             self._tell()
+            self._until = time.monotonic() + ANSWER_SECONDS
 
     def _tell(self) -> None:
         waiting, self._waiting = self._waiting, []

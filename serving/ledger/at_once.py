@@ -21,7 +21,7 @@ from serving.ledger.writer import Unconfirmed
 BUSY_MILLISECONDS = 3  # for which somebody else's write is waited for: to go round it by the queue takes as long
 SLOW_SECONDS = 0.005  # syncs that hold up every other request for longer, on average, are not for the event loop
 PAUSE_SECONDS = 1.0  # for which the queue then does the writing
-_OF_LAST = 0.1  # what the last one counts in the average: a single slow one changes nothing
+_OF_LAST = 0.1  # what the last one counts in the average, as twice SLOW_SECONDS at most: it takes seven slow ones
 
 
 class AtOnce:
@@ -66,7 +66,7 @@ class AtOnce:
 
     def _note(self, began: float, ended: float) -> None:
         """Leave the writing to the queue for a while once writes usually take long."""
-        self._usual += _OF_LAST * (ended - began - self._usual)
+        self._usual += _OF_LAST * (min(ended - began, 2 * SLOW_SECONDS) - self._usual)
         if self._usual > SLOW_SECONDS:
             self._not_before, self._usual = ended + PAUSE_SECONDS, 0.0
 

@@ -110,3 +110,19 @@ def test_who_does_not_come_back_is_waited_for_but_a_moment_and_once() -> None:
 
     assert asyncio.run(nobody_else()) == 10
     assert work.calls == [[1, 2, 3], [4], [5]]
+
+
+def test_two_halves_that_would_take_turns_become_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.desk.gathering.PATIENCE_SECONDS", 60.0)
+    work = Doubling()
+    gathering = Gathering(work)
+
+    async def turns() -> None:
+        await asyncio.gather(gathering.ask(1), gathering.ask(2))
+        others = [asyncio.ensure_future(gathering.ask(number)) for number in (3, 4)]  # while the first are answered
+        await asyncio.sleep(0)
+        gathering.answered()
+        await asyncio.gather(gathering.ask(1), gathering.ask(2), *others)
+
+    asyncio.run(turns())
+    assert work.calls == [[1, 2], [3, 4, 1, 2]]

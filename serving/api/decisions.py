@@ -122,7 +122,9 @@ async def _decided(
     else:
         ids = [customer for customer in asked.customer_ids if can(actor, "decide", customer)]
     if asked.dry_run:
-        return _told(asked, actor, await _decide(desk, Inquiry(asked, ids)), started)
+        decided = await _decide(desk, Inquiry(asked, ids))
+        desk.few.answered()
+        return _told(asked, actor, decided, started)
     await desk.keeper.begin(ids)
     try:
         decided = await _decide(desk, Inquiry(asked, ids, actor.name))

@@ -18,7 +18,7 @@ from serving.ledger.recording import Recorder
 from serving.ledger.rows import DecisionRow
 from serving.ledger.writer import Unconfirmed
 
-BUSY_MILLISECONDS = 3  # for which somebody else's write is waited for: to go round it by the queue takes as long
+HELD_MILLISECONDS = 3  # for which somebody else's write is waited for: to go round it by the queue takes as long
 SLOW_SECONDS = 0.005  # syncs that hold up every other request for longer, on average, are not for the event loop
 PAUSE_SECONDS = 1.0  # for which the queue then does the writing
 _OF_LAST = 0.1  # what the last one counts in the average, as twice SLOW_SECONDS at most: it takes seven slow ones
@@ -54,7 +54,7 @@ class AtOnce:
         if connection is None:
             return None
         if connection is not self._connection:
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+            connection.execute(f"PRAGMA busy_timeout = {HELD_MILLISECONDS}")
             self._connection = connection
         try:
             connection.execute("BEGIN IMMEDIATE")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import ibis
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from features import views
@@ -84,6 +84,10 @@ said_words = st.lists(
 
 @settings(deadline=None)
 @given(said_words)
+@example([Word(0, "MARKETING", None, "LOAN", False), Word(1, "MARKETING", None, None, False)])
+@example([Word(0, "MARKETING", "SMS", "LOAN", False), Word(1, "MARKETING", None, None, False)])
+@example([Word(0, "MARKETING", None, "LOAN", False), Word(1, "MARKETING", None, None, True),
+          Word(2, "MARKETING", None, None, False)])  # fmt: skip
 def test_the_newest_word_about_a_channel_a_category_or_about_all_counts(said: list[Word]) -> None:
     """The expression against a plain loop over one customer's words, channel by channel and category by category."""
     table = ibis.memtable(pd.DataFrame([row(word, on=MORNING) | {"_happened": NOON.date()} for word in said]))

@@ -72,12 +72,10 @@ class Maker:
         asked_of = [(inquiry, customer_id) for inquiry in inquiries for customer_id in inquiry.customer_ids]
         ground, now, day = pinned.ground, pinned.now, pinned.day
         rows = [ground.reader.read_one(customer_id, at=now, day=day) for _, customer_id in asked_of]
-        start = start_of(day, ground.zone)
-        known = [
-            (inquiry, customer_id, row, self._ledger.moment_of(customer_id, before=now, on=day, start=start))
-            for (inquiry, customer_id), row in zip(asked_of, rows, strict=True)
-            if row is not None
-        ]
+        found = [(*asked, row) for asked, row in zip(asked_of, rows, strict=True) if row is not None]
+        ids, start = [customer_id for _, customer_id, _ in found], start_of(day, ground.zone)
+        moments = self._ledger.moments_of(ids, before=now, on=day, start=start)
+        known = [(*one, moments[one[1]]) for one in found]
         cases = [self._case(*one, pinned) for one in known]
         decisions = [pinned.rules.alone.decide(case) for case in cases]
         made = {

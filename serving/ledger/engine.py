@@ -77,13 +77,18 @@ class Engines:
     def asking(self) -> Iterator[Any]:
         """A cursor of the driver's own for one statement, which sees one instant by itself; raises Unreachable.
 
-        A server may have gone since the last question, so its connections come from the pool, which looks; a file is
+        A server may have gone since the last question, so its connections come from the pool, which looks; they ask
+        outside a transaction, whose end would cost a way to the server and what the driver has prepared. A file is
         always there, and each thread keeps its cursor.
         """
         if self.reader.dialect.name == "sqlite":
             yield self._kept.cursor(self.reader)
             return
-        with self._told(), closing(self.reader.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+        with (
+            self._told(),
+            self.reader.execution_options(isolation_level="AUTOCOMMIT").connect() as connection,
+            closing(connection.connection.cursor()) as cursor,
+        ):
             yield cursor
 
     def at_hand(self) -> Any:

@@ -65,7 +65,7 @@ class MomentOfOne:
 
 
 class MomentReader:
-    """Reads the moment of one customer or of many."""
+    """Reads the moments of customers: of a few one by one, of many in arrays."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._query = OfCustomers(_query, dialect)
@@ -97,33 +97,39 @@ class MomentReader:
             {customer_id: _words(rows) for customer_id, rows in said.items()},
         )
 
-    def read_one(self, cursor: Any, customer_id: str, *, before: datetime, on: date, start: datetime) -> MomentOfOne:
-        """The moment of one customer, as `read` gives it of many."""
+    def read_each(
+        self, cursor: Any, customer_ids: Sequence[str], *, before: datetime, on: date, start: datetime
+    ) -> dict[str, MomentOfOne]:
+        """The moment of each of a few customers (distinct), as `read` gives it of many."""
         at, since = micros(before), micros(before - _KEPT)
-        rows = self._query.rows_by(cursor, (customer_id,), before=at, since=since, on=on, start=micros(start))
-        if not rows:
-            return _NOTHING
-        happened = sorted([row for row in rows if row[1] < _CLOSED], key=_BY_TIME)
-        firsts = [row for row in rows if row[1] == _FIRST]
-        first = min(firsts, key=_BY_PLACE) if firsts else None
-        return MomentOfOne(
-            [
-                Happening(
-                    KINDS[kind],
-                    when,
-                    offer,
-                    channel,
-                    purpose,
-                    outcome,
-                    opened_at if opened_at != NEVER and opened_at < at else None,
-                )
-                for _, kind, when, offer, channel, purpose, outcome, opened_at, _ in happened
-            ],
-            frozenset([row[4] for row in rows if row[1] == _CLOSED]),
-            None if first is None else FirstDecision(first[3], first[4], instant(first[2])),
-            frozenset([row[4] for row in rows if row[1] == _UNTAGGED]),
-            _words([row for row in rows if row[1] == _SAID]),
-        )
+        rows_of: dict[str, list[Any]] = {customer_id: [] for customer_id in customer_ids}
+        for row in self._query.rows_by(cursor, customer_ids, before=at, since=since, on=on, start=micros(start)):
+            rows_of[row[0]].append(row)
+        return {customer_id: _of_one(rows, at) if rows else _NOTHING for customer_id, rows in rows_of.items()}
+
+
+def _of_one(rows: Sequence[Any], at: int) -> MomentOfOne:
+    happened = sorted([row for row in rows if row[1] < _CLOSED], key=_BY_TIME)
+    firsts = [row for row in rows if row[1] == _FIRST]
+    first = min(firsts, key=_BY_PLACE) if firsts else None
+    return MomentOfOne(
+        [
+            Happening(
+                KINDS[kind],
+                when,
+                offer,
+                channel,
+                purpose,
+                outcome,
+                opened_at if opened_at != NEVER and opened_at < at else None,
+            )
+            for _, kind, when, offer, channel, purpose, outcome, opened_at, _ in happened
+        ],
+        frozenset([row[4] for row in rows if row[1] == _CLOSED]),
+        None if first is None else FirstDecision(first[3], first[4], instant(first[2])),
+        frozenset([row[4] for row in rows if row[1] == _UNTAGGED]),
+        _words([row for row in rows if row[1] == _SAID]),
+    )
 
 
 _NOTHING = MomentOfOne([], frozenset(), None)

@@ -26,7 +26,7 @@ async def decide(ledger: Ledger, keeper: Keeper, decision_id: str, customer_id: 
     """A request: look for the decision that it repeats, and keep its own."""
     await keeper.begin([customer_id])
     try:
-        first = ledger.moment_of(customer_id, before=LATER, on=NOON.date(), start=NOON).first
+        first = ledger.moments_of([customer_id], before=LATER, on=NOON.date(), start=NOON)[customer_id].first
         repeat_of = None if first is None else first.decision_id
         await keeper.keep([decided(decision_id, customer_id=customer_id, repeat_of=repeat_of)])
     finally:
@@ -98,11 +98,31 @@ def test_who_meets_another_writer_or_a_slow_disk_is_sent_to_the_queue(
         assert ledger.head().seq == 2
 
 
-def test_the_moment_of_one_customer_is_the_moment_of_many(url: str, tmp_path: Path) -> None:
+def test_the_moments_of_a_few_customers_are_those_of_many(url: str, tmp_path: Path) -> None:
     with opened(url, tmp_path) as ledger:
         ledger.record([decided("D1"), decided("D2", at=NOON + timedelta(minutes=1))]).result()
+        ledger.record([decided("D3", customer_id="C3", at=NOON + timedelta(minutes=2))]).result()
         asked = {"before": LATER, "on": NOON.date(), "start": NOON}
-        one, many = ledger.moment_of("C1", **asked), ledger.moment(["C1"], **asked)
-        assert (one.happened, one.closed) == ([], frozenset())
-        assert one.first == many.firsts["C1"]
-        assert ledger.moment_of("C2", **asked).first is None
+        few, many = ledger.moments_of(["C1", "C2", "C3", "C1"], **asked), ledger.moment(["C1", "C2", "C3"], **asked)
+        assert (few["C1"].happened, few["C1"].closed) == ([], frozenset())
+        assert [few[name].first for name in ("C1", "C3")] == [many.firsts["C1"], many.firsts["C3"]]
+        assert few.keys() == {"C1", "C2", "C3"}
+        assert few["C2"].first is None
+        assert ledger.moments_of([], **asked) == {}
+
+
+def test_questions_leave_no_transaction_open_and_are_not_planned_anew(url: str, tmp_path: Path) -> None:
+    """On PostgreSQL a ROLLBACK after each question would throw away what its driver has prepared."""
+    with opened(url, tmp_path) as ledger:
+        ledger.record([decided("D1")]).result()
+        asked = {"before": LATER, "on": NOON.date(), "start": NOON}
+        if ledger._engines.reader.dialect.name == "sqlite":
+            pytest.skip("a file is not asked through a pool")
+        for _ in range(10):
+            assert ledger.moments_of(["C1"], **asked)["C1"].first is not None
+        with ledger._engines.asking() as cursor:
+            assert cursor.connection.autocommit
+            cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%tag_deletion%'")
+            assert cursor.fetchone() == (1,)
+        with ledger._engines.reading() as connection:
+            assert connection.exec_driver_sql("SHOW transaction_isolation").scalar_one() == "repeatable read"

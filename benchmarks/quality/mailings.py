@@ -82,14 +82,11 @@ def trial(rows: pd.DataFrame, told: pd.Series, outcome: pd.Series, customers: ND
     )
 
 
-def trained(
-    frame: pd.DataFrame, split: Split, kinds: dict[str, Kind], seed: int, *, n_repeats: int = 1
-) -> TrainedUplift:
+def trained(frame: pd.DataFrame, split: Split, kinds: dict[str, Kind], seed: int) -> TrainedUplift:
     """The product's uplift model of the training rows."""
     columns = [Column(name, kind, name, "not given") for name, kind in kinds.items()]
     return uplift.train(
         Examples(frame, {}), split, facts=columns, offers=(), parameters=replace(FEW, seed=seed),
-        n_repeats=n_repeats,
     )  # fmt: skip
 
 

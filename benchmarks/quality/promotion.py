@@ -138,20 +138,18 @@ def _contest(
     places = [rows] * len(told) if isinstance(rows, np.ndarray) else list(rows)
     taken, best = (", ".join(f"{name} {n}" for name, n in Counter(names).most_common())
                    for names in ((one.taken for one in told), (one.best for one in told)))  # fmt: skip
-    ways = {"ours": [one.ours for one in told], "the best learner alone": [one.alone for one in told]}
-    plain = [one.plain for one in told]
-    figures = []
-    for way, ours in ways.items():
-        is_judged = way == "ours"
-        figures += [
-            Figure(f"net incremental revenue, {way}", [one.revenue for one in ours],
-                   statistics.fmean(one.revenue for one in plain), _difference(ours, plain, places, n_rows),
-                   LINES["revenue"] if is_judged else None, against=BETTER if is_judged else None),
-            Figure(f"the same beside telling nobody, {way}", [one.revenue for one in ours], 0.0,
-                   _difference(ours, None, places, n_rows)),
-            Figure(f"incremental response, {way}", [one.response for one in ours],
-                   statistics.fmean(one.response for one in plain), None, LINES["response"] if is_judged else None),
-        ]  # fmt: skip
+    ours, alone, plain = ([getattr(one, who) for one in told] for who in ("ours", "alone", "plain"))
+    earned, moved = [one.revenue for one in ours], [one.response for one in ours]
+    figures = [
+        Figure("net incremental revenue", earned, statistics.fmean(one.revenue for one in plain),
+               _difference(ours, plain, places, n_rows), LINES["revenue"], against=BETTER),
+        Figure("the same, beside the best learner alone", earned, statistics.fmean(one.revenue for one in alone),
+               _difference(ours, alone, places, n_rows)),
+        Figure("the same, beside telling nobody", earned, 0.0, _difference(ours, None, places, n_rows)),
+        Figure("incremental response", moved, statistics.fmean(one.response for one in plain), None,
+               LINES["response"]),
+        Figure("the same, beside the best learner alone", moved, statistics.fmean(one.response for one in alone)),
+    ]  # fmt: skip
     says = (f"{how}; taken on rows that teach: {taken}; best alone there: {best}; "
             f"peer: S-learner; all tell whose effect is above {COST / MARGIN}")  # fmt: skip
     return Contest(name, says, figures, seen)

@@ -147,16 +147,8 @@ def train(
         texts[TOGETHER] = joined([texts[name] for name in learners], slopes)
     panel = {name: _model(text, arms, kept[name]) for name, text in texts.items()}
     taken = chosen(gains, leads)
-    return TrainedUplift(
-        panel[taken],
-        panel.get(RESPONSE, panel[taken]),
-        unseen.effects(taken, kept[taken]),
-        taken,
-        panel,
-        gains,
-        leads,
-        kept,
-    )
+    plain, said = panel.get(RESPONSE, panel[taken]), unseen.effects(taken, kept[taken])
+    return TrainedUplift(panel[taken], plain, said, taken, panel, gains, leads, kept)
 
 
 def _parts(arms: Arms, parameters: Parameters, learners: Sequence[str], n_repeats: int) -> Iterator[Part]:

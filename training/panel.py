@@ -23,7 +23,7 @@ from training.calibration import Calibration
 TOGETHER = "together"
 _ORDER_SHARE = 0.02  # of the error of the average: what one standard deviation of a score may move an effect at least
 # That any of the panel counts as better than all together though none is. One in twenty came to twelve to eighteen in a
-# hundred on pure noise, where what the lines of one fold draw from the others is most of what all together say.
+# hundred on pure noise, where lines that left a fold out lean away from what that fold says.
 _CHANCE = 0.001
 
 Vector = NDArray[np.float64]
@@ -172,9 +172,14 @@ class Unseen:
         return {name: self.lead(name) for name in self.learners if name != TOGETHER}
 
     def shrinkage(self, learner: str) -> Shrinkage:
-        """How far the learner's scores hold here."""
+        """How far the learner's scores hold here.
+
+        All together keep their order whatever they gain: it is made of those who gained, and where slopes are mostly
+        noise, lines that left a fold out lean away from what that fold says.
+        """
         scores = np.concatenate([part.scores[learner] for part in self.parts])
-        return shrinkage(scores, self.psi, self.weights, self.customers, is_ranking=self.gain(learner) > 0)
+        is_ranking = learner == TOGETHER or self.gain(learner) > 0
+        return shrinkage(scores, self.psi, self.weights, self.customers, is_ranking=is_ranking)
 
     def effects(self, learner: str, kept: Shrinkage) -> Vector:
         """What the learner says of the rows, each fold round the average effect."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import rankdata
@@ -69,6 +71,20 @@ def test_noise_proves_nobody_better_and_what_is_taken_says_the_average_of_everyb
         moved.append(found.effects(TOGETHER, found.shrinkage(TOGETHER)).std())
     assert n_taken >= 196
     assert np.median(moved) < 0.02
+
+
+def test_all_together_keep_their_order_and_no_more_where_they_gained_nothing() -> None:
+    """Whom they put first in one fold the others put last: no slope holds, and one learner ranks in all."""
+    chance = np.random.default_rng(4)
+    ranks, psi = chance.normal(0, 1, 900), chance.normal(0.1, 1, 900)
+    found = in_folds(psi, {"ranks": ranks, "against": -ranks})
+    found = replace(found, parts=tuple(replace(p, scores=p.scores | {TOGETHER: -p.psi}) for p in found.parts))
+    kept = found.shrinkage(TOGETHER)
+    assert found.gain(TOGETHER) < 0
+    assert kept.slope == kept.order > 0
+    assert kept.effects(-psi).std() < 0.1 * kept.average_error
+    worse = next(name for name in ("ranks", "against") if found.gain(name) < 0)
+    assert found.shrinkage(worse).slope == 0
 
 
 def test_of_several_proven_learners_the_one_that_gains_most_is_taken() -> None:

@@ -14,8 +14,8 @@
         └── MissingRelease     nothing has been released
 
 Each says four things: what is wrong, which value, what is allowed, what to do; `zh` says it in Chinese where a report
-shows it to bank staff. Leaf errors that only one room raises live beside the code that raises them and inherit from one
-of these.
+or a page shows it to bank staff. Leaf errors that only one room raises live beside the code that raises them and
+inherit from one of these.
 """
 
 from __future__ import annotations

@@ -75,7 +75,8 @@ def line(home: Path, as_of: date | None = None) -> tuple[Build, ...]:
     known = lineages(home)
     months = tuple(build for build in known[-1].months if as_of is None or build.as_of <= as_of) if known else ()
     if not months:
-        raise MissingBuild("no month has been built", value=str(home), todo="run `tiercel build`")
+        raise MissingBuild("no month has been built", value=str(home), todo="run `tiercel build`",
+                           zh="还没有构建任何月份，请运行 tiercel build")  # fmt: skip
     return months
 
 

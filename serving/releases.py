@@ -177,13 +177,15 @@ def current(home: Path) -> Release:
     """The release that requests pin now; raises MissingRelease, or DamagedRelease where the pointer names none."""
     pointer = home / "releases" / CURRENT
     if not pointer.exists():
-        raise MissingRelease("nothing has been released", todo="run `tiercel release cut`")
+        raise MissingRelease("nothing has been released", todo="run `tiercel release cut`",
+                             zh="还没有任何发布，请运行 tiercel release cut")  # fmt: skip
     name = pointer.read_bytes().decode("ascii", "replace").strip()
     try:
         return release_of(home, name)
     except NotFound as error:
         raise DamagedRelease("the pointer names no release", value=name[:80],
-                             todo="`tiercel release list` names them; cut or roll back") from error  # fmt: skip
+                             todo="`tiercel release list` names them; cut or roll back",
+                             zh="当前指向的发布不存在，请回退或重新发布") from error  # fmt: skip
 
 
 def switch(home: Path, release: Release) -> None:
@@ -213,9 +215,11 @@ def verify(release: Release) -> None:
         path = release.folder / name
         if not path.is_file() or sha256_of(path) != digest:
             raise DamagedRelease("a file of the release is not the one released", value=f"{release.id}/{name}",
-                                 todo="roll back, or cut the release again")  # fmt: skip
+                                 todo="roll back, or cut the release again",
+                                 zh="发布中的文件已被改动，请回退或重新发布")  # fmt: skip
     if _content(release.manifest) != release.manifest["content"]:
-        raise DamagedRelease("the manifest was changed after the release", value=release.id, todo="roll back")
+        raise DamagedRelease("the manifest was changed after the release", value=release.id, todo="roll back",
+                             zh="发布清单在发布之后被改动，请回退")  # fmt: skip
 
 
 def sha256_of(path: Path) -> str:
@@ -271,9 +275,11 @@ def _read(folder: Path) -> Release:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
         missing = _FACTS - set(manifest)
     except (TypeError, ValueError) as error:
-        raise DamagedRelease("the manifest cannot be read", value=folder.name, todo="roll back") from error
+        raise DamagedRelease("the manifest cannot be read", value=folder.name, todo="roll back",
+                             zh="发布清单无法读取，请回退") from error  # fmt: skip
     if missing:
-        raise DamagedRelease("the manifest lacks what it must state", value=sorted(missing)[0], todo="roll back")
+        raise DamagedRelease("the manifest lacks what it must state", value=sorted(missing)[0], todo="roll back",
+                             zh="发布清单缺少必需的内容，请回退")  # fmt: skip
     return Release(folder, manifest)
 
 

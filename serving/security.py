@@ -81,8 +81,9 @@ def require(actor: Actor, action: Action, customer_id: str | None = None) -> Non
     if not can(actor, action, customer_id):
         roles = sorted(RIGHTS[action])
         if actor.role in RIGHTS[action]:
-            raise NotAllowed("the customer is not in the caller's book")
-        raise NotAllowed(f"role {actor.role} may not {action.replace('_', ' ')}", allowed=roles)
+            raise NotAllowed("the customer is not in the caller's book", zh="该客户不在你名下")
+        raise NotAllowed(f"role {actor.role} may not {action.replace('_', ' ')}", allowed=roles,
+                         zh=f"角色 {actor.role} 无权进行此操作，可以的角色：{'、'.join(roles)}")  # fmt: skip
 
 
 class KeyRing:

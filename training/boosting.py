@@ -68,23 +68,38 @@ def grow(
 
 
 def mean_of(texts: Sequence[str]) -> str:
-    """The text of one model that says, before the link, the mean of what `texts` of one recipe and objective say.
+    """The text of one model that says, before the link, the mean of what `texts` of one recipe and objective say."""
+    return texts[0] if len(texts) == 1 else joined(texts, [1 / len(texts)] * len(texts))
 
-    Its trees are theirs, one model after the other, with every leaf divided by how many they are.
+
+def joined(texts: Sequence[str], scales: Sequence[float]) -> str:
+    """The text of one model that says, before the link, the sum of what `texts` say, each times its scale.
+
+    They are of one recipe and objective. Its trees are theirs, one model after the other, with every leaf times the
+    scale. What has scale 0 is left out; where all have, the first stays and says 0.
     """
-    if len(texts) == 1:
-        return texts[0]
-    head, _, tail = texts[0].partition("\nTree=")
-    blocks = [block for text in texts for block in text.partition("end of trees")[0].split("\nTree=")[1:]]
-    trees = [f"Tree={place}\n" + _divided(block.partition("\n")[2], len(texts)) for place, block in enumerate(blocks)]
+    kept = [(text, scale) for text, scale in zip(texts, scales, strict=True) if scale] or [(texts[0], 0.0)]
+    head, _, tail = kept[0][0].partition("\nTree=")
+    trees = [_scaled(block, float(scale)) for text, scale in kept for block in _blocks(text)]
     # without the sizes LightGBM reads the trees one after the other
-    kept = [line for line in head.splitlines() if not line.startswith("tree_sizes=")]
-    return "\n".join(kept) + "\n" + "\n".join(trees) + "end of trees" + tail.partition("end of trees")[2]
+    lines = [line for line in head.splitlines() if not line.startswith("tree_sizes=")]
+    blocks = [f"Tree={place}\n{tree}" for place, tree in enumerate(trees)]
+    return "\n".join(lines) + "\n" + "\n".join(blocks) + "end of trees" + tail.partition("end of trees")[2]
 
 
-def _divided(block: str, n: int) -> str:
-    """A tree whose leaves and inner means are an n-th."""
-    return _MEANS.sub(lambda line: f"{line[1]}={' '.join(repr(float(v) / n) for v in line[2].split(' '))}", block)
+def sums_of(text: str) -> str:
+    """The same trees, saying the sums of their leaves: of a model of events its log-odds."""
+    return text.replace("\nobjective=binary sigmoid:1\n", "\nobjective=regression\n", 1)
+
+
+def _blocks(text: str) -> list[str]:
+    """The trees of a text, each without its number."""
+    return [block.partition("\n")[2] for block in text.partition("end of trees")[0].split("\nTree=")[1:]]
+
+
+def _scaled(block: str, scale: float) -> str:
+    """A tree whose leaves and inner means are `scale` times as large."""
+    return _MEANS.sub(lambda line: f"{line[1]}={' '.join(repr(float(v) * scale) for v in line[2].split(' '))}", block)
 
 
 def _grown(
@@ -135,7 +150,7 @@ class Trees:
         self._n_threads = n_threads
 
     def score(self, matrix: Matrix) -> NDArray[np.float64]:
-        """Uncalibrated probabilities (n,) of the rows of `matrix` (n, f)."""
+        """What the model says, not calibrated, (n,) of the rows of `matrix` (n, f)."""
         return np.asarray(self._booster.predict(matrix, num_threads=self._n_threads), dtype=np.float64)
 
     def contributions(self, matrix: Matrix) -> NDArray[np.float64]:

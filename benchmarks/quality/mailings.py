@@ -1,7 +1,7 @@
 """An e-mail test in three arms, drawn by lot: the uplift model beside scikit-uplift's learners on the same rows.
 
-The learner is chosen by inner cross-validation on the rows it learns from. Test rows choose nothing of ours; of the
-peers they choose the best.
+What is taken of the panel is settled by inner cross-validation on the rows it learns from. Test rows choose nothing of
+ours; of the peers they choose the best.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _mailing(data: Path, arm: str, n_seeds: int, *, line: float) -> Contest:
             theirs.setdefault(name, []).append(_ranking(test, scores))
     choices = ", ".join(f"{choice} {n}" for choice, n in taken.most_common())
     best = max(theirs, key=lambda name: statistics.fmean(one.qini() for one in theirs[name]))
-    says = (f"half of the customers judge; chosen by inner cross-validation: {choices}; "
+    says = (f"half of the customers judge; taken by inner cross-validation: {choices}; "
             f"peer: of {len(theirs)} on scikit-uplift the best here, {best}")  # fmt: skip
     seen = "how many leaves an effect has was settled on halves of these rows, which judge under other seeds"
     return Contest(f"hillstrom, {arm}", says, [
@@ -82,14 +82,11 @@ def trial(rows: pd.DataFrame, told: pd.Series, outcome: pd.Series, customers: ND
     )
 
 
-def trained(
-    frame: pd.DataFrame, split: Split, kinds: dict[str, Kind], seed: int, *, n_repeats: int = 1
-) -> TrainedUplift:
+def trained(frame: pd.DataFrame, split: Split, kinds: dict[str, Kind], seed: int) -> TrainedUplift:
     """The product's uplift model of the training rows."""
     columns = [Column(name, kind, name, "not given") for name, kind in kinds.items()]
     return uplift.train(
         Examples(frame, {}), split, facts=columns, offers=(), parameters=replace(FEW, seed=seed),
-        n_repeats=n_repeats,
     )  # fmt: skip
 
 

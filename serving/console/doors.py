@@ -75,7 +75,8 @@ async def go_out(request: Request) -> Response:
 @nowhere.get("/{path:path}")
 async def say_nowhere(path: str) -> Response:
     """What a mistyped or an old address leads to."""
-    raise NoRoute("no page at this address", value=f"/console/{path}", todo="begin at the matrix")
+    raise NoRoute("no page at this address", value=f"/console/{path}", todo="begin at the matrix",
+                  zh=f"没有 /console/{path} 这个页面")  # fmt: skip
 
 
 def _in(request: Request, ticket: str, path: str) -> Response:

@@ -27,7 +27,8 @@ def head_of(desk: Desk, figures: FigureBook, release: Release, actor: Actor, mon
     """What a page says of itself: release, month, months to choose, whose customers; raises BadRequest for no month."""
     known = {f"{build.as_of:%Y-%m}": build.as_of for build in figures.months(release)}
     if month is not None and month not in known:
-        raise BadRequest("no month of this name is kept", value=month, allowed=list(known) or None)
+        raise BadRequest("no month of this name is kept", value=month, allowed=list(known) or None,
+                         zh=f"没有 {month} 这个月份，现有 {'、'.join(known) or '无'}")  # fmt: skip
     as_of = known[month] if month else max(known.values(), default=None)
     return {
         "release_id": release.id,

@@ -36,7 +36,7 @@ async def show_roster(request: Request, name: str) -> Response:
     """High tier and low grade, or low tier and high grade; a relationship manager sees those in his book."""
     actor = visitor(request, "read_customer")
     if name not in ROSTERS:
-        raise NoRoute("no such list", value=name, allowed=ROSTERS)
+        raise NoRoute("no such list", value=name, allowed=ROSTERS, zh=f"没有 {name} 这份名单")
     data = await named(request, actor, name)
     segments = request.app.state.desk.ground().segments
     return page(request, "list.html", data, actor, tags=segments.tags, classes=_classes(request))
@@ -49,7 +49,8 @@ async def show_moved(request: Request, label: str, before: str, after: str) -> R
     segments = request.app.state.desk.ground().segments
     places = {"stage": [str(stage) for stage in Stage], "tier": [*segments.tiers.thresholds, UNKNOWN]}
     if label not in get_args(Label) or before not in places[label] or after not in places[label] or before == after:
-        raise NoRoute("no such move", value=f"{label} {before} {after}", todo=f"{HOME} shows the moves of a month")
+        raise NoRoute("no such move", value=f"{label} {before} {after}", todo=f"{HOME} shows the moves of a month",
+                      zh=f"没有从 {before} 到 {after} 的变动")  # fmt: skip
     desk, book, release = opened(request)
     head = await asyncio.to_thread(head_of, desk, book, release, actor, request.query_params.get("month"))
     chosen = who_moved(cast(Label, label), before, after)

@@ -32,7 +32,7 @@ async def show_matrix(request: Request) -> Response:
     actor = visitor(request, "read_catalogue")
     measure = request.query_params.get("measure", MEASURES[0])
     if measure not in MEASURES:
-        raise BadRequest("unknown measure", value=measure, allowed=MEASURES)
+        raise BadRequest("unknown measure", value=measure, allowed=MEASURES, zh=f"没有 {measure} 这个指标")
     data = await matrix(request, actor, measure)
     drawn = {label: _drawn(moves) for label, moves in data["moves"].items()}
     return page(request, "matrix.html", data, actor, drawn=drawn, least=LEAST_CONTACTS)

@@ -49,11 +49,12 @@ def _chosen(told: dict[str, dict[str, Any]], month: str | None, against: str | N
     months = sorted(told)
     month = month or (months[-1] if months else None)
     if month is not None and month not in told:
-        raise BadRequest("no month-end of this month", value=month, allowed=months)
+        raise BadRequest("no month-end of this month", value=month, allowed=months, zh=f"{month} 没有月结")
     kinds = sorted({kind for one in told.values() for kind in one if kind != LAST_MONTH})
     against = against or LAST_MONTH
     if against not in (LAST_MONTH, *kinds):
-        raise BadRequest("nothing was compared with this", value=against, allowed=[LAST_MONTH, *kinds])
+        raise BadRequest("nothing was compared with this", value=against, allowed=[LAST_MONTH, *kinds],
+                         zh=f"没有与 {against} 作过比较")  # fmt: skip
     found = told[month].get(against, {}) if month else {}
     before = [name for name in months if month is not None and name <= month]
     rows = [

@@ -87,7 +87,8 @@ async def show_report(request: Request, model: str, version: int) -> Response:
     found, place = await _version(request, model, version), (_desk(request).home / "mlflow").resolve()
     path = Path(found["report"]).resolve() if found["report"] else None
     if path is None or not path.is_relative_to(place) or not path.is_file():
-        raise NotFound("this version kept no report", value=f"{model} {version}", todo="train again")
+        raise NotFound("this version kept no report", value=f"{model} {version}", todo="train again",
+                       zh=f"模型 {model} 第 {version} 版没有保存报告，请重新训练")  # fmt: skip
     text = await asyncio.to_thread(path.read_bytes)
     return Response(text, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _CAGE})
 
@@ -101,7 +102,8 @@ async def promote(request: Request, model: str, version: int) -> Response:
     told = card(await _version(request, model, version), on, zone)
     if _refusal(actor, told) not in (None, "STANDS"):
         raise NotAllowed("a model is approved by a second person, whose key names him", value=actor.name,
-                         todo="`tiercel keys add NAME --role compliance` makes such a key")  # fmt: skip
+                         todo="`tiercel keys add NAME --role compliance` makes such a key",
+                         zh="模型须由作者以外、密钥载明姓名的第二人批准")  # fmt: skip
     return await _asked(request, "promote", model, version, actor)
 
 
@@ -132,7 +134,8 @@ async def _model(request: Request, model: str) -> Plain:
     release, on, zone = _stands(request)
     versions = [one for one in await _versions(request) if one["model"] == model]
     if not versions:
-        raise NotFound("no model of this name was ever trained", value=model, todo="`tiercel train` trains them")
+        raise NotFound("no model of this name was ever trained", value=model, todo="`tiercel train` trains them",
+                       zh=f"从未训练过名为 {model} 的模型")  # fmt: skip
     champion, challenger = (with_alias(versions, model, alias) for alias in (CHAMPION, CHALLENGER))
     cards = {one["version"]: card(one, on, zone) for one in versions}
     told = cards[challenger["version"]] if challenger else None
@@ -150,7 +153,8 @@ async def _version(request: Request, model: str, version: int) -> Plain:
     found = next((one for one in versions if one["version"] == version), None)
     if found is None:
         known = [one["version"] for one in versions]
-        raise NotFound("no such version", value=f"{model} {version}", allowed=known or "none yet")
+        raise NotFound("no such version", value=f"{model} {version}", allowed=known or "none yet",
+                       zh=f"模型 {model} 没有第 {version} 版")  # fmt: skip
     return found
 
 

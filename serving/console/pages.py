@@ -166,4 +166,6 @@ def _told(request: Request, error: TiercelError) -> Response:
     said = problem(error)
     if said["status"] == 500:
         raise error
-    return html(request, "problem.html", said["status"], problem=said)
+    is_zh = language_of(request) == "zh" and bool(error.zh)
+    sentence = error.zh if is_zh else f"{said['title']}: {said['detail']}"
+    return html(request, "problem.html", said["status"], problem=said, sentence=sentence, is_english=not is_zh)

@@ -36,11 +36,12 @@ async def listed(request: Request, actor: Actor, head: Plain, choose: Choice, *,
     asked, orders = request.query_params, _orders(actor)
     by = asked.get("by") or usual
     if by is not None and by not in orders:
-        raise BadRequest("unknown order", value=by, allowed=orders)
+        raise BadRequest("unknown order", value=by, allowed=orders, zh=f"不能按 {by} 排序")
     as_of, page = day_of(head), _page(asked.get("page", "1"))
     n, rows = (0, []) if as_of is None else await _rows(request, actor, choose, as_of, by, page)
     if page > 1 and not rows:
-        raise BadRequest("the list has no such page", value=page, allowed=[1, max(1, math.ceil(n / A_PAGE))])
+        raise BadRequest("the list has no such page", value=page, allowed=[1, max(1, math.ceil(n / A_PAGE))],
+                         zh=f"名单没有第 {page} 页，共 {max(1, math.ceil(n / A_PAGE))} 页")  # fmt: skip
     return {
         "n": n, "by": by, "orders": [order for order in orders if order != _NAME or n <= MOST_BY_NAME],
         "page": page, "n_pages": max(1, math.ceil(n / A_PAGE)), "people": rows,
@@ -65,8 +66,9 @@ async def _rows(
     found = await of("id", 0, MOST_BY_NAME + 1)
     if found.n > MOST_BY_NAME:
         raise BadRequest(
-            "a list so long is not put in the order of names", value=found.n, allowed=f"up to {MOST_BY_NAME} people"
-        )
+            "a list so long is not put in the order of names", value=found.n, allowed=f"up to {MOST_BY_NAME} people",
+            zh=f"名单有 {found.n} 位客户，超过 {MOST_BY_NAME} 位时不能按姓名排序",
+        )  # fmt: skip
     ids = [row["customer_id"] for row in found.rows]
     named = await asyncio.to_thread(names, desk.home, ids, actor, desk.clock.now())
     rows = sorted(found.rows, key=lambda row: (named[row["customer_id"]] == "", named[row["customer_id"]]))
@@ -85,7 +87,7 @@ def _known_order(by: str | None) -> Order | None:
 
 def _page(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:9]) > 0):
-        raise BadRequest("a page is a number from 1 on", value=text)
+        raise BadRequest("a page is a number from 1 on", value=text, zh=f"页码应是从 1 起的数字，而不是 {text}")
     return int(text[:9])
 
 

@@ -89,10 +89,12 @@ class Sessions:
         site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
         own = f"{request.url.scheme}://{request.headers.get('host', '')}"
         if site != "same-origin" if site is not None else origin != own:
-            raise ForeignForm("the form was not sent by a page of this console", todo="open the page again")
+            raise ForeignForm("the form was not sent by a page of this console", todo="open the page again",
+                              zh="这份表单不是由本控制台的页面提交的，请重新打开页面")  # fmt: skip
         expected = self.form_word(request.cookies.get(COOKIE, ""))
         if word_wanted and not hmac.compare_digest((word or "").encode(), expected.encode()):
-            raise ForeignForm("the form belongs to another session", todo="open the page again")
+            raise ForeignForm("the form belongs to another session", todo="open the page again",
+                              zh="这份表单属于另一次登录，请重新打开页面")  # fmt: skip
 
     def invite(self) -> str:
         """A word that opens one session once; a later invitation takes its place."""

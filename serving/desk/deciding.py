@@ -42,7 +42,8 @@ class Desk:
         self.few = Gathering(self._few)
         self._ground: Ground | None = None
         self._retired: Ground | None = None
-        self._trouble: TiercelError = MissingRelease("nothing has been released", todo="run `tiercel release cut`")
+        self._trouble: TiercelError = MissingRelease("nothing has been released", todo="run `tiercel release cut`",
+                                                     zh="还没有任何发布，请运行 tiercel release cut")  # fmt: skip
         self.refresh()
 
     @classmethod
@@ -146,4 +147,5 @@ def _check(asked: DecisionRequest, rules: Rulebook) -> None:
 
 def unknown_customer(customer_id: str) -> UnknownCustomer:
     """What is told of a customer whom the release does not know."""
-    return UnknownCustomer("no customer of this id in the release", value=customer_id)
+    return UnknownCustomer("no customer of this id in the release", value=customer_id,
+                           zh=f"当前发布里没有客户 {customer_id}")  # fmt: skip

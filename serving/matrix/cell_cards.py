@@ -50,9 +50,11 @@ def card_of(desk: Desk, customer_class: str, stage: str, found: Iterable[str] = 
     rules, segments = desk.rulebook(), desk.ground().segments
     known = class_ids(rules, segments, found)
     if customer_class not in known:
-        raise UnknownCell("unknown customer class", value=customer_class, allowed=known)
+        raise UnknownCell("unknown customer class", value=customer_class, allowed=known,
+                          zh=f"没有 {customer_class} 这个客户分类")  # fmt: skip
     if stage not in list(Stage):
-        raise UnknownCell("unknown stage", value=stage, allowed=[str(name) for name in Stage])
+        raise UnknownCell("unknown stage", value=stage, allowed=[str(name) for name in Stage],
+                          zh=f"没有 {stage} 这个生命周期阶段")  # fmt: skip
     return _full(rules, segments, customer_class, Stage(stage))
 
 

@@ -146,7 +146,7 @@ class FigureBook:
         if months := self.months(release, as_of):
             return months
         raise MissingBuild("the profile of the release is not in this home", value=release.as_of.isoformat(),
-                           todo="ask the server that builds the months")  # fmt: skip
+                           todo="ask the server that builds the months", zh="当前发布所用的画像不在本机")  # fmt: skip
 
     def _count(self, months: tuple[Build, ...], book: frozenset[str] | None) -> Figures | None:
         if not months:

@@ -76,7 +76,8 @@ def _read(home: Path, stamp: _Stamp) -> list[Plain]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_SECONDS, check=True)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        raise ClosedRegistry("the registry of models cannot be read", todo="run `tiercel doctor`") from error
+        raise ClosedRegistry("the registry of models cannot be read", todo="run `tiercel doctor`",
+                             zh="模型台账无法读取，请运行 tiercel doctor") from error  # fmt: skip
     found: list[Plain] = json.loads(done.stdout.splitlines()[-1])
     _note(home, stamp, found)
     return found

@@ -57,7 +57,7 @@ def standing(home: Path, name: str) -> Plain:
     """What was asked under an id and how it stands: RUNNING, DONE, REFUSED or BROKEN_OFF; raises NotFound."""
     folder = _folder(home) / name
     if Path(name).name != name or not (folder / ASKED).exists():
-        raise NotFound("no promotion of this id", value=name)
+        raise NotFound("no promotion of this id", value=name, zh=f"没有编号为 {name} 的上线申请")
     is_running = _is_held(folder / _LOCK)
     told: Plain = {"id": name, **json.loads((folder / ASKED).read_text("utf-8"))}
     if (folder / ENDED).exists():

@@ -66,7 +66,7 @@ def delete_tag(desk: Desk, actor: Actor, customer_id: str, tag: str) -> datetime
     had = {*(plain("tags", known.facts["tags"]) or ()), *desk.ledger.deleted_tags([customer_id]).get(customer_id, ())}
     seen = seen_tags(sorted(had), desk.ground().segments, actor)
     if tag not in seen:
-        raise UnknownTag("the customer has no such tag", value=tag, allowed=seen)
+        raise UnknownTag("the customer has no such tag", value=tag, allowed=seen, zh=f"该客户没有标签 {tag}")
     return desk.ledger.delete_tag(customer_id, tag, actor.name)
 
 

@@ -1,4 +1,4 @@
-"""Whom a promotion tells: its money by hand, and rules that find on rows that teach what was planted there."""
+"""Whom a promotion tells: its money by hand, and the product's own model that finds what was planted."""
 
 from __future__ import annotations
 
@@ -6,30 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.quality.promotion import (
-    COST,
-    MARGIN,
-    RULES,
-    TEST_ROWS,
-    Choice,
-    Told,
-    Unseen,
-    _difference,
-    best_rule,
-    paid_by_all,
-)
+from benchmarks.quality.mailings import trial
+from benchmarks.quality.promotion import _TIMELESS, COST, MARGIN, TEST_ROWS, Told, _difference, _judged, pays
+from training.examples import Split
+from training.models import uplift
+from training.panel import TOGETHER
 
 N = 20_000
-
-
-def unseen(*, stated: float, seed: int = 0) -> Unseen:
-    """A fifth is moved by .1, all others by nothing; one learner knows who, but states `stated` times the effect."""
-    chance = np.random.default_rng(seed)
-    truth = np.where(np.arange(N) % 5 == 0, 0.1, 0.0)
-    psi = truth + chance.normal(0, 0.3, N)
-    scores = {"knows": truth + chance.normal(0, 0.001, N), "guesses": chance.random(N)}
-    places = {name: np.argsort(np.argsort(score)) / N for name, score in scores.items()}
-    return Unseen(places, {name: stated * score for name, score in scores.items()}, psi, np.arange(N))
 
 
 def test_the_money_of_a_promotion_by_hand() -> None:
@@ -43,28 +26,25 @@ def test_the_money_of_a_promotion_by_hand() -> None:
     assert (nobody.revenue, nobody.response, nobody.n_told) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_every_rule_finds_the_learner_that_knows_and_tells_those_who_are_moved(name: str) -> None:
-    known = unseen(stated=1.0)
-    choice = RULES[name](known)
-    assert choice.learner == "knows"
-    told = known.tells(choice)
-    assert told[np.arange(N) % 5 == 0].mean() > 0.9
-    assert told.mean() < 0.35
+def test_told_is_whose_effect_earns_more_than_telling_costs() -> None:
+    assert pays(np.array([COST / MARGIN - 1e-9, COST / MARGIN, COST / MARGIN + 1e-9])).tolist() == [False, False, True]
 
 
-def test_the_rule_is_taken_by_what_it_earns_where_it_has_not_chosen() -> None:
-    """Effects that are stated upside down tell the wrong ones, so that a share of the ranking earns more."""
-    assert best_rule(unseen(stated=-1.0), seed=1) != "effect that pays"
-    known = unseen(stated=1.0)
-    assert known.earned(RULES["effect that pays"](known)) > known.earned(Choice("knows", 0.6))
-
-
-def test_where_all_learners_have_a_say_told_is_whom_their_mean_effect_pays() -> None:
-    """One learner that is sure of a customer does not outvote two that see harm."""
-    said = [np.array([0.09, 0.016, 0.02]), np.array([-0.05, 0.016, 0.02]), np.array([0.0, 0.012, 0.006])]
-    assert paid_by_all(said).tolist() == [False, False, True]
-    assert paid_by_all(said[:1]).tolist() == [True, True, True]
+def test_the_judge_asks_the_model_that_a_training_takes() -> None:
+    """Effects that are as large as they are known: whoever is moved is told, by ours and by the best alone."""
+    chance = np.random.default_rng(3)
+    moved = chance.integers(1, 4, N).astype(float)
+    told = chance.random(N) < 0.5
+    outcome = (chance.random(N) < 0.02 + told * np.where(moved == 2, 0.2, -0.01)).astype(float)
+    frame = pd.DataFrame({f"V{place}": chance.normal(size=N) for place in range(1, 8)}).assign(V3=moved)
+    frame = trial(frame, pd.Series(told), pd.Series(outcome), np.arange(N))
+    first = np.arange(N) < N / 2
+    found = _judged(frame, Split(first, ~first, _TIMELESS), 0)
+    held = frame[~first]
+    assert found.ours.by_row == pytest.approx(Told.of(held, (held["V3"] == 2).to_numpy()).by_row)
+    assert found.ours.response == pytest.approx(0.2, abs=0.03)
+    assert found.best in uplift.LEARNERS
+    assert found.taken in (TOGETHER, *uplift.LEARNERS)
 
 
 def test_a_row_that_two_splits_held_out_is_no_second_witness() -> None:

@@ -20,6 +20,7 @@ from serving.console.words import LANGUAGES
 from serving.key_file import make_keys
 from serving.settings import Clock, Settings
 from tests.console.conftest import Served, Visit
+from tests.console.english import english_in
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 WORD = re.compile(r'name="word" value="([0-9a-f]{64})"')
@@ -200,6 +201,38 @@ def test_every_page_carries_the_strict_headers_and_nothing_inline(client: TestCl
             text = answer.text
             assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|<script(?![^>]+src=)", text), path
             assert not re.findall(r'(?:src|href|action)="(?!/|\?|#)[^"]*"', text), path
+
+
+@pytest.mark.parametrize(
+    ("role", "status", "paths"),
+    [
+        ("marketing", 404, ["customers/C-NOBODY", "matrix/NO/GROWTH", "matrix/MASS/SUCH", "lists/such",
+                            "moves/tier/V0/V0", "no/such/page"]),
+        ("marketing", 422, ["matrix?month=2001-01", "matrix?measure=such", "matrix/MASS/GROWTH/people?by=such",
+                            "matrix/MASS/GROWTH/people?page=99", "matrix/MASS/GROWTH/people?page=none"]),
+        ("auditor", 404, ["models/such", "promotions/such"]),
+        ("auditor", 422, ["models/drift?against=such"]),
+        ("rm", 403, ["models"]),
+    ],
+)  # fmt: skip
+def test_what_is_refused_is_told_in_the_language_of_the_reader(
+    client: TestClient, home: Path, role: str, status: int, paths: list[str]
+) -> None:
+    sign_in(client, home, role)
+    alert = re.compile(r'<p class="warn" role="alert"(?: lang="(en)")?>([^<]+)</p>')
+    for path in paths:
+        told = {}
+        for language in LANGUAGES:
+            answer = client.get(f"/console/{path}{'&' if '?' in path else '?'}lang={language}")
+            assert answer.status_code == status, path
+            told[language] = answer.text
+        chinese, english = (alert.search(told[language]) for language in ("zh", "en"))
+        assert chinese is not None, path
+        assert english is not None, path
+        assert (chinese[1], english[1]) == (None, "en"), path
+        assert re.search("[一-鿿]{3}", chinese[2]), path
+        assert english_in(told["zh"]) == [], path
+        assert not re.search("[一-鿿]", english[2]), path
 
 
 def test_what_a_bank_wrote_is_text_and_never_markup(client: TestClient, home: Path) -> None:

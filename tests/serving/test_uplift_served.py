@@ -28,6 +28,7 @@ from training.boosting import Parameters
 from training.examples import Examples, Split
 from training.fitted import FittedModel
 from training.models import uplift
+from training.panel import TOGETHER
 
 pytestmark = pytest.mark.slow
 DAY = INSTANT.date()
@@ -58,7 +59,9 @@ def write_uplift(folder: Path, offer_ids: list[str]) -> Path:
     every = np.ones(N, dtype=bool)
     split = Split(every, every, np.datetime64("2025-01-01"))
     quick = Parameters(n_rounds=30, n_leaves=7, min_leaf_rows=40)
-    found = uplift.train(Examples(frame, {}), split, facts=FACTS, offers=OFFER, parameters=quick, learners=(uplift.DR,))
+    found = uplift.train(Examples(frame, {}), split, facts=FACTS, offers=OFFER, parameters=quick, n_repeats=1)
+    assert found.chosen == TOGETHER
+    assert found.ours.text.count("\nTree=") > 2 * found.plain.text.count("\nTree="), "trees of more than one learner"
     shares = [one.to_json() for one in uplift.measured_offers(frame)]
     assert [row["offer_id"] for row in shares if not row["is_measured"]] == ["TOO-FEW"]
     found.ours.with_shares(shares).write(folder, frame)

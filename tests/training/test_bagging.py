@@ -1,4 +1,4 @@
-"""Models of several seeds said as one text: the mean of their log-odds, to the last digits, wherever it is read."""
+"""Several models said as one text: the sum of what they say, each times a scale, wherever it is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from features.vocabulary import Column, Kind
 from serving.forests.tree_text import trees_of
 from tests.training.made_up import examples_of
-from training.boosting import _NEXT_BAG, Parameters, Trees, grow
+from training.boosting import _NEXT_BAG, Parameters, Trees, grow, joined, sums_of
 from training.encoding import Matrix, Recipe
 
 FEW = Parameters(n_rounds=12, n_leaves=6, min_leaf_rows=20, seed=3)
@@ -66,3 +66,34 @@ def test_a_bag_of_figures_is_their_mean(rows: tuple[Matrix, np.ndarray, Recipe])
         for one in (FEW, replace(FEW, seed=FEW.seed + _NEXT_BAG), replace(FEW, n_bags=2))
     ]
     np.testing.assert_allclose(said[2], (said[0] + said[1]) / 2, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("scales", [(0.4, 0.3, -2.0), (0.0, 1.5, 0.0), (-1e-7, 0.0, 12.0), (0.0, 0.0, 0.0)])
+def test_models_of_unlike_figures_are_joined_at_any_scale(
+    rows: tuple[Matrix, np.ndarray, Recipe], scales: tuple[float, float, float]
+) -> None:
+    """An amount, an event as log-odds and a model that is one leaf: of one row and of many, laid out and explained."""
+    matrix, outcomes, recipe = rows
+    amount = grow(matrix, 40 * outcomes - 7, recipe, FEW, objective="regression")
+    event = sums_of(grow(matrix, outcomes, recipe, replace(FEW, n_leaves=11, seed=8)))
+    flat = grow(matrix, np.full(len(outcomes), 0.25), recipe, FEW, objective="regression")
+    texts = (amount, event, flat)
+    text = joined(texts, scales)
+    expected = sum(scale * Trees(one).score(matrix) for one, scale in zip(texts, scales, strict=True))
+    np.testing.assert_allclose(Trees(text).score(matrix), expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(
+        [Trees(text).score(matrix[[place]])[0] for place in range(30)], expected[:30], rtol=0, atol=1e-9
+    )
+    explained = sum(scale * Trees(one).contributions(matrix[:50]) for one, scale in zip(texts, scales, strict=True))
+    np.testing.assert_allclose(Trees(text).contributions(matrix[:50]), explained, rtol=0, atol=1e-9)
+    assert len(trees_of(text)) == sum(len(trees_of(t)) for t, scale in zip(texts, scales, strict=True) if scale) or (
+        not any(scales) and len(trees_of(text)) == len(trees_of(amount))
+    )
+
+
+def test_the_sums_of_a_model_of_events_are_its_log_odds(rows: tuple[Matrix, np.ndarray, Recipe]) -> None:
+    matrix, outcomes, recipe = rows
+    event = grow(matrix, outcomes, recipe, FEW)
+    np.testing.assert_allclose(Trees(sums_of(event)).score(matrix), log_odds(event, matrix), rtol=0, atol=1e-9)
+    amount = grow(matrix, outcomes, recipe, FEW, objective="regression")
+    assert sums_of(amount) == amount

@@ -49,7 +49,7 @@ def test_a_randomised_table_says_whom_telling_moves_and_whom_it_puts_off(told: T
     assert told.figures["ours"]["uplift_at_30"].low > 0.1
     assert any(sentence.startswith("better than telling everybody") for sentence in told.sentences)
     assert any(sentence.startswith("left alone: last") for sentence in told.sentences)
-    assert set(told.figures) == {"ours", "random", "dr", "t", "s", "mean", "response"} - {
+    assert set(told.figures) == {"ours", "random", "dr", "t", "s", "mean", "response", "together"} - {
         told.facts["chosen on training rows"]
     }
     towns = pd.DataFrame({"town": ["A", "B", "C"], "visits so far": 2.0, "is member": False})

@@ -10,17 +10,20 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import rankdata
 
 from decisioning.arbitration import Components
 from features.errors import MissingModel, UserMistake
 from tests.training.made_up import FACTS
 from training.boosting import Parameters
-from training.encoding import Recipe
+from training.encoding import Recipe, arrays_of
 from training.examples import Examples, Split
 from training.fitted import FittedModel, digests_of
+from training.judging.effect_judgement import judge_effects
+from training.judging.effects import HeldArms
+from training.judging.judgement import OURS
 from training.models import uplift
-from training.models.uplift import TrainedUplift, shrinkage, train
+from training.models.uplift import TrainedUplift, train
+from training.panel import TOGETHER
 from training.trials import Arms, Expected
 
 QUICK = Parameters(n_rounds=30, n_leaves=7, min_leaf_rows=40, seed=3)
@@ -82,11 +85,29 @@ def test_each_learner_that_asks_for_effects_finds_them_and_ranking_by_response_d
     agreement = {
         name: np.corrcoef(model.predict(held), held["effect"])[0, 1] for name, model in found.panel.items()
     }  # fmt: skip
-    assert all(agreement[name] > 0.9 for name in (uplift.DR, uplift.T, uplift.S)), agreement
+    assert all(agreement[name] > 0.9 for name in (uplift.DR, uplift.T, uplift.S, TOGETHER)), agreement
     assert agreement[uplift.RESPONSE] < min(agreement[name] for name in (uplift.DR, uplift.T, uplift.S))
     assert found.chosen != uplift.RESPONSE
     assert found.plain is found.panel[uplift.RESPONSE]
-    assert found.chosen == max(found.gains, key=lambda name: found.gains[name])
+    assert set(found.rivals) == {*uplift.LEARNERS, TOGETHER} - {found.chosen, uplift.RESPONSE}
+
+
+def test_all_together_say_the_mean_of_the_effects_of_all_of_one_row_and_of_many(
+    known: tuple[pd.DataFrame, Split, TrainedUplift],
+) -> None:
+    """Up to their own line, which inner folds gave a slope of about 1; the average effect is theirs too."""
+    frame, split, found = known
+    rows = frame[split.train]
+    recipe = found.ours.recipe
+    matrix = recipe.encode(arrays_of(rows, recipe.features))
+    weights = 4 * rows["propensity"].to_numpy() * (1 - rows["propensity"].to_numpy())
+    mean = np.mean([found.panel[name].predict(rows) for name in uplift.LEARNERS], axis=0)
+    kept = found.shrinkage[TOGETHER]
+    expected = kept.average + kept.slope * (mean - np.average(mean, weights=weights))
+    assert kept.measured == pytest.approx(1, abs=4 * kept.error)
+    np.testing.assert_allclose(found.panel[TOGETHER].score(matrix), expected, rtol=0, atol=1e-9)
+    one_by_one = [found.panel[TOGETHER].score(matrix[[place]])[0] for place in range(40)]
+    np.testing.assert_allclose(one_by_one, expected[:40], rtol=0, atol=1e-9)
 
 
 def test_the_choice_reads_nothing_of_the_test_rows(known: tuple[pd.DataFrame, Split, TrainedUplift]) -> None:
@@ -94,35 +115,20 @@ def test_the_choice_reads_nothing_of_the_test_rows(known: tuple[pd.DataFrame, Sp
     other = frame.copy()
     other.loc[split.test, "outcome"] = 1 - other.loc[split.test, "outcome"]
     again = trained(other, split)
-    assert (again.ours, again.gains) == (found.ours, found.gains)
-    assert found.psi.shape == (split.train.sum(),)
-    assert np.average(found.psi) == pytest.approx(found.shrinkage[found.chosen].average, abs=0.02)
+    assert (again.ours, again.gains, again.leads) == (found.ours, found.gains, found.leads)
 
 
-def test_draws_of_the_folds_are_repeated_and_their_mean_decides(
+def test_more_draws_of_the_folds_are_one_figure_of_each_learner_and_no_more_customers(
     known: tuple[pd.DataFrame, Split, TrainedUplift],
 ) -> None:
-    """Each row thrice, unseen each time by trees of its own; errors do not shrink by counting a customer thrice."""
-    frame, split, once = known
-    thrice = train(Examples(frame, {}), split, facts=FACTS, offers=(), parameters=QUICK, n_repeats=3)
-    n = int(split.train.sum())
-    propensity = frame[split.train].sort_values("customer_id")["propensity"].to_numpy()  # customers are counted so
-    weights = 4 * propensity * (1 - propensity)
-    assert np.bincount(thrice.customers).tolist() == [3] * n
-    np.testing.assert_array_equal(thrice.psi[:n], once.psi)
-    assert len(np.unique(thrice.folds)) == 9
-    for name, gain in once.gains.items():
-        parts = []
-        for third in np.split(np.arange(3 * n), 3):
-            places = np.empty(n)
-            for fold in np.unique(thrice.folds[third]):
-                inside = thrice.folds[third] == fold
-                places[inside] = (rankdata(thrice.panel_unseen[name][third][inside]) - 0.5) / inside.sum()
-            order = np.argsort(thrice.customers[third])
-            parts.append(np.average((thrice.psi[third] * (places - 0.5))[order], weights=weights))
-        assert parts[0] == pytest.approx(gain, rel=1e-9)
-        assert thrice.gains[name] == pytest.approx(np.mean(parts), rel=1e-9)
-        assert thrice.shrinkage[name].average_error == pytest.approx(once.shrinkage[name].average_error, rel=0.1)
+    """Errors do not shrink by counting a customer thrice, and what a model says of its training rows is said thrice."""
+    frame, split, thrice = known
+    once = train(Examples(frame, {}), split, facts=FACTS, offers=(), parameters=QUICK, n_repeats=1)
+    assert len(thrice.unseen) == 3 * len(once.unseen) == 3 * split.train.sum()
+    for name, kept in once.shrinkage.items():
+        assert thrice.gains[name] != once.gains[name]
+        assert thrice.shrinkage[name].average_error == pytest.approx(kept.average_error, rel=0.1)
+        assert thrice.shrinkage[name].error == pytest.approx(kept.error, rel=0.5)
 
 
 def test_one_effect_for_all_is_told_as_one_effect() -> None:
@@ -154,8 +160,12 @@ def test_noise_has_no_effect_on_anybody() -> None:
     frame["outcome"] = (np.random.default_rng(0).random(len(frame)) < 0.3).astype(float)
     found = trained(frame)
     kept = found.shrinkage[found.chosen]
+    assert found.chosen == TOGETHER, "nobody is proven better than all"
     assert abs(kept.average) < 3 * kept.average_error
     assert np.abs(found.ours.predict(frame)).max() < 0.1
+    held = HeldArms.of(frame[split_of(frame).test])
+    judged = judge_effects(held, {OURS: found.ours.predict(frame[split_of(frame).test])}, seed=0)
+    assert judged.figures[OURS]["qini"].low < 0 < judged.figures[OURS]["qini"].high
 
 
 @given(P, P, P, st.integers(0, 1), st.integers(0, 1))
@@ -171,34 +181,6 @@ def test_a_pseudo_outcome_is_right_on_average_whatever_the_nuisances_say(
     )  # fmt: skip
     psi = expected.pseudo_outcomes(arms)
     assert e * psi[0] + (1 - e) * psi[1] == pytest.approx(y1 - y0, abs=1e-12)
-
-
-def test_the_slope_and_its_error_are_those_of_a_plain_loop_over_customers() -> None:
-    chance = np.random.default_rng(2)
-    s, who = chance.normal(size=300), chance.integers(0, 90, 300)
-    psi, w = 0.4 * s + chance.normal(size=300), chance.uniform(0.5, 1, 300)
-    found = shrinkage(s, psi, w, who, is_ranking=True)
-    design = np.column_stack([np.ones(300), s])
-    beta = np.linalg.solve(design.T @ (w[:, None] * design), design.T @ (w * psi))
-    middle = s - np.average(s, weights=w)
-    meat = sum(
-        sum(w[i] * middle[i] * (psi[i] - design[i] @ beta) for i in np.flatnonzero(who == c)) ** 2 for c in set(who)
-    )
-    assert found.measured == pytest.approx(beta[1])
-    assert found.error == pytest.approx(np.sqrt(meat) / (w * middle**2).sum())
-    assert found.slope == pytest.approx(beta[1] * (1 - (found.error / beta[1]) ** 2))
-
-
-@pytest.mark.parametrize(("is_ranking", "moves"), [(True, True), (False, False)])
-def test_a_score_that_noise_could_have_made_keeps_its_order_and_no_more(is_ranking: bool, moves: bool) -> None:
-    s = np.linspace(-1, 1, 200)
-    psi = np.tile([1.0, -1.0, -1.0, 1.0], 50) - 1e-4 * s
-    found = shrinkage(s, psi, np.ones(200), np.arange(200), is_ranking=is_ranking)
-    assert found.measured < 0
-    said = found.line(s).apply(s)
-    assert bool(np.ptp(said) > 1e-12) is moves
-    assert np.ptp(said) < 0.1 * found.average_error
-    assert np.all(np.diff(said) >= 0)  # nobody overtakes anybody
 
 
 def test_the_same_rows_and_seed_give_the_same_files_and_what_is_read_back_says_the_same(

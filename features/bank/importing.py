@@ -129,15 +129,14 @@ def _until(mapping: BankMapping, zone: ZoneInfo, as_of: date | None, now: dateti
 
 
 def _joining(mapping: BankMapping, home: Path, until: date | None, *, adds: bool) -> Further | Instead:
-    """What becomes of the bank that stands; its files stay where they are while the new are written."""
-    bank = deliveries.standing(home) / "bank"
+    """What becomes of the bank that stands when the new files are written."""
     if not adds:
-        return Instead(bank)
-    if not (bank / "customer").is_dir():
+        return Instead(home)
+    if not (deliveries.standing(home) / "bank" / "customer").is_dir():
         raise BadBank("this home holds no bank to add to", value=str(home), todo="import without --add first")
     whole = {name for name, sources in mapping.tables.items() if all(s.snapshots == "ends" for s in sources)}
     all_open = {name for name, sources in mapping.tables.items() if all(s.absent == "closed" for s in sources)}
-    return Further(bank, whole, all_open, until)
+    return Further(home, whole, all_open, until)
 
 
 def _policy_folder(mapping: BankMapping, beside: Path | None) -> Path | None:

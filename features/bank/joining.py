@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import ibis.expr.types as ir
 
+from features.bank import deliveries
 from features.bank.contract import Table
 from features.bank.values import literal, quoted
 from features.errors import BadBank
@@ -37,14 +38,14 @@ class Joining(Protocol):
 
 @dataclass
 class Instead:
-    """The files are the bank; what stands in the folder `bank` gives way, but never more days than they bring."""
+    """The files are the bank; what stands in `home` gives way, but never more days than they bring."""
 
-    bank: Path
+    home: Path
     notes: list[str] = field(default_factory=list)
 
     def together(self, con: Any, table: Table, good: ir.Table) -> ir.Table:
         """`good`; raises BadBank where business of days that the files do not reach would be lost."""
-        files = sorted((self.bank / table.name).glob("*.parquet"))
+        files = _standing(self.home, table)
         if table.name in _DAYS and files:
             day = _DAYS[table.name]
             first, last = _span(con, con.compile(good), day)
@@ -60,12 +61,12 @@ class Instead:
 
 @dataclass
 class Further:
-    """Joins the bank in the folder `bank`; `whole_days` are tables whose files speak for every account of a day.
+    """Joins the bank of `home`; `whole_days` are tables whose files speak for every account of a day.
 
     What the files of a table in `all_open` do not list was closed on the day `until`.
     """
 
-    bank: Path
+    home: Path
     whole_days: Collection[str] = ()
     all_open: Collection[str] = ()
     until: date | None = None
@@ -73,7 +74,7 @@ class Further:
 
     def together(self, con: Any, table: Table, good: ir.Table) -> ir.Table:
         """`good` rows and those that stand; raises BadBank for balances that end before those that stand."""
-        files = sorted((self.bank / table.name).glob("*.parquet"))
+        files = _standing(self.home, table)
         if not files:
             return good
         names = ", ".join(quoted(column.name) for column in table.columns)
@@ -141,6 +142,14 @@ SELECT o.* REPLACE (CASE WHEN s.from_on IS NULL THEN o.to_on ELSE s.to_on END AS
 FROM kept o LEFT JOIN seams s ON {_same(key, "s", "o")} AND s.from_on = o.to_on
 UNION ALL BY NAME
 SELECT n.* FROM {new} n ANTI JOIN seams s ON {_same(table.key, "n", "s")}"""
+
+
+def _standing(home: Path, table: Table) -> list[Path]:
+    """Files of the table in the bank that stands at this moment: a delivery before may have come while this one waited.
+
+    They lie there until this delivery is shown.
+    """
+    return sorted((deliveries.standing(home) / "bank" / table.name).glob("*.parquet"))
 
 
 def _parquet(files: Sequence[Path]) -> str:

@@ -146,6 +146,32 @@ def test_the_next_month_without_add_and_a_month_out_of_order_are_refused(tmp_pat
     assert [row[1:3] for row in intervals(home)][-1] == (date(2024, 2, 2), None)
 
 
+def test_a_delivery_joins_what_stands_when_its_turn_comes_not_what_stood_when_it_began(tmp_path: Path) -> None:
+    months = {
+        month: daily(tmp_path / str(month), {"A1": [f"{month}.00", f"{month}.50"]}, date(2024, month, 1))
+        for month in (1, 2, 3)
+    }
+
+    def one_after_the_other(home: Path) -> Path:
+        for month, folder in months.items():
+            bring_in(mapping_of(tables()), folder, home, adds=month > 1)
+        return home
+
+    def while_waiting(what: str, _share: float) -> None:
+        if what == "quarantine":  # read, and now waiting for the home
+            bring_in(mapping_of(tables()), months[2], home, adds=True)
+
+    home = tmp_path / "home"
+    imported(tables(), months[1], home)
+    bring_in(mapping_of(tables()), months[3], home, adds=True, progress=while_waiting)
+    assert intervals(home) == intervals(one_after_the_other(tmp_path / "in_order"))
+    home = tmp_path / "again"
+    imported(tables(), months[1], home)
+    with pytest.raises(BadBank, match=r"holds business from 2024-01-01 to 2024-02-02, which these files would take away"):
+        bring_in(mapping_of(tables()), months[1], home, progress=while_waiting)
+    assert intervals(home)[-1][1] == date(2024, 2, 2)
+
+
 def test_a_home_with_a_plain_bank_keeps_its_other_tables_and_is_pointed_at_from_then_on(tmp_path: Path) -> None:
     made = tmp_path / "made"
     imported(SMALLEST, smallest(tmp_path / "files"), made)

@@ -167,7 +167,9 @@ def test_a_delivery_joins_what_stands_when_its_turn_comes_not_what_stood_when_it
     assert intervals(home) == intervals(one_after_the_other(tmp_path / "in_order"))
     home = tmp_path / "again"
     imported(tables(), months[1], home)
-    with pytest.raises(BadBank, match=r"holds business from 2024-01-01 to 2024-02-02, which these files would take away"):
+    with pytest.raises(
+        BadBank, match=r"holds business from 2024-01-01 to 2024-02-02, which these files would take away"
+    ):
         bring_in(mapping_of(tables()), months[1], home, progress=while_waiting)
     assert intervals(home)[-1][1] == date(2024, 2, 2)
 

@@ -189,6 +189,48 @@ def test_encoding_and_delimiter_are_found_out(tmp_path: Path, encoding: str, del
     assert rows(tmp_path / "home", "customer", "customer_id", "occupation")[7] == ("C7", "工程师")
 
 
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16-le", "utf-8"])
+def test_the_mark_before_the_first_character_is_no_part_of_its_column(tmp_path: Path, encoding: str) -> None:
+    tables = {"customer": deepcopy(SMALLEST["customer"]) | {"encoding": encoding}}
+    people = [(f"C{i}", "1980-06-15", "2023-01-01") for i in range(30)]
+    write(tmp_path / "customer.csv", [("\ufeffid", "born", "joined"), *people], encoding=encoding)
+    imported(tables, tmp_path, tmp_path / "home")
+    assert [row[0] for row in rows(tmp_path / "home", "customer", "customer_id")] == [row[0] for row in people]
+    write(tmp_path / "customer.csv", [("\ufeffC0", *people[0][1:]), *people[1:]], encoding=encoding)
+    tables["customer"] |= {"names": ["id", "born", "joined"]}
+    imported(tables, tmp_path, tmp_path / "bare")
+    assert whole_of(tmp_path / "bare") == whole_of(tmp_path / "home")
+
+
+def whole_of(home: Path) -> list[tuple[Any, ...]]:
+    return rows(home, "customer", "customer_id", "birth_on", "registered_on")
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_found_by_its_name(tmp_path: Path) -> None:
+    tables = {"customer": deepcopy(SMALLEST["customer"]) | {"files": ["客户 [1]*.csv"]}}
+    smallest(tmp_path)
+    (tmp_path / "customer.csv").rename(tmp_path / "客户 [1]*.csv")
+    write(tmp_path / "客户 1.csv", [("id", "born", "joined"), ("X", "1980-06-15", "2023-01-01")])
+    assert imported(tables, tmp_path, tmp_path / "home").kept == {"customer": 100}
+
+
+def test_a_quoted_tab_before_an_account_is_no_part_of_it(tmp_path: Path) -> None:
+    people = [("\tC1", "1980-06-15", "2023-01-01"), ("C2", "1980-06-15", "2023-01-01")]
+    write(tmp_path / "customer.csv", [("id", "born", "joined"), *people])
+    write(tmp_path / "owner.csv", [("账号", "客户号", "角色"), ("62220001\t", "C1\t", "主\t")])
+    write(tmp_path / "merged.csv", [("旧", "新"), ("\tC2", "C1")])
+    write(tmp_path / "balance.csv", [("id", "account", "kind", "day", "amount"),
+          ("", "\t62220001", "DEMAND", "2024-01-01", "\t5.00")])  # fmt: skip
+    tables = deepcopy(SMALLEST)
+    tables["balance"]["columns"]["customer_id"] = {"owner_of": "account"}
+    imported(tables, tmp_path, tmp_path / "home", crosswalk={"files": ["merged.csv"], "from": "旧", "to": "新"},
+             owners=OWNERS | {"files": ["owner.csv"]})  # fmt: skip
+    assert rows(tmp_path / "home", "balance", "customer_id", "account_id", "amount") == [
+        ("C1", "62220001", Decimal("5.00"))
+    ]
+    assert rows(tmp_path / "home", "customer", "customer_id") == [("C1",)]
+
+
 def test_quoted_fields_hold_delimiters_and_doubled_quotes(tmp_path: Path) -> None:
     tables = {"customer": deepcopy(SMALLEST["customer"])}
     tables["customer"]["columns"]["occupation"] = "job"

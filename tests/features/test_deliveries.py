@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from features.bank.engines import open_bank
 from features.bank.importing import bring_in
 from features.bank.quarantine import receive
 from features.errors import BadBank
@@ -172,6 +173,23 @@ def test_a_delivery_joins_what_stands_when_its_turn_comes_not_what_stood_when_it
     ):
         bring_in(mapping_of(tables()), months[1], home, progress=while_waiting)
     assert intervals(home)[-1][1] == date(2024, 2, 2)
+
+
+def test_who_reads_a_bank_reads_one_delivery_to_the_end(tmp_path: Path) -> None:
+    january = daily(tmp_path / "jan", {"A1": ["1.00", "2.00"], "A2": ["3.00", "3.00"]})
+    february = daily(tmp_path / "feb", {"A1": ["4.00", "5.00"]}, date(2024, 2, 1))
+    home = tmp_path / "home"
+    imported(tables(), january, home)
+    with open_bank(home) as bank:
+        before = bank.tables["balance"].count().execute()
+        bring_in(mapping_of(tables()), february, home, adds=True)
+        assert len(list((home / "deliveries").iterdir())) == 2
+        assert bank.tables["balance"].count().execute() == before == 3
+        assert bank.tables["balance"].to_on.max().execute().date() == date(2024, 1, 2)
+    with open_bank(home) as bank:
+        assert bank.tables["balance"].count().execute() == 5
+    bring_in(mapping_of(tables()), february, home, adds=True)
+    assert len(list((home / "deliveries").iterdir())) == 1
 
 
 def test_a_home_with_a_plain_bank_keeps_its_other_tables_and_is_pointed_at_from_then_on(tmp_path: Path) -> None:

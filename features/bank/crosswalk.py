@@ -58,4 +58,4 @@ def _faults(con: Any, condition: str, rule: str) -> list[Fault]:
 
 
 def _count(con: Any, relation: str) -> int:
-    return int(con.raw_sql(f"SELECT count(*) FROM {relation}").fetchone()[0])
+    return int(con.raw_sql(f"SELECT count(*) FROM {relation}").fetchall()[0][0])

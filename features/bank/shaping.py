@@ -22,7 +22,7 @@ from features.bank.quarantine import Incoming
 from features.bank.reading import Fault, Staged
 from features.bank.rules import SAID
 from features.bank.tables import TABLES
-from features.bank.values import STORED_AS, Reading, cleaned, literal, quoted, trimmed
+from features.bank.values import STORED_AS, Reading, cleaned, known_after, literal, quoted, trimmed
 from features.bank.values import reading as reading_of
 from features.errors import BadBank
 from features.vocabulary import CUSTOMER_ID, Kind
@@ -222,9 +222,7 @@ class Shaper:
         """When a row of a day was known; one that no date places in time, at the instant of the files."""
         if day is None:
             return f"{literal(str(self._mapping.instant))}::TIMESTAMPTZ"
-        lag = self._mapping.known_at
-        after = f"INTERVAL {lag.days} DAY + INTERVAL {lag.hour} HOUR"
-        return f"timezone({literal(self._zone)}, CAST({day} AS TIMESTAMP) + {after})"
+        return known_after(day, self._mapping.known_at, self._zone)
 
     def _merge(self, table: Table, name: str) -> None:
         """Rows of one person under several numbers made one."""

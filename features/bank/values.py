@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from features.bank.mapping import MULTIPLIER, Value
+from features.bank.mapping import MULTIPLIER, KnownAt, Value
 from features.vocabulary import Column, Kind
 
 STORED_AS: Mapping[Kind, str] = {
@@ -68,6 +68,11 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def known_after(day: str, lag: KnownAt, zone: str) -> str:
+    """When the business of `day` (SQL of a date) was known."""
+    return f"timezone({literal(zone)}, CAST({day} AS TIMESTAMP) + INTERVAL {lag.days} DAY + INTERVAL {lag.hour} HOUR)"
 
 
 def reading(column: Column, value: Value, zone: str, nulls: tuple[str, ...]) -> Reading:

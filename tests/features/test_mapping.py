@@ -348,6 +348,23 @@ def test_a_day_on_which_hardly_anybody_is_heard_of_ends_nobody(tmp_path: Path) -
         )
 
 
+def test_a_day_that_was_exported_twice_makes_no_later_day_look_cut_off(tmp_path: Path) -> None:
+    n = 60
+    folder = smallest(tmp_path / "files", n)
+    days = [f"{date(2024, 1, 1) + timedelta(days=i)}" for i in range(n)]
+    money = [
+        (f"C{i:03d}", f"A{i:03d}", "DEMAND", day, "5.00") for day in days for i in range(n if day < days[9] else 59)
+    ]
+    again = [row for row in money if row[3] == days[5]]
+    write(folder / "balance.csv", [("id", "account", "kind", "day", "amount"), *money, *again])
+    tables = deepcopy(SMALLEST)
+    tables["balance"]["snapshots"] = "ends"
+    done = imported(tables, folder, tmp_path / "home")
+    assert [(a.n, a.rule) for a in done.received.aside] == [(n, "key stands twice")]
+    ended = {a: end for a, end in rows(tmp_path / "home", "balance", "account_id", "to_on") if end is not None}
+    assert ended == {"A059": date(2024, 1, 10)}
+
+
 @pytest.mark.parametrize("absent", ["ends", "holds"])
 def test_balances_folded_in_many_shares_are_those_of_a_plain_loop(tmp_path: Path, absent: str) -> None:
     """The loop: an account's days in order; a new interval where the value changes or, if absence ends, after a gap."""

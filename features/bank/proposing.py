@@ -30,6 +30,7 @@ _ROLE = ("角色", "持有人类型", "关系类型", "主从标志", "role", "t
 _PERSON = ("统一客户号", "主客户号", "合并后客户号", "合并客户号", "master_id", "person_id")
 _PERSONS = {bare(word) for word in _PERSON}
 _LEAST = 2  # headers of a table that must be found before a file is taken for it
+_FEW = 4  # files whose names are told one by one
 _TITLES = 6  # rows of a report's title above its header
 
 
@@ -64,8 +65,7 @@ def draft(folder: Path) -> Draft:
     owners, crosswalk = _owners(found), _crosswalk(found)
     for group in found:
         _place(group, has_owners=owners is not None, is_crosswalk=group is crosswalk)
-        names = ", ".join(path.name for path in group.paths)
-        remarks.append(f"{names}: {_taken_for(group, owners, crosswalk)}")
+        remarks.append(f"{_told_of(group.paths)}: {_taken_for(group, owners, crosswalk)}")
     if not any(group.table == "customer" for group in found):
         raise BadBank("no file looks like the bank's customers", value="; ".join(remarks) or str(folder),
                       allowed="a file with a customer number (客户号) and a date or name of a customer",
@@ -167,6 +167,12 @@ def _crosswalk(found: Sequence[Found]) -> Found | None:
 def _header(group: Found, words: Sequence[str]) -> str | None:
     names = {bare(header): header for header in group.headers}
     return next((names[bare(word)] for word in words if bare(word) in names), None)
+
+
+def _told_of(paths: Sequence[Path]) -> str:
+    """The names of files; of many the first, the last and how many."""
+    names = [path.name for path in paths]
+    return ", ".join(names) if len(names) <= _FEW else f"{names[0]} … {names[-1]} ({len(names)} files)"
 
 
 def _taken_for(group: Found, owners: Found | None, crosswalk: Found | None) -> str:

@@ -81,6 +81,12 @@ def test_every_guess_has_its_reason_and_what_is_assumed_says_check(files: Path) 
     assert "天气.csv: fits no table: 城市温度, 湿度" in made.remarks
 
 
+def test_of_many_files_of_one_kind_the_first_and_the_last_are_told(files: Path) -> None:
+    for day in range(10, 15):
+        (files / f"余额202401{day}.csv").write_bytes((files / "余额20240102.csv").read_bytes())
+    assert "余额20240101.csv … 余额20240114.csv (7 files): taken for balance by 4 of 4 headers" in draft(files).remarks
+
+
 def test_a_folder_in_which_nothing_is_a_bank_is_told(tmp_path: Path) -> None:
     write(tmp_path / "天气.csv", [("城市温度", "湿度"), ("3", "4")])
     with pytest.raises(BadBank, match=r"no file looks like the bank's customers.*天气\.csv: fits no table"):

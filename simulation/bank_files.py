@@ -95,7 +95,7 @@ def hours(rng: np.random.Generator, n: int, low: float, high: float) -> Array:
 
 
 def in_office(local: Array) -> Array:
-    """Local times of day, in microseconds, drawn into a branch's hours, nine to half past five, in their order."""
+    """Local times of day, in microseconds, drawn into a branch's hours in their order; midnight at nine."""
     return np.asarray(9 * HOUR_US + local * 8.5 / 24, np.int64)
 
 

@@ -30,6 +30,7 @@ _HEAD = 1 << 22
 _BLOCK = 1 << 22
 _SAMPLE = 1 << 16
 _FEW_LOST = 3  # bytes that are no UTF-8 in a file that is UTF-8 all the same
+_MARK = "\ufeff"  # the mark that some programs write before the first character, in any encoding
 _HOPELESS = 20_000  # lines in one block beyond which a layout is simply wrong
 
 Rejects = list[tuple[int, str]]
@@ -63,7 +64,7 @@ class Lines:
         with _raw(path) as file:
             head = file.read(_HEAD)
         found = _codec(encoding or encoding_of(head))
-        text = head.decode(found, errors="replace")
+        text = head.decode(found, errors="replace").removeprefix(_MARK)
         if "\x00" in text[:4096]:
             raise BadLayout("file is not text", repr(text[:40]))
         lines = text.splitlines()
@@ -94,10 +95,10 @@ class Lines:
     def _texts(self) -> Iterator[str]:
         """The file as text in blocks of whole lines, every line ended by \\n."""
         decoder = codecs.getincrementaldecoder(self.encoding)(errors="replace")
-        rest = ""
+        rest, mark = "", _MARK
         with _raw(self.path) as file:
             while raw := file.read(_BLOCK):
-                text = rest + decoder.decode(raw)
+                text, mark = rest + decoder.decode(raw).removeprefix(mark), ""
                 text = text.replace("\r\n", "\n") if "\r" in text else text
                 cut = text.rfind("\n") + 1
                 rest = text[cut:]

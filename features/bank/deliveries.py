@@ -4,9 +4,10 @@
     bank        a link to the bank of one delivery: the one pointer that moves
     quarantine  home.json  links through `bank`, so that they always belong to the bank that is seen
 
-A process that is killed at any moment leaves the old bank or the new one, with what was set aside of it and its clock;
-what it had begun is removed by the next. A home whose `bank` is a plain folder (a simulated bank, a copy) is brought
-into this form first: there, for the moment between two renames, no bank is seen, and the next delivery goes on.
+Who reads a bank holds its delivery, which a later one then removes. A process that is killed at any moment leaves the
+old bank or the new one, with what was set aside of it and its clock; what it had begun is removed by the next. A home
+whose `bank` is a plain folder (a simulated bank, a copy) is brought into this form first: there, for the moment between
+two renames, no bank is seen, and the next delivery goes on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _FOLDER = "deliveries"
@@ -29,6 +30,20 @@ def standing(home: Path) -> Path:
 
 
 @contextmanager
+def held(home: Path) -> Iterator[Path]:
+    """The folder `bank` that stands now, whole for as long as the block runs, whatever is shown meanwhile.
+
+    A build that begins before a delivery and ends after it reads one bank, not half of each.
+    """
+    while (folder := standing(home)) != home:
+        with suppress(FileNotFoundError), _locked(folder, fcntl.LOCK_SH):
+            if standing(home) == folder:
+                yield folder / "bank"
+                return
+    yield home / "bank"  # a plain bank has no other place
+
+
+@contextmanager
 def delivering(home: Path) -> Iterator[Path]:
     """An empty folder to write a delivery to, shown in `home` when the block ends well, else as if never begun.
 
@@ -36,7 +51,7 @@ def delivering(home: Path) -> Iterator[Path]:
     """
     is_new = not home.exists()
     home.mkdir(parents=True, exist_ok=True)
-    with _alone(home):
+    with _locked(home, fcntl.LOCK_EX):
         made = _begun(home)
         try:
             yield made
@@ -61,10 +76,11 @@ def carry_over(home: Path, made: Path, *, but: Collection[str]) -> list[str]:
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    folder = os.open(home, os.O_RDONLY)
+def _locked(path: Path, how: int) -> Iterator[None]:
+    """A lock of a folder, over processes; a killed one holds nothing."""
+    folder = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        fcntl.flock(folder, how)
         yield
     finally:
         os.close(folder)
@@ -116,11 +132,12 @@ def _point(link: Path, target: str) -> None:
 
 
 def _remove(home: Path, *, is_new: bool) -> None:
-    """Every delivery but the one that is seen; a home that was made for nothing goes too."""
+    """Every delivery but the one that is seen and those that are held; a home that was made for nothing goes too."""
     folder, seen = home / _FOLDER, standing(home)
     for path in folder.glob("*"):
         if path.resolve() != seen.resolve():
-            shutil.rmtree(path, ignore_errors=True)
+            with suppress(BlockingIOError), _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                shutil.rmtree(path, ignore_errors=True)
     for empty in (folder, *([home] if is_new else [])):
         if empty.exists() and not any(empty.iterdir()):
             empty.rmdir()

@@ -14,6 +14,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from features.bank import deliveries
 from features.bank.contract import Table
 from features.bank.duckdb_engine import DuckDB, connect
 from features.bank.tables import TABLES
@@ -110,26 +111,27 @@ class Bank:
 
 @contextmanager
 def open_bank(home: Path, engine: str = DuckDB.name) -> Iterator[Bank]:
-    """The bank under `home/bank`; raises BadBank if it is not one, or a file breaks its table's schema.
+    """The bank that stands under `home/bank`, the same one to the end.
 
-    `engine` is one of ENGINES; raises MissingSpark where Spark is asked for and not installed.
+    Raises BadBank if there is none, or a file breaks its table's schema. `engine` is one of ENGINES; raises
+    MissingSpark where Spark is asked for and not installed.
     """
-    folder = home / "bank"
-    if not any(folder.glob("customer/*.parquet")):
-        raise BadBank(
-            "this folder holds no bank", value=str(home), allowed="a home with bank/customer/*.parquet",
-            todo="run `tiercel simulate` or `tiercel import` first",
-        )  # fmt: skip
-    opened: Engine = _engine(engine)
-    try:
-        tables = {}
-        for name, table in TABLES.items():
-            files = sorted((folder / name).glob("*.parquet"))
-            if files and not table.is_apart:
-                tables[name] = _read(opened, table, files)
-        yield Bank(home, opened, tables)
-    finally:
-        opened.close()
+    with deliveries.held(home) as folder:
+        if not any(folder.glob("customer/*.parquet")):
+            raise BadBank(
+                "this folder holds no bank", value=str(home), allowed="a home with bank/customer/*.parquet",
+                todo="run `tiercel simulate` or `tiercel import` first",
+            )  # fmt: skip
+        opened: Engine = _engine(engine)
+        try:
+            tables = {}
+            for name, table in TABLES.items():
+                files = sorted((folder / name).glob("*.parquet"))
+                if files and not table.is_apart:
+                    tables[name] = _read(opened, table, files)
+            yield Bank(home, opened, tables)
+        finally:
+            opened.close()
 
 
 def _engine(name: str) -> Engine:

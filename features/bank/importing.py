@@ -18,11 +18,12 @@ from zoneinfo import ZoneInfo
 
 from features.bank import deliveries
 from features.bank.engines import connect
-from features.bank.joining import Further, Instead
+from features.bank.joining import DAYS, Further, Instead
 from features.bank.mapping import BadMapping
 from features.bank.mapping import Mapping as BankMapping
 from features.bank.quarantine import Received, take_in
-from features.bank.shaping import Shaper
+from features.bank.shaping import Shaped, Shaper
+from features.bank.values import known_after, literal
 from features.bank.whole_files import whole
 from features.errors import BadBank
 from features.policy import segments
@@ -95,7 +96,8 @@ def bring_in(
     book = segments(*(place for place in own if place.is_dir()))
     values = book.view(_day(mapping, book))
     until, until_is = _until(mapping, ZoneInfo(values.bank.zone), as_of, now)
-    joining = _joining(mapping, home, until, adds=adds)
+    if adds and not (deliveries.standing(home) / "bank" / "customer").is_dir():
+        raise BadBank("this home holds no bank to add to", value=str(home), todo="import without --add first")
     folders = [place for place in (folder, prepared) if place is not None]
     con = connect()
     try:
@@ -104,6 +106,9 @@ def bring_in(
                 con.raw_sql(f"SET {setting}")
             progress("files", 0.1)
             shaped = Shaper(con, mapping, folders, Path(staging), values.bank.zone).shape()
+            joining: Further | Instead = Instead(home)
+            if adds:
+                joining = _further(mapping, home, until, _came(con, mapping, shaped, until, values.bank.zone))
             progress("quarantine", 0.6)
             received = take_in(
                 con, home, shaped.incoming, largest_share=values.bank.quarantine_share, until=until, joining=joining,
@@ -128,16 +133,29 @@ def _until(mapping: BankMapping, zone: ZoneInfo, as_of: date | None, now: dateti
     return next(((day, name) for day, name in here if day is not None), (None, ""))
 
 
-def _joining(mapping: BankMapping, home: Path, until: date | None, *, adds: bool) -> Further | Instead:
-    """What becomes of the bank that stands; its files stay where they are while the new are written."""
-    bank = deliveries.standing(home) / "bank"
-    if not adds:
-        return Instead(bank)
-    if not (bank / "customer").is_dir():
-        raise BadBank("this home holds no bank to add to", value=str(home), todo="import without --add first")
-    whole = {name for name, sources in mapping.tables.items() if all(s.snapshots == "ends" for s in sources)}
-    all_open = {name for name, sources in mapping.tables.items() if all(s.absent == "closed" for s in sources)}
-    return Further(bank, whole, all_open, until)
+def _further(mapping: BankMapping, home: Path, until: date | None, came: str | None) -> Further:
+    """How the files join the bank that stands, table by table."""
+    tables = mapping.tables.items()
+    whole = {name for name, sources in tables if all(s.snapshots == "ends" for s in sources)}
+    all_open = {name for name, sources in tables if all(s.absent == "closed" for s in sources)}
+    derived = {name for name, sources in tables if not any("known_at" in s.columns for s in sources)}
+    return Further(home, whole, all_open, until, derived, came)
+
+
+def _came(con: Any, mapping: BankMapping, shaped: Shaped, until: date | None, zone: str) -> str | None:
+    """When all rows of the files were known, as SQL: those of their last day, by the home's clock at the latest."""
+    days = []
+    for name, day in DAYS.items():
+        found = shaped.incoming.get(name)
+        if found is not None and found.relation is not None:
+            within = "true" if until is None else f"{day} <= DATE '{until}'"
+            ((newest,),) = con.raw_sql(f"SELECT max({day}) FROM {found.relation} WHERE {within}").fetchall()
+            days += [_as_date(newest)] if newest is not None else []
+    last = max(days, default=until)
+    if last is None:
+        return None
+    at = known_after(f"DATE '{last}'", mapping.known_at, zone)
+    return at if mapping.instant is None else f"least({at}, {literal(mapping.instant.isoformat())}::TIMESTAMPTZ)"
 
 
 def _policy_folder(mapping: BankMapping, beside: Path | None) -> Path | None:

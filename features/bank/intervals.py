@@ -42,17 +42,22 @@ class Snapshots:
         con.raw_sql(f"COPY ({rows}) TO {literal(str(folder))} (FORMAT parquet, PARTITION_BY _share)")
         shares = [_parquet(sorted(part.glob("*.parquet"))) for part in sorted(folder.glob("_share=*"))]
         every = _parquet(sorted(folder.glob("*/*.parquet"))) if shares else f"({self.typed})"
-        days = quoted(f"{name}_days")
-        con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {days} AS {calendar_of(self.table, every, self.absent, self.said)}")
-        for number, part in enumerate(shares or [every]):
-            sql = intervals_of(self.table, part, days, self.absent, self.said)
-            begin = f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS" if number == 0 else f"INSERT INTO {quoted(name)}"
-            con.raw_sql(f"{begin} {sql}")
+        parts = shares or [every]
+        heard, days = quoted(f"{name}_heard"), quoted(f"{name}_days")
+        _gathered(con, heard, [heard_of(self.table, part, self.said) for part in parts])
+        con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {days} AS {calendar_of(heard, self.absent)}")
+        _gathered(con, quoted(name), [intervals_of(self.table, part, days, self.absent, self.said) for part in parts])
         return int(con.raw_sql(f"SELECT count(*) FROM {every}").fetchone()[0])
 
 
-def calendar_of(table: Table, relation: str, absent: str, said: Sequence[str]) -> str:
-    """A statement of the days of `relation` that can be used: `from_on`, and `_no` counting them.
+def heard_of(table: Table, relation: str, said: Sequence[str]) -> str:
+    """A statement of how many balances of each day of `relation` can be used, one that stands twice counted once."""
+    once = f"SELECT DISTINCT {_names(table.key)} FROM {relation} WHERE NOT ({_is_bad(table, said)})"
+    return f"SELECT from_on, count(*) AS n FROM ({once}) GROUP BY from_on"
+
+
+def calendar_of(heard: str, absent: str) -> str:
+    """A statement of the days that can be used, out of the counts in `heard`: `from_on`, and `_no` counting them.
 
     Where absence ends an account, a day on which not half of the accounts of a day before are heard of is no day: a
     file that is cut off, or one wrong date, would end everybody.
@@ -62,16 +67,16 @@ def calendar_of(table: Table, relation: str, absent: str, said: Sequence[str]) -
         is_day = f"most < {_MANY} OR n >= {_FEW} * most"
     return (
         f"SELECT from_on, row_number() OVER (ORDER BY from_on) AS _no FROM (SELECT *, max(n) OVER (ORDER BY from_on) "
-        f"AS most FROM (SELECT from_on, count(*) AS n FROM {relation} WHERE NOT ({_is_bad(table, said)}) "
-        f"GROUP BY from_on)) WHERE {is_day}"
+        f"AS most FROM (SELECT from_on, sum(n) AS n FROM {heard} GROUP BY from_on)) WHERE {is_day}"
     )
 
 
 def intervals_of(table: Table, relation: str, days: str, absent: str, said: Sequence[str]) -> str:
     """A statement of the intervals made of `relation` on the calendar `days`, and of its unusable rows with `_fault`.
 
-    Columns: those of the table, `said`, `_row`, `_fault`. A row is a change where the day before says otherwise or
-    nothing; it holds until the next change, or until the day after the last on which its like was heard of.
+    Columns: those of the table, `said`, `_row`, `_fault`, and `_n`, of how many daily rows it is made. A row is a
+    change where the day before says otherwise or nothing; it holds until the next, or until the day after the last on
+    which its like was heard of.
     """
     key = [name for name in table.key if name != "from_on"]
     values = [c.name for c in table.columns if c.name not in (*key, *_TIME)]
@@ -89,18 +94,26 @@ numbered AS (
 surplus AS (SELECT _row FROM numbered WHERE nth > 1),
 good AS (SELECT j.*, _no FROM judged j JOIN {days} USING (from_on) ANTI JOIN surplus USING (_row) WHERE NOT is_bad),
 marked AS (
-  SELECT *, lag(_no) OVER w AS _before, CASE WHEN {heard} AND {same} THEN 0 ELSE 1 END AS is_change,
+  SELECT *, row_number() OVER w AS _nth, count(*) OVER (PARTITION BY {_names(key)}) AS _most,
+    lag(_no) OVER w AS _before, CASE WHEN {heard} AND {same} THEN 0 ELSE 1 END AS is_change,
     last_value(_no) OVER ({by_key} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS _last
   FROM good WINDOW w AS ({by_key})),
 changes AS (
-  SELECT *, coalesce(lead(_before) OVER w, _last) AS last_no, lead(from_on) OVER w AS _next
+  SELECT *, coalesce(lead(_before) OVER w, _last) AS last_no, lead(from_on) OVER w AS _next,
+    coalesce(lead(_nth) OVER w, _most + 1) - _nth AS _n
   FROM marked WHERE is_change = 1 WINDOW w AS ({by_key}))
-SELECT {kept}, c.from_on, {following} AS to_on, c.known_at, c._row, NULL::VARCHAR AS _fault
+SELECT {kept}, c.from_on, {following} AS to_on, c.known_at, c._row, c._n, NULL::VARCHAR AS _fault
 FROM changes c LEFT JOIN {days} n ON n._no = c.last_no + 1
 UNION ALL BY NAME
-SELECT j.* EXCLUDE (is_bad), CASE WHEN is_bad THEN NULL WHEN d._no IS NULL THEN {literal(_THIN)}
+SELECT j.* EXCLUDE (is_bad), 1 AS _n, CASE WHEN is_bad THEN NULL WHEN d._no IS NULL THEN {literal(_THIN)}
   ELSE {literal("key stands twice")} END AS _fault
 FROM judged j LEFT JOIN {days} d USING (from_on) WHERE is_bad OR d._no IS NULL OR _row IN (SELECT _row FROM surplus)"""
+
+
+def _gathered(con: Any, name: str, statements: Sequence[str]) -> None:
+    """The rows of all statements as the table `name`, one after the other."""
+    for number, sql in enumerate(statements):
+        con.raw_sql(f"{f'INSERT INTO {name}' if number else f'CREATE OR REPLACE TEMP TABLE {name} AS'} {sql}")
 
 
 def _is_bad(table: Table, said: Sequence[str]) -> str:

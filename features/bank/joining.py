@@ -6,7 +6,9 @@ now. Rows that do not come again stay. Balances speak for days, not keys: what s
     files are daily snapshots, absent = ended   every account, from the first day of the files on
     other balances                              each account that is in the files, from its first day there on
 
-Files that list all that is open close what they do not list, on the day up to which they speak.
+Files that list all that is open close what they do not list, on the day up to which they speak. A row that is new but
+of a day that the bank held already comes late: where the files do not say when it was known, it was not before they
+came, so that the months that were built stay right and the next one counts it.
 """
 
 from __future__ import annotations
@@ -19,12 +21,14 @@ from typing import Any, Protocol
 
 import ibis.expr.types as ir
 
+from features.bank import deliveries
 from features.bank.contract import Table
+from features.bank.tables import TABLES
 from features.bank.values import literal, quoted
 from features.errors import BadBank
 
 MOST_CLOSED = 0.5  # of what is open; files that lack more are cut off rather than a month in which so much closed
-_DAYS = {"balance": "from_on", "txn": "business_on", "channel_event": "business_on"}
+DAYS = {"balance": "from_on", "txn": "business_on", "channel_event": "business_on"}
 
 
 class Joining(Protocol):
@@ -37,16 +41,16 @@ class Joining(Protocol):
 
 @dataclass
 class Instead:
-    """The files are the bank; what stands in the folder `bank` gives way, but never more days than they bring."""
+    """The files are the bank; what stands in `home` gives way, but never more days than they bring."""
 
-    bank: Path
+    home: Path
     notes: list[str] = field(default_factory=list)
 
     def together(self, con: Any, table: Table, good: ir.Table) -> ir.Table:
         """`good`; raises BadBank where business of days that the files do not reach would be lost."""
-        files = sorted((self.bank / table.name).glob("*.parquet"))
-        if table.name in _DAYS and files:
-            day = _DAYS[table.name]
+        files = _standing(self.home, table)
+        if table.name in DAYS and files:
+            day = DAYS[table.name]
             first, last = _span(con, con.compile(good), day)
             stood = _span(con, f"SELECT * FROM {_parquet(files)}", day)
             if not first or stood[0] < first or last < stood[1]:
@@ -60,20 +64,23 @@ class Instead:
 
 @dataclass
 class Further:
-    """Joins the bank in the folder `bank`; `whole_days` are tables whose files speak for every account of a day.
+    """Joins the bank of `home`; `whole_days` are tables whose files speak for every account of a day.
 
-    What the files of a table in `all_open` do not list was closed on the day `until`.
+    What the files of a table in `all_open` do not list was closed on the day `until`. Rows of a table in `derived` do
+    not say when they were known; all in the files were by `came`, an instant in SQL.
     """
 
-    bank: Path
+    home: Path
     whole_days: Collection[str] = ()
     all_open: Collection[str] = ()
     until: date | None = None
+    derived: Collection[str] = ()
+    came: str | None = None
     notes: list[str] = field(default_factory=list)
 
     def together(self, con: Any, table: Table, good: ir.Table) -> ir.Table:
         """`good` rows and those that stand; raises BadBank for balances that end before those that stand."""
-        files = sorted((self.bank / table.name).glob("*.parquet"))
+        files = _standing(self.home, table)
         if not files:
             return good
         names = ", ".join(quoted(column.name) for column in table.columns)
@@ -88,6 +95,7 @@ class Further:
 
     def _keyed(self, con: Any, table: Table, new: str, old: str) -> str:
         on = _same(table.key, "n", "o")
+        self._place_late(con, table, new, old)
         values = [c.name for c in table.columns if c.name not in table.key]
         n_new, n_again = _count(con, new), _count(con, f"{new} n JOIN {old} o ON {on}")
         n_changed = _count(con, f"{new} n JOIN {old} o ON {on} AND NOT ({_same(values, 'n', 'o')})")
@@ -97,6 +105,26 @@ class Further:
         if table.name in self.all_open:
             stays = self._closed(con, table, stays)
         return f"SELECT * FROM {new} UNION ALL BY NAME {stays}"
+
+    def _place_late(self, con: Any, table: Table, new: str, old: str) -> None:
+        """Rows of `new` that the bank lacked of days that it held: known since the files came, and ever after."""
+        if self.came is None or table.happened != "business_on" or table.name not in self.derived:
+            return
+        key = _same(table.key, "n", "o")
+        con.raw_sql(f"UPDATE {new} n SET known_at = greatest(n.known_at, o.known_at) FROM {old} o WHERE {key}")
+        late = (f"business_on <= DATE '{self._held_until(con)}' AND known_at < {self.came} "
+                f"AND NOT EXISTS (FROM {old} o WHERE {key})")  # fmt: skip
+        if n_late := _count(con, f"{new} n WHERE {late}"):
+            con.raw_sql(f"UPDATE {new} n SET known_at = {self.came} WHERE {late}")
+            self.notes.append(f"{table.name}: {n_late:,} rows come late, of days that the bank held already; the next "
+                              "month counts them, `tiercel build --restate` puts them in their own")  # fmt: skip
+
+    def _held_until(self, con: Any) -> str:
+        """The last day of business in the bank that stands."""
+        stood = [(files, day) for name, day in DAYS.items() if (files := _standing(self.home, TABLES[name]))]
+        return max((_span(con, f"SELECT * FROM {_parquet(files)}", day)[1] for files, day in stood), default="") or (
+            "0001-01-01"
+        )
 
     def _closed(self, con: Any, table: Table, stays: str) -> str:
         """The rows that `stays` gives, those that were open closed by now; raises BadBank where too many would be."""
@@ -141,6 +169,14 @@ SELECT o.* REPLACE (CASE WHEN s.from_on IS NULL THEN o.to_on ELSE s.to_on END AS
 FROM kept o LEFT JOIN seams s ON {_same(key, "s", "o")} AND s.from_on = o.to_on
 UNION ALL BY NAME
 SELECT n.* FROM {new} n ANTI JOIN seams s ON {_same(table.key, "n", "s")}"""
+
+
+def _standing(home: Path, table: Table) -> list[Path]:
+    """Files of the table in the bank that stands at this moment: a delivery before may have come while this one waited.
+
+    They lie there until this delivery is shown.
+    """
+    return sorted((deliveries.standing(home) / "bank" / table.name).glob("*.parquet"))
 
 
 def _parquet(files: Sequence[Path]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
 import yaml
 
 from features.bank.guessing import Guess, bare, guess, likeness, matched
@@ -27,7 +28,10 @@ _SAMPLE = 2000
 _SUFFIXES = (*EXCEL, ".csv", ".txt", ".dat", ".del", ".tsv", ".asc", ".parquet", ".pq", ".jsonl", ".ndjson")
 _ROLE = ("角色", "持有人类型", "关系类型", "主从标志", "role", "type")
 _PERSON = ("统一客户号", "主客户号", "合并后客户号", "合并客户号", "master_id", "person_id")
+_PERSONS = {bare(word) for word in _PERSON}
 _LEAST = 2  # headers of a table that must be found before a file is taken for it
+_FEW = 4  # files whose names are told one by one
+_TITLES = 6  # rows of a report's title above its header
 
 
 @dataclass
@@ -37,6 +41,7 @@ class Found:
     paths: list[Path]
     headers: list[str]
     values: dict[str, list[str]]
+    header_row: int = 1
     table: str | None = None
     columns: dict[str, str] = field(default_factory=dict)
 
@@ -60,8 +65,7 @@ def draft(folder: Path) -> Draft:
     owners, crosswalk = _owners(found), _crosswalk(found)
     for group in found:
         _place(group, has_owners=owners is not None, is_crosswalk=group is crosswalk)
-        names = ", ".join(path.name for path in group.paths)
-        remarks.append(f"{names}: {_taken_for(group, owners, crosswalk)}")
+        remarks.append(f"{_told_of(group.paths)}: {_taken_for(group, owners, crosswalk)}")
     if not any(group.table == "customer" for group in found):
         raise BadBank("no file looks like the bank's customers", value="; ".join(remarks) or str(folder),
                       allowed="a file with a customer number (客户号) and a date or name of a customer",
@@ -76,23 +80,43 @@ def draft(folder: Path) -> Draft:
 def _found(folder: Path, remarks: list[str]) -> Iterator[Found]:
     if not folder.is_dir():
         raise BadBank("no such folder of files", value=str(folder), todo="name the folder of the bank's files")
-    groups: dict[tuple[str, ...], Found] = {}
+    groups: dict[tuple[int, tuple[str, ...]], Found] = {}
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or not path.name.lower().removesuffix(".gz").endswith(_SUFFIXES):
             continue
         try:
-            rows = sample(path, Layout(), _SAMPLE)
+            header_row, rows = _sampled(path)
         except Unreadable as unreadable:
             remarks.append(f"{path.name}: {unreadable.rule} ({unreadable.value})")
             continue
         headers = tuple(name for name in rows.column_names if name and rows.column_names.count(name) == 1)
         if twice := sorted({name for name in rows.column_names if name and name not in headers}):
             remarks.append(f"{path.name}: the header names {', '.join(twice)} twice; taken for nothing")
-        if headers in groups:
-            groups[headers].paths.append(path)
+        if (header_row, headers) in groups:
+            groups[header_row, headers].paths.append(path)
         else:
-            groups[headers] = Found([path], list(headers), {name: rows[name].to_pylist() for name in headers})
+            values = {name: rows[name].to_pylist() for name in headers}
+            groups[header_row, headers] = Found([path], list(headers), values, header_row)
     yield from groups.values()
+
+
+def _sampled(path: Path) -> tuple[int, pa.Table]:
+    """The row of the header and the first rows below it; the first row unless only a later one is made of headers."""
+    amiss: Unreadable | None = None
+    first: pa.Table | None = None
+    for row in range(1, _TITLES + 1):
+        try:
+            rows = sample(path, Layout(header_row=row), _SAMPLE)
+        except Unreadable as unreadable:
+            amiss = amiss or unreadable
+            continue
+        names = rows.column_names
+        if {bare(name) for name in names} & _PERSONS or any(len(matched(names, t)) >= _LEAST for t in WORDS):
+            return row, rows
+        first = rows if row == 1 else first
+    if first is None:
+        raise amiss or Unreadable("file holds no rows")
+    return 1, first
 
 
 def _place(group: Found, *, has_owners: bool, is_crosswalk: bool) -> None:
@@ -145,10 +169,18 @@ def _header(group: Found, words: Sequence[str]) -> str | None:
     return next((names[bare(word)] for word in words if bare(word) in names), None)
 
 
+def _told_of(paths: Sequence[Path]) -> str:
+    """The names of files; of many the first, the last and how many."""
+    names = [path.name for path in paths]
+    return ", ".join(names) if len(names) <= _FEW else f"{names[0]} … {names[-1]} ({len(names)} files)"
+
+
 def _taken_for(group: Found, owners: Found | None, crosswalk: Found | None) -> str:
     parts = [f"taken for {group.table} by {len(group.columns)} of {len(group.headers)} headers"] if group.table else []
     parts += ["says who owns an account"] if group is owners else []
     parts += ["says which customer numbers are one person"] if group is crosswalk else []
+    if group.header_row > 1 and parts:
+        parts.append(f"its header stands in row {group.header_row}")
     return "; ".join(parts) or f"fits no table: {', '.join(group.headers[:8])}"
 
 
@@ -165,7 +197,8 @@ def _sides(owners: Found | None, crosswalk: Found | None, folder: Path) -> list[
     lines = []
     if owners is not None:
         columns = matched(owners.headers, "account")
-        lines += ["owners:", f"  files: {_files(owners, folder)}", f"  account: {_scalar(columns['account_id'])}",
+        lines += ["owners:", f"  files: {_files(owners, folder)}", *_header_row(owners, "  "),
+                  f"  account: {_scalar(columns['account_id'])}",
                   f"  customer: {_scalar(columns[CUSTOMER_ID])}"]  # fmt: skip
         role = _header(owners, _ROLE)
         if role is not None:
@@ -178,8 +211,14 @@ def _sides(owners: Found | None, crosswalk: Found | None, folder: Path) -> list[
         others = [header for header in crosswalk.headers if header != to]
         own = max(others, key=lambda header: likeness(header, CUSTOMER_ID, WORDS["customer"][CUSTOMER_ID]))
         lines += ["crosswalk:  # several customer numbers, one person", f"  files: {_files(crosswalk, folder)}",
-                  f"  from: {_scalar(own)}", f"  to: {_scalar(to)}", ""]  # fmt: skip
+                  *_header_row(crosswalk, "  "), f"  from: {_scalar(own)}", f"  to: {_scalar(to)}", ""]  # fmt: skip
     return lines
+
+
+def _header_row(group: Found, indent: str) -> list[str]:
+    if group.header_row == 1:
+        return []
+    return [f"{indent}header_row: {group.header_row}  # what stands above it is a title: CHECK"]
 
 
 def _tables(found: Sequence[Found], owners: Found | None, folder: Path) -> Iterator[str]:
@@ -189,6 +228,7 @@ def _tables(found: Sequence[Found], owners: Found | None, folder: Path) -> Itera
             yield f"  {table}:"
         for group in groups:
             yield f"    - files: {_files(group, folder)}"
+            yield from _header_row(group, "      ")
             if table == "balance" and "to_on" not in group.columns and "from_on" in group.columns:
                 yield "      snapshots: ends  # one row a day and account; absent from a later day = ended there: CHECK"
             yield from _one_currency(group)

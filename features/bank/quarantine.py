@@ -38,7 +38,8 @@ class Incoming:
     """One table that comes in: a relation of the connection (None if no file of it could be read) and what is amiss.
 
     The relation has the table's columns, and perhaps `_said_<column>` (the text that stood there), `_fault` (a rule
-    broken already), `_place` (file and line) and `_row` (their order). `readings` says what a text should have been.
+    broken already), `_place` (file and line), `_row` (their order) and `_n` (rows of the files that one stands for).
+    `readings` says what a text should have been.
     """
 
     relation: str | None
@@ -171,16 +172,17 @@ class _Sift:
 
     def refuse_beyond(self, share: float) -> None:
         """Raises BadBank if more than `share` of the rows, or of the bytes of its files, would be set aside."""
-        n = self.n_good + self.n_bad
+        n_bad = self._rows(is_good=False) + len(self._incoming.faults)
+        n = self._rows(is_good=True) + n_bad
         lost = [fault for fault in self._incoming.faults if fault.is_file]
         n_lost = sum(fault.n_bytes for fault in lost)
         is_empty = (
             not self.n_good and all(fault.rule == "file holds no rows" for fault in lost) and len(lost) == self.n_bad
         )
-        if is_empty or (self.n_bad <= share * n and n_lost <= share * max(self._incoming.n_bytes, 1)):
+        if is_empty or (n_bad <= share * n and n_lost <= share * max(self._incoming.n_bytes, 1)):
             return
         first = self.asides()[0]
-        what = f"{self.n_bad} of {n} rows break the contract"
+        what = f"{n_bad:,} of {n:,} rows break the contract"
         if n_lost:
             what = f"{len(lost)} of its files cannot be taken"
         raise BadBank(
@@ -247,10 +249,16 @@ class _Sift:
         return pa.concat_tables(parts)
 
     def _count(self, *, is_good: bool) -> int:
-        if self._judged is None:
-            return 0
-        test = self._judged._rule.isnull() if is_good else self._judged._rule.notnull()
-        return int(self._judged.filter(test).count().execute())
+        return 0 if self._judged is None else int(self._of(self._judged, is_good).count().execute())
+
+    def _rows(self, *, is_good: bool) -> int:
+        """Rows of the files that are good or bad: an interval stands for its days."""
+        if self._judged is None or "_n" not in self._judged.columns:
+            return self._count(is_good=is_good)
+        return int(self._of(self._judged, is_good)._n.fill_null(1).sum().fill_null(0).execute())
+
+    def _of(self, judged: ir.Table, is_good: bool) -> ir.Table:
+        return judged.filter(judged._rule.isnull() if is_good else judged._rule.notnull())
 
 
 def _conformed(table: Table, rows: pa.Table) -> pa.Table:

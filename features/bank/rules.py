@@ -36,8 +36,10 @@ def rules(
     until: date | None = None,
 ) -> Iterator[Rule]:  # fmt: skip
     """The rules that a row breaks or keeps by itself, in the order in which they are told."""
+    for column in table.columns:  # before what follows from it is missing
+        yield from _unread(column, rows, readings or {})
     for column in sorted(table.columns, key=lambda column: column.kind is Kind.INSTANT):  # a day tells more plainly
-        yield from _column_rules(column, rows, readings or {})
+        yield from _column_rules(column, rows)
     ahead = [name for name in _NEVER_AHEAD if name in rows.columns]
     if table.happened is not None and table.name not in _VALID_FROM:
         ahead.append(table.happened)
@@ -51,11 +53,15 @@ def rules(
             yield Rule(f"{name} is not in {owner}", name, rows[name].notnull() & rows[name].notin(owners))
 
 
-def _column_rules(column: Column, rows: ir.Table, readings: Mapping[str, str]) -> Iterator[Rule]:
-    name, value = column.name, rows[column.name]
+def _unread(column: Column, rows: ir.Table, readings: Mapping[str, str]) -> Iterator[Rule]:
+    name = column.name
     if SAID + name in rows.columns:
-        unread = value.isnull() & rows[SAID + name].notnull()
+        unread = rows[name].isnull() & rows[SAID + name].notnull()
         yield Rule(f"{name} is not {readings.get(name, column.kind.value)}", name, unread)
+
+
+def _column_rules(column: Column, rows: ir.Table) -> Iterator[Rule]:
+    name, value = column.name, rows[column.name]
     if not column.is_nullable:
         yield Rule(f"{name} is missing", name, value.isnull())
     if column.allowed:

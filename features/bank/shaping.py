@@ -14,6 +14,7 @@ from typing import Any
 
 from features.bank import reading
 from features.bank.contract import Table
+from features.bank.crosswalk import lay_persons, merge
 from features.bank.intervals import Snapshots
 from features.bank.mapping import BadMapping, Files, Keep, Source
 from features.bank.mapping import Mapping as BankMapping
@@ -21,7 +22,7 @@ from features.bank.quarantine import Incoming
 from features.bank.reading import Fault, Staged
 from features.bank.rules import SAID
 from features.bank.tables import TABLES
-from features.bank.values import STORED_AS, Reading, literal, quoted
+from features.bank.values import STORED_AS, Reading, cleaned, known_after, literal, quoted, trimmed
 from features.bank.values import reading as reading_of
 from features.errors import BadBank
 from features.vocabulary import CUSTOMER_ID, Kind
@@ -89,16 +90,16 @@ class Shaper:
         columns = [owners.account, owners.customer, *([owners.role] if owners.role else [])]
         staged = self._stage("owners", owners, columns)
         view = self._view("owners_text", staged, columns)
-        role = f"trim({quoted(owners.role)})" if owners.role else "''"
+        account, customer = (cleaned(name, self._mapping.nulls) for name in (owners.account, owners.customer))
+        role = trimmed(owners.role) if owners.role else "''"
         ranks = " ".join(f"WHEN {literal(name)} THEN {place}" for place, name in enumerate(owners.roles))
         rank = f"CASE {role} {ranks} END" if owners.roles else "0"
-        account = f"trim({quoted(owners.account)})"
         self._con.raw_sql(
             f"CREATE OR REPLACE TEMP TABLE _owner AS SELECT account AS _account, "
             f"first(customer ORDER BY rank, _row) AS _owned_by, count(*) FILTER (rank = best) AS _n "
-            f"FROM (SELECT {account} AS account, trim({quoted(owners.customer)}) AS customer, {rank} AS rank, _row, "
+            f"FROM (SELECT {account} AS account, {customer} AS customer, {rank} AS rank, _row, "
             f"min({rank}) OVER (PARTITION BY {account}) AS best FROM {quoted(view)}) "
-            f"WHERE rank IS NOT NULL AND account <> '' AND customer <> '' GROUP BY account"
+            f"WHERE rank IS NOT NULL AND account IS NOT NULL AND customer IS NOT NULL GROUP BY account"
         )
         n_joint = self._count("_owner", "_n > 1")
         if n_joint:
@@ -106,18 +107,15 @@ class Shaper:
         return staged.faults
 
     def _lay_crosswalk(self) -> list[Fault]:
-        """The table `_person`: every customer number that stands for another."""
+        """The table `_person`: every customer number that stands for another; rows that cannot be followed."""
         crosswalk = self._mapping.crosswalk
         if crosswalk is None:
             return []
         staged = self._stage("crosswalk", crosswalk, [crosswalk.from_, crosswalk.to])
         view = self._view("crosswalk_text", staged, [crosswalk.from_, crosswalk.to])
-        self._con.raw_sql(
-            f"CREATE OR REPLACE TEMP TABLE _person AS SELECT trim({quoted(crosswalk.from_)}) AS id, "
-            f"first(trim({quoted(crosswalk.to)}) ORDER BY _row) AS person FROM {quoted(view)} "
-            f"WHERE trim({quoted(crosswalk.from_)}) <> '' AND trim({quoted(crosswalk.to)}) <> '' GROUP BY 1"
-        )
-        return staged.faults
+        number, person = (cleaned(name, self._mapping.nulls) for name in (crosswalk.from_, crosswalk.to))
+        pairs = f"SELECT {number} AS id, {person} AS person, _row, _place FROM {quoted(view)}"
+        return [*staged.faults, *lay_persons(self._con, pairs)]
 
     def _source(self, table: Table, number: int, source: Source) -> _Part:
         name = f"{table.name}_{number}"
@@ -152,13 +150,12 @@ class Shaper:
             joined = self._stage(f"{name}_{join.name}", join, wanted)
             faults += joined.faults
             view = self._view(f"{name}_{join.name}_text", joined, wanted, f"{join.name}.")
-            keys = ", ".join(f"trim({quoted(f'{join.name}.{theirs}')})" for theirs in join.on.values())
+            keys = ", ".join(trimmed(f"{join.name}.{theirs}") for theirs in join.on.values())
             kept = " AND ".join(_kept(keep, f"{join.name}.") for keep in join.keep) or "true"
             first = f"SELECT * EXCLUDE (_row, _place) FROM {quoted(view)} WHERE {kept} " \
                     f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY _row) = 1"  # fmt: skip
             on = " AND ".join(
-                f"trim(l.{quoted(ours)}) = trim(j.{quoted(f'{join.name}.{theirs}')})"
-                for ours, theirs in join.on.items()
+                f"{trimmed(ours, 'l.')} = {trimmed(f'{join.name}.{theirs}', 'j.')}" for ours, theirs in join.on.items()
             )
             body = f"SELECT l.*, j.* FROM ({body}) l LEFT JOIN ({first}) j ON {on}"
         conditions = [_kept(keep) for keep in source.keep]
@@ -166,9 +163,7 @@ class Shaper:
             inside = self._stage(f"{name}_within{place}", within, [within.of])
             faults += inside.faults
             view = self._view(f"{name}_within{place}_text", inside, [within.of])
-            conditions.append(
-                f"trim({quoted(within.column)}) IN (SELECT trim({quoted(within.of)}) FROM {quoted(view)})"
-            )
+            conditions.append(f"{trimmed(within.column)} IN (SELECT {trimmed(within.of)} FROM {quoted(view)})")
         if not conditions:
             return body
         kept_sql = f"SELECT * FROM ({body}) WHERE {' AND '.join(conditions)}"
@@ -189,7 +184,7 @@ class Shaper:
     def _typed(self, table: Table, source: Source, readings: Mapping[str, Reading], text: str) -> str:
         """The statement of typed rows; columns that follow from others come after those."""
         owned = [value.owner_of for value in source.columns.values() if value.owner_of]
-        lookups = f" LEFT JOIN _owner ON trim(t.{quoted(owned[0])}) = _owner._account" if owned else ""
+        lookups = f" LEFT JOIN _owner ON {trimmed(owned[0], 't.')} = _owner._account" if owned else ""
         typed = {name: found.typed for name, found in readings.items()}
         columns = [
             f"CAST({typed.get(c.name, 'NULL')} AS {STORED_AS[c.kind]}) AS {quoted(c.name)}" for c in table.columns
@@ -227,21 +222,12 @@ class Shaper:
         """When a row of a day was known; one that no date places in time, at the instant of the files."""
         if day is None:
             return f"{literal(str(self._mapping.instant))}::TIMESTAMPTZ"
-        lag = self._mapping.known_at
-        after = f"INTERVAL {lag.days} DAY + INTERVAL {lag.hour} HOUR"
-        return f"timezone({literal(self._zone)}, CAST({day} AS TIMESTAMP) + {after})"
+        return known_after(day, self._mapping.known_at, self._zone)
 
     def _merge(self, table: Table, name: str) -> None:
-        """Rows of one person under several numbers: the row of the person's own number stands for all."""
-        if table.name != "customer" or self._mapping.crosswalk is None:
-            return
-        rank = "dense_rank() OVER (PARTITION BY customer_id ORDER BY (_own_id = customer_id) DESC, _own_id)"
-        before = self._count(name)
-        self._con.raw_sql(
-            f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS SELECT * FROM {quoted(name)} "
-            f"QUALIFY customer_id IS NULL OR {rank} = 1"
-        )
-        if merged := before - self._count(name):
+        """Rows of one person under several numbers made one."""
+        merged = merge(self._con, name) if table.name == "customer" and self._mapping.crosswalk is not None else 0
+        if merged:
             self._notes.append(f"customer: {merged:,} rows merged into the person that the crosswalk names")
 
     def _count(self, relation: str, condition: str = "true") -> int:
@@ -265,14 +251,19 @@ def find(folders: Sequence[Path], patterns: Sequence[str]) -> list[Path]:
     for pattern in patterns:
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
             raise BadMapping("a file lies outside the folder", value=pattern, allowed="names below the folder")
-        every = ([path for path in sorted(folder.glob(pattern)) if path.is_file()] for folder in folders)
-        hits = next((paths for paths in every if paths), None)
+        hits = next((paths for folder in folders if (paths := _named(folder, pattern))), None)
         if hits is None:
             here = ", ".join(sorted(path.name for path in folders[0].iterdir())[:12]) or "nothing"
             raise BadBank("a file of the data set is missing", value=pattern, allowed=f"the folder holds {here}",
                           todo="name the right folder, or mend the mapping")  # fmt: skip
         found += [path for path in hits if path not in found]
     return found
+
+
+def _named(folder: Path, pattern: str) -> list[Path]:
+    """The file of that very name, which may look like a pattern (`客户[1].csv`), else those that the pattern fits."""
+    exact = folder / pattern
+    return [exact] if exact.is_file() else [path for path in sorted(folder.glob(pattern)) if path.is_file()]
 
 
 def _place_of(staged: Staged) -> str:
@@ -282,7 +273,7 @@ def _place_of(staged: Staged) -> str:
 
 
 def _kept(keep: Keep, prefix: str = "") -> str:
-    text = f"trim({quoted(prefix + keep.column)})"
+    text = trimmed(prefix + keep.column)
     parts = []
     if keep.one_of is not None:
         parts.append(f"coalesce({text}, '') IN ({', '.join(map(literal, keep.one_of))})")

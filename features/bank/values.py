@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from features.bank.mapping import MULTIPLIER, Value
+from features.bank.mapping import MULTIPLIER, KnownAt, Value
 from features.vocabulary import Column, Kind
 
 STORED_AS: Mapping[Kind, str] = {
@@ -18,6 +18,7 @@ STORED_AS: Mapping[Kind, str] = {
 }  # fmt: skip
 _TRUE, _FALSE = ("true", "t", "1", "y", "yes", "是", "有"), ("false", "f", "0", "n", "no", "否", "无")
 _ROUNDED = r"^-?\d(\.\d+)?[eE][+]?\d+$"
+_BLANKS = " \t\u00a0\u2002\u2003\u2009\u202f\u3000"  # a tab keeps a spreadsheet from reading an account as a number
 _EXCEL_ZERO = "DATE '1899-12-30'"
 # form -> how its text must look, and the date it is
 _DATES: Mapping[str, tuple[str, str]] = {
@@ -69,6 +70,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def known_after(day: str, lag: KnownAt, zone: str) -> str:
+    """When the business of `day` (SQL of a date) was known."""
+    return f"timezone({literal(zone)}, CAST({day} AS TIMESTAMP) + INTERVAL {lag.days} DAY + INTERVAL {lag.hour} HOUR)"
+
+
 def reading(column: Column, value: Value, zone: str, nulls: tuple[str, ...]) -> Reading:
     """How `value` gives `column`."""
     if value.owner_of is not None:
@@ -84,9 +90,14 @@ def reading(column: Column, value: Value, zone: str, nulls: tuple[str, ...]) -> 
     return Reading(typed, said, should_be)
 
 
+def trimmed(name: str, of: str = "") -> str:
+    """A column's text (of the relation `of`) without blanks around it, tabs and full-width ones among them."""
+    return f"trim({of}{quoted(name)}, {literal(_BLANKS)})"
+
+
 def cleaned(name: str, nulls: tuple[str, ...]) -> str:
     """A column's text without the spaces around it, null where nothing stands there or a word for nothing."""
-    text = f"nullif(trim({quoted(name)}), '')"
+    text = f"nullif({trimmed(name)}, '')"
     if not nulls:
         return text
     return f"(CASE WHEN {text} IN ({', '.join(map(literal, nulls))}) THEN NULL ELSE {text} END)"
@@ -120,7 +131,13 @@ def _flag(said: str, value: Value, zone: str) -> tuple[str, str]:
 
 
 def _number_text(said: str, value: Value) -> str:
-    return said if value.thousands is None else f"replace({said}, {literal(value.thousands)}, '')"
+    """Text to be cast: marks go where they stand between thousands and nowhere else, an underscore is no mark."""
+    text = f"(CASE WHEN NOT contains({said}, '_') THEN {said} END)"
+    if value.thousands is None:
+        return text
+    mark = literal(value.thousands)
+    grouped = literal(rf"[-+]?\d{{1,3}}(\Q{value.thousands}\E\d{{3}})+(\.\d*)?")
+    return f"(CASE WHEN regexp_full_match({said}, {grouped}) THEN replace({said}, {mark}, '') ELSE {text} END)"
 
 
 def _integer(said: str, value: Value, zone: str) -> tuple[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -13,10 +15,11 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from features.errors import TiercelError
+from features.errors import NotReady, TiercelError
 
 P = ParamSpec("P")
 USER_MISTAKE = 2
+_NO_ROOM = ("IOException", "OutOfMemoryException")  # of DuckDB, which no command should load to speak
 
 
 def told(command: Callable[P, None]) -> Callable[P, None]:
@@ -27,10 +30,30 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except TiercelError as error:
-            Console(stderr=True, soft_wrap=True).print(f"tiercel: {error}", markup=False, highlight=False)
+            _tell(error)
+            raise typer.Exit(USER_MISTAKE) from error
+        except Exception as error:
+            if (refused := _refusal(error)) is None:
+                raise
+            _tell(refused)
             raise typer.Exit(USER_MISTAKE) from error
 
     return run
+
+
+def _tell(error: TiercelError) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"tiercel: {error}", markup=False, highlight=False)
+
+
+def _refusal(error: Exception) -> NotReady | None:
+    """What the machine refused (no room, no right, no such place), as one sentence; None for a defect of ours."""
+    is_file = isinstance(error, OSError) and error.errno != errno.EPIPE  # a closed pipe is no mistake
+    if not is_file and type(error).__name__ not in _NO_ROOM:
+        return None
+    told = " ".join(str(error).split())[:500]
+    return NotReady("the machine refused a file", value=told,
+                    todo=f"make room or choose another folder, then run it again; the work lies in "
+                    f"{tempfile.gettempdir()} meanwhile, or where TMPDIR says")  # fmt: skip
 
 
 def say(text: str, data: object, *, as_json: bool) -> None:

@@ -18,9 +18,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from features import profiles
+from features.bank.engines import open_bank
 from features.bank.importing import bring_in
 from features.bank.quarantine import receive
 from features.errors import BadBank
+from features.lineages import Build
+from features.policy import segments
 from tests.features.bank_files import SMALLEST, days, imported, mapping_of, smallest, write
 
 FIRST = date(2024, 1, 1)
@@ -144,6 +148,115 @@ def test_the_next_month_without_add_and_a_month_out_of_order_are_refused(tmp_pat
     with pytest.raises(BadBank, match=r"no bank to add to"):
         bring_in(mapping_of(tables()), january, tmp_path / "none", adds=True)
     assert [row[1:3] for row in intervals(home)][-1] == (date(2024, 2, 2), None)
+
+
+def test_a_delivery_joins_what_stands_when_its_turn_comes_not_what_stood_when_it_began(tmp_path: Path) -> None:
+    months = {
+        month: daily(tmp_path / str(month), {"A1": [f"{month}.00", f"{month}.50"]}, date(2024, month, 1))
+        for month in (1, 2, 3)
+    }
+
+    def one_after_the_other(home: Path) -> Path:
+        for month, folder in months.items():
+            bring_in(mapping_of(tables()), folder, home, adds=month > 1)
+        return home
+
+    def while_waiting(what: str, _share: float) -> None:
+        if what == "quarantine":  # read, and now waiting for the home
+            bring_in(mapping_of(tables()), months[2], home, adds=True)
+
+    home = tmp_path / "home"
+    imported(tables(), months[1], home)
+    bring_in(mapping_of(tables()), months[3], home, adds=True, progress=while_waiting)
+    assert intervals(home) == intervals(one_after_the_other(tmp_path / "in_order"))
+    home = tmp_path / "again"
+    imported(tables(), months[1], home)
+    with pytest.raises(
+        BadBank, match=r"holds business from 2024-01-01 to 2024-02-02, which these files would take away"
+    ):
+        bring_in(mapping_of(tables()), months[1], home, progress=while_waiting)
+    assert intervals(home)[-1][1] == date(2024, 2, 2)
+
+
+def transactions(folder: Path, *rows: tuple[str, str, str]) -> Path:
+    """Files of the smallest bank and these transactions: number, day, amount."""
+    smallest(folder, 60)
+    header = ("no", "id", "day", "paid", "learned")
+    write(folder / "txn.csv", [header, *((no, "C001", day, paid, "2024-03-09T00:00:00Z") for no, day, paid in rows)])
+    return folder
+
+
+def test_a_row_that_comes_late_counts_from_the_next_month_on_and_old_profiles_stay(tmp_path: Path) -> None:
+    said = {name: {"constant": value} for name, value in {"txn_type": "OTHER", "by_customer": True}.items()}
+    columns = said | {"txn_id": "no", "customer_id": "id", "business_on": "day", "amount": "paid"}
+    with_txn = deepcopy(SMALLEST) | {"txn": {"files": ["txn.csv"], "columns": columns}}
+    first = transactions(tmp_path / "jan", ("T1", "2024-01-05", "1"), ("T2", "2024-01-31", "2"))
+    second = transactions(
+        tmp_path / "feb", ("T2", "2024-01-31", "2"), ("T3", "2024-02-29", "4"), ("LATE", "2024-01-20", "8")
+    )
+    home = tmp_path / "home"
+    bring_in(mapping_of(with_txn), first, home)
+    january = profiles.build(home, segments(), instant=datetime(2024, 2, 2, tzinfo=UTC))[-1]
+    before = january.path.read_bytes()
+    late = "txn: 1 rows come late, of days that the bank held already"
+    for n_late in (1, 0):  # the same files again change nothing
+        notes = bring_in(mapping_of(with_txn), second, home, adds=True).notes
+        assert sum(note.startswith(late) for note in notes) == n_late
+        known = pq.read_table(home / "bank" / "txn", columns=["txn_id", "known_at"]).to_pylist()
+        assert {row["txn_id"]: row["known_at"] for row in known} == {
+            "T1": datetime(2024, 1, 5, 22, tzinfo=UTC),  # six in the morning of the next day in the bank's zone
+            "T2": datetime(2024, 1, 31, 22, tzinfo=UTC),
+            "T3": datetime(2024, 2, 29, 22, tzinfo=UTC),
+            "LATE": datetime(2024, 2, 29, 22, tzinfo=UTC),
+        }
+    months = profiles.build(home, segments(), instant=datetime(2024, 3, 2, tzinfo=UTC))
+    assert (months[0], january.path.read_bytes()) == (january, before)
+    assert spent(months) == [3, 15]
+    assert spent(profiles.build(home, segments(), instant=datetime(2024, 3, 2, tzinfo=UTC), restate=january.as_of)) == [
+        11, 15
+    ]  # fmt: skip
+
+
+def spent(months: list[Build]) -> list[float]:
+    """What C001 moved in the three months up to each."""
+    column = [pq.read_table(month.path, columns=["customer_id", "txn_amount_3m"]).to_pylist() for month in months]
+    return [next(row["txn_amount_3m"] for row in rows if row["customer_id"] == "C001") for rows in column]
+
+
+def test_files_that_say_when_a_row_was_known_are_taken_at_their_word(tmp_path: Path) -> None:
+    said = {name: {"constant": value} for name, value in {"txn_type": "OTHER", "by_customer": True}.items()}
+    columns = said | {
+        "txn_id": "no",
+        "customer_id": "id",
+        "business_on": "day",
+        "amount": "paid",
+        "known_at": "learned",
+    }
+    with_txn = deepcopy(SMALLEST) | {"txn": {"files": ["txn.csv"], "columns": columns}}
+    first = transactions(tmp_path / "jan", ("T1", "2024-01-05", "1"), ("T2", "2024-01-31", "2"))
+    bring_in(mapping_of(with_txn, instant="2024-04-01T00:00:00Z"), first, tmp_path / "home")
+    second = transactions(tmp_path / "feb", ("T3", "2024-02-29", "4"), ("LATE", "2024-01-20", "8"))
+    done = bring_in(mapping_of(with_txn, instant="2024-04-01T00:00:00Z"), second, tmp_path / "home", adds=True)
+    assert not any("come late" in note for note in done.notes), done.notes
+    known = pq.read_table(tmp_path / "home" / "bank" / "txn")["known_at"].to_pylist()
+    assert set(known) == {datetime(2024, 3, 9, tzinfo=UTC)}
+
+
+def test_who_reads_a_bank_reads_one_delivery_to_the_end(tmp_path: Path) -> None:
+    january = daily(tmp_path / "jan", {"A1": ["1.00", "2.00"], "A2": ["3.00", "3.00"]})
+    february = daily(tmp_path / "feb", {"A1": ["4.00", "5.00"]}, date(2024, 2, 1))
+    home = tmp_path / "home"
+    imported(tables(), january, home)
+    with open_bank(home) as bank:
+        before = bank.tables["balance"].count().execute()
+        bring_in(mapping_of(tables()), february, home, adds=True)
+        assert len(list((home / "deliveries").iterdir())) == 2
+        assert bank.tables["balance"].count().execute() == before == 3
+        assert bank.tables["balance"].to_on.max().execute().date() == date(2024, 1, 2)
+    with open_bank(home) as bank:
+        assert bank.tables["balance"].count().execute() == 5
+    bring_in(mapping_of(tables()), february, home, adds=True)
+    assert len(list((home / "deliveries").iterdir())) == 1
 
 
 def test_a_home_with_a_plain_bank_keeps_its_other_tables_and_is_pointed_at_from_then_on(tmp_path: Path) -> None:

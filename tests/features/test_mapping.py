@@ -189,6 +189,48 @@ def test_encoding_and_delimiter_are_found_out(tmp_path: Path, encoding: str, del
     assert rows(tmp_path / "home", "customer", "customer_id", "occupation")[7] == ("C7", "工程师")
 
 
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16-le", "utf-8"])
+def test_the_mark_before_the_first_character_is_no_part_of_its_column(tmp_path: Path, encoding: str) -> None:
+    tables = {"customer": deepcopy(SMALLEST["customer"]) | {"encoding": encoding}}
+    people = [(f"C{i}", "1980-06-15", "2023-01-01") for i in range(30)]
+    write(tmp_path / "customer.csv", [("\ufeffid", "born", "joined"), *people], encoding=encoding)
+    imported(tables, tmp_path, tmp_path / "home")
+    assert [row[0] for row in rows(tmp_path / "home", "customer", "customer_id")] == [row[0] for row in people]
+    write(tmp_path / "customer.csv", [("\ufeffC0", *people[0][1:]), *people[1:]], encoding=encoding)
+    tables["customer"] |= {"names": ["id", "born", "joined"]}
+    imported(tables, tmp_path, tmp_path / "bare")
+    assert whole_of(tmp_path / "bare") == whole_of(tmp_path / "home")
+
+
+def whole_of(home: Path) -> list[tuple[Any, ...]]:
+    return rows(home, "customer", "customer_id", "birth_on", "registered_on")
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_found_by_its_name(tmp_path: Path) -> None:
+    tables = {"customer": deepcopy(SMALLEST["customer"]) | {"files": ["客户 [1]*.csv"]}}
+    smallest(tmp_path)
+    (tmp_path / "customer.csv").rename(tmp_path / "客户 [1]*.csv")
+    write(tmp_path / "客户 1.csv", [("id", "born", "joined"), ("X", "1980-06-15", "2023-01-01")])
+    assert imported(tables, tmp_path, tmp_path / "home").kept == {"customer": 100}
+
+
+def test_a_quoted_tab_before_an_account_is_no_part_of_it(tmp_path: Path) -> None:
+    people = [("\tC1", "1980-06-15", "2023-01-01"), ("C2", "1980-06-15", "2023-01-01")]
+    write(tmp_path / "customer.csv", [("id", "born", "joined"), *people])
+    write(tmp_path / "owner.csv", [("账号", "客户号", "角色"), ("62220001\t", "C1\t", "主\t")])
+    write(tmp_path / "merged.csv", [("旧", "新"), ("\tC2", "C1")])
+    write(tmp_path / "balance.csv", [("id", "account", "kind", "day", "amount"),
+          ("", "\t62220001", "DEMAND", "2024-01-01", "\t5.00")])  # fmt: skip
+    tables = deepcopy(SMALLEST)
+    tables["balance"]["columns"]["customer_id"] = {"owner_of": "account"}
+    imported(tables, tmp_path, tmp_path / "home", crosswalk={"files": ["merged.csv"], "from": "旧", "to": "新"},
+             owners=OWNERS | {"files": ["owner.csv"]})  # fmt: skip
+    assert rows(tmp_path / "home", "balance", "customer_id", "account_id", "amount") == [
+        ("C1", "62220001", Decimal("5.00"))
+    ]
+    assert rows(tmp_path / "home", "customer", "customer_id") == [("C1",)]
+
+
 def test_quoted_fields_hold_delimiters_and_doubled_quotes(tmp_path: Path) -> None:
     tables = {"customer": deepcopy(SMALLEST["customer"])}
     tables["customer"]["columns"]["occupation"] = "job"
@@ -304,6 +346,23 @@ def test_a_day_on_which_hardly_anybody_is_heard_of_ends_nobody(tmp_path: Path) -
         assert [(a.n, a.rule.partition(" on which")[0]) for a in done.received.aside] == (
             [(1, "a day")] if absent == "ends" else []
         )
+
+
+def test_a_day_that_was_exported_twice_makes_no_later_day_look_cut_off(tmp_path: Path) -> None:
+    n = 60
+    folder = smallest(tmp_path / "files", n)
+    days = [f"{date(2024, 1, 1) + timedelta(days=i)}" for i in range(n)]
+    money = [
+        (f"C{i:03d}", f"A{i:03d}", "DEMAND", day, "5.00") for day in days for i in range(n if day < days[9] else 59)
+    ]
+    again = [row for row in money if row[3] == days[5]]
+    write(folder / "balance.csv", [("id", "account", "kind", "day", "amount"), *money, *again])
+    tables = deepcopy(SMALLEST)
+    tables["balance"]["snapshots"] = "ends"
+    done = imported(tables, folder, tmp_path / "home")
+    assert [(a.n, a.rule) for a in done.received.aside] == [(n, "key stands twice")]
+    ended = {a: end for a, end in rows(tmp_path / "home", "balance", "account_id", "to_on") if end is not None}
+    assert ended == {"A059": date(2024, 1, 10)}
 
 
 @pytest.mark.parametrize("absent", ["ends", "holds"])

@@ -12,7 +12,7 @@ from features.bank.importing import bring_in
 from features.bank.mapping import load
 from features.bank.proposing import draft
 from features.errors import BadBank
-from tests.features.bank_files import write
+from tests.features.bank_files import workbook, write
 
 
 @pytest.fixture
@@ -45,6 +45,28 @@ def test_the_draft_imports_the_files_it_was_drafted_from(files: Path, tmp_path: 
     assert str(customer[1]["declared_income_amount"]) == "15000.00"
 
 
+def test_a_header_below_the_title_of_a_report_is_found(files: Path, tmp_path: Path) -> None:
+    rows = [(f"6222{i:04d}", 45292, "活期", f"{1000 + i:,}.00  ") for i in range(80)]
+    titles = [("某某银行 存款余额表", "", "", ""), ("制表日期：2024-01-01", "", "", "")]
+    for path in files.glob("余额*.csv"):
+        path.unlink()
+    workbook(files / "余额.xlsx", {"余额": [*titles, ("账号", "数据日期", "储种", "余额(元)"), *rows]})
+    merged = (files / "合并.csv").read_text()
+    (files / "合并.csv").write_text("客户合并清单\n" + merged)
+    owners = (files / "账户关系.txt").read_bytes()
+    (files / "账户关系.txt").write_bytes("账户持有人\n".encode("utf-8-sig") + owners.removeprefix(b"\xef\xbb\xbf"))
+    made = draft(files)
+    assert "余额.xlsx: taken for balance by 4 of 4 headers; its header stands in row 3" in made.remarks
+    path = tmp_path / "draft.yaml"
+    path.write_text(made.text, "utf-8")
+    done = bring_in(load(path), files, tmp_path / "home")
+    assert done.kept == {"customer": 79, "balance": 80}
+    assert done.received.aside == []
+    balance = pq.read_table(tmp_path / "home" / "bank" / "balance").to_pylist()
+    assert {(row["from_on"].isoformat(), str(row["amount"])[-3:]) for row in balance} == {("2024-01-01", ".00")}
+    assert max(row["amount"] for row in balance) == 1079
+
+
 def test_every_guess_has_its_reason_and_what_is_assumed_says_check(files: Path) -> None:
     made = draft(files)
     lines = [line.strip() for line in made.text.splitlines()]
@@ -57,6 +79,12 @@ def test_every_guess_has_its_reason_and_what_is_assumed_says_check(files: Path) 
     assert any("the header says 万元" in line for line in lines)
     assert "# not used: 姓名" in lines
     assert "天气.csv: fits no table: 城市温度, 湿度" in made.remarks
+
+
+def test_of_many_files_of_one_kind_the_first_and_the_last_are_told(files: Path) -> None:
+    for day in range(10, 15):
+        (files / f"余额202401{day}.csv").write_bytes((files / "余额20240102.csv").read_bytes())
+    assert "余额20240101.csv … 余额20240114.csv (7 files): taken for balance by 4 of 4 headers" in draft(files).remarks
 
 
 def test_a_folder_in_which_nothing_is_a_bank_is_told(tmp_path: Path) -> None:

@@ -60,9 +60,25 @@ def test_an_amount_is_its_number_times_its_unit_to_the_fen(fen: int, unit: str) 
     assert read(Kind.AMOUNT, text, unit=unit) == money
 
 
-@pytest.mark.parametrize("text", ["1,000", "￥5", "5元", "nan", "inf", "1e999", "--1", "", " ", "9" * 40])
+@pytest.mark.parametrize(
+    "text", ["1,000", "1_000", "￥5", "5元", "nan", "inf", "1e999", "--1", "", " ", "９", "9" * 40]
+)
 def test_what_is_no_amount_is_nothing(text: str) -> None:
     assert read(Kind.AMOUNT, text) is None
+
+
+@pytest.mark.parametrize("text", ["12,50", "1,23,4.0", "1234,567", ",123", "1,000,00", "1,234.50-", "1_000,000"])
+def test_a_mark_that_stands_not_between_thousands_is_no_mark(text: str) -> None:
+    assert read(Kind.AMOUNT, text, thousands=",") is None
+    assert read(Kind.INTEGER, text, thousands=",") is None
+    assert read(Kind.AMOUNT, "1.234.567", thousands=".") == 1234567
+    assert read(Kind.NUMBER, "1,234,567.5", thousands=",") == 1234567.5
+
+
+def test_tabs_and_wide_blanks_around_a_value_are_no_part_of_it() -> None:
+    assert read(Kind.CODE, "\t6222021234567890123\u3000", name="account_id") == "6222021234567890123"
+    assert read(Kind.AMOUNT, "\u00a012.50\t") == Decimal("12.50")
+    assert read(Kind.CODE, "\t") is None
 
 
 def test_commas_signs_and_other_nothings_are_read_where_the_mapping_names_them() -> None:

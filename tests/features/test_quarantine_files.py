@@ -69,6 +69,21 @@ def test_a_bad_row_is_set_aside_with_key_rule_and_value(
     assert f"1 × {rule}" in "\n".join(done.lines())
 
 
+@pytest.mark.parametrize("text", ["20250229101500", "not a moment"])
+def test_a_moment_that_cannot_be_read_is_told_with_its_text(tmp_path: Path, text: str) -> None:
+    folder = smallest(tmp_path / "files")
+    moments = [(f"T{i}", f"C{i:03d}", f"202402{1 + i % 28:02d}101500") for i in range(N)]
+    write(folder / "txn.csv", [("no", "id", "at"), *moments, ("bad", "C001", text)])
+    at = {"from": "at", "instant": "yyyymmddHHMMSS"}
+    said = {name: {"constant": value} for name, value in
+            {"txn_type": "OTHER", "amount": 1, "by_customer": True}.items()}  # fmt: skip
+    columns = said | {"txn_id": "no", "customer_id": "id", "occurred_at": at}
+    done = imported(tables() | {"txn": {"files": ["txn.csv"], "columns": columns}}, bank(folder, {}), tmp_path / "home")
+    (told,) = done.received.aside
+    assert (told.rule, told.key, told.value) == ("occurred_at is not an instant yyyymmddHHMMSS", "bad", text)
+    assert done.kept["txn"] == N
+
+
 def test_birth_in_the_future_is_a_future_date_of_a_customer(tmp_path: Path) -> None:
     folder = smallest(tmp_path / "files")
     with (folder / "customer.csv").open("a") as file:

@@ -40,6 +40,21 @@ def test_a_day_on_which_hardly_anybody_is_heard_of_ends_nobody(tmp_path: Path) -
         )
 
 
+@pytest.mark.parametrize(("n_heard", "is_day"), [(50, True), (49, False)])
+def test_a_day_on_which_half_of_the_accounts_are_heard_of_is_one(tmp_path: Path, n_heard: int, is_day: bool) -> None:
+    folder = smallest(tmp_path / "files", 100)
+    days = [f"{date(2024, 1, 1) + timedelta(days=i)}" for i in range(30)]
+    money = [(f"C{i:03d}", f"A{i:03d}", "DEMAND", day, "5.00") for day in days for i in range(100)]
+    last = [(f"C{i:03d}", f"A{i:03d}", "DEMAND", "2024-01-31", "5.00") for i in range(n_heard)]
+    write(folder / "balance.csv", [("id", "account", "kind", "day", "amount"), *money, *last])
+    tables = deepcopy(SMALLEST)
+    tables["balance"]["snapshots"] = "ends"
+    done = imported(tables, folder, tmp_path / "home")
+    ended = [end for _, end in rows(tmp_path / "home", "balance", "account_id", "to_on") if end is not None]
+    assert len(ended) == (100 - n_heard if is_day else 0)
+    assert done.received.n_aside == (0 if is_day else n_heard)
+
+
 def test_a_day_that_was_exported_twice_makes_no_later_day_look_cut_off(tmp_path: Path) -> None:
     n = 60
     folder = smallest(tmp_path / "files", n)

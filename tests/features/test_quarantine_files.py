@@ -253,6 +253,13 @@ def test_a_balance_that_holds_beyond_the_next_is_set_aside_and_days_without_snap
     assert imported(snapshots, folder, tmp_path / "mended").kept["balance"] == N
 
 
+def test_money_of_two_kinds_in_one_account_holds_side_by_side(tmp_path: Path) -> None:
+    folder = bank(tmp_path / "files", {"id": "C007", "account": "A007", "kind": "TIME", "day": "2024-01-02"})
+    done = imported(tables(), folder, tmp_path / "home")
+    assert done.kept == {"customer": N, "balance": N + 1}
+    assert done.received.aside == []
+
+
 def test_a_later_good_import_takes_what_was_set_aside_away(tmp_path: Path) -> None:
     imported(tables(), bank(tmp_path / "files", {"amount": "x"}), tmp_path / "home")
     imported(tables(), bank(tmp_path / "files", {}), tmp_path / "home")

@@ -251,6 +251,23 @@ def test_a_ledger_that_writes_only_what_moved_holds_between_its_rows(tmp_path: P
     ]
 
 
+def test_the_first_row_of_a_join_counts_and_bounds_are_kept(tmp_path: Path) -> None:
+    tables = {"customer": deepcopy(SMALLEST["customer"])}
+    tables["customer"] |= {
+        "joins": [{"name": "more", "files": ["more.csv"], "on": {"id": "no"}}],
+        "keep": [{"column": "joined", "at_least": "2023-01-01", "at_most": "2023-06-30"},
+                 {"column": "more.age", "at_least": 18, "at_most": 30}],
+    }  # fmt: skip
+    tables["customer"]["columns"]["region"] = "more.city"
+    days = {"C0": "2023-01-01", "C1": "2023-06-30", "C2": "2022-12-31", "C3": "2023-07-01", "C4": "2023-03-01"}
+    people = [(name, "1980-01-01", day) for name, day in days.items()]
+    write(tmp_path / "customer.csv", [("id", "born", "joined"), *people])
+    more = [("C0", "Ulm", "18"), ("C0", "Bonn", "18"), ("C1", "Kiel", "30"), ("C1", "Jena", "30"), ("C4", "Köln", "31")]
+    write(tmp_path / "more.csv", [("no", "city", "age"), *more, ("C2", "Trier", "20"), ("C3", "Trier", "20")])
+    imported(tables, tmp_path, tmp_path / "home")
+    assert rows(tmp_path / "home", "customer", "customer_id", "region") == [("C0", "Ulm"), ("C1", "Kiel")]
+
+
 def test_rows_are_joined_kept_and_held_within_as_the_mapping_says(tmp_path: Path) -> None:
     tables = {"customer": deepcopy(SMALLEST["customer"])}
     tables["customer"] |= {

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
@@ -35,7 +35,8 @@ class Build:
     """One immutable month of profiles and where it stands.
 
     `number` counts the lineages of a home from 0, so that of two the newer is known; `history_on` is the first day of
-    the bank's data as the lineage's first build knew it; `restated_from` the month end from which the lineage restates.
+    the bank's data as the lineage's first build knew it; `restated_from` the month end from which the lineage restates;
+    `delivery` the delivery of the bank that was read, empty for one that no import brought.
     """
 
     as_of: date
@@ -48,6 +49,7 @@ class Build:
     number: int = 0
     history_on: date | None = None
     restated_from: date | None = None
+    delivery: str = ""
 
     @property
     def manifest(self) -> Path:
@@ -77,12 +79,12 @@ class Lineage:
     def path_of(self, as_of: date) -> Path:
         return self.folder / f"{as_of}.parquet"
 
-    def with_month(self, closing: Closing, segments_digest: str, history_on: date) -> Lineage:
+    def with_month(self, closing: Closing, segments_digest: str, history_on: date, delivery: str) -> Lineage:
         """The lineage with the month whose file has just been written; its manifest makes the month stand."""
         path = self.path_of(closing.as_of)
         build = Build(
             closing.as_of, self.name, path, pq.read_metadata(path).num_rows, sha256_of(path), segments_digest,
-            closing.available_at, self.number, history_on, self.restated_from,
+            closing.available_at, self.number, history_on, self.restated_from, delivery,
         )  # fmt: skip
         _write_manifest(build)
         return replace(self, months=(*self.months, build))
@@ -125,15 +127,18 @@ def begun(home: Path, digest: str) -> Lineage:
     return _new(home, number, f"{number}{digest}")
 
 
-def restating(home: Path, book: PolicyBook[SegmentsPolicy], first: Closing) -> Lineage:
-    """The lineage that restates from the month `first`, known at `first.available_at`; begun where it was not.
+def restating(home: Path, book: PolicyBook[SegmentsPolicy], first: Closing, delivery: str) -> Lineage:
+    """The lineage that restates from the month `first`, known at `first.available_at`, what `delivery` brought.
+
+    It is begun where it was not, so that a bank that was mended is read again though its clock stands.
 
     One that has just begun holds the months before `first` in a folder that nobody sees; `shown` moves it to its
     place. Raises MissingBuild where no lineage stands under this policy, BadRequest where it does not hold the month.
     """
     known = [lineage for lineage in lineages(home) if _agrees(lineage, book)]
     for lineage in known:
-        if lineage.restated_from == first.as_of and _known_at(lineage, first.as_of) == first.available_at:
+        own = next((build for build in lineage.months if build.as_of == lineage.restated_from == first.as_of), None)
+        if own is not None and (own.available_at, own.delivery) == (first.available_at, delivery):
             return lineage
     if not known:
         raise MissingBuild("no lineage stands under this policy", todo="run `tiercel build` first")
@@ -144,7 +149,7 @@ def restating(home: Path, book: PolicyBook[SegmentsPolicy], first: Closing) -> L
             allowed=f"{old.months[0].as_of:%Y-%m} to {old.months[-1].as_of:%Y-%m}", todo="name one of these months",
         )  # fmt: skip
     number = _next_number(home)
-    seed = f"{number}{old.name}{first.as_of}{first.available_at.timestamp()}"
+    seed = f"{number}{old.name}{first.as_of}{first.available_at.timestamp()}{delivery}"
     return _carried(replace(_new(home, number, seed), restated_from=first.as_of), old, first.as_of)
 
 
@@ -216,10 +221,6 @@ def _agrees(lineage: Lineage, book: PolicyBook[SegmentsPolicy]) -> bool:
     return all(build.segments_digest == book.view(build.as_of).digest for build in lineage.months)
 
 
-def _known_at(lineage: Lineage, as_of: date) -> datetime | None:
-    return next((build.available_at for build in lineage.months if build.as_of == as_of), None)
-
-
 def _next_number(home: Path) -> int:
     return max((lineage.number for lineage in lineages(home)), default=-1) + 1
 
@@ -237,13 +238,13 @@ def _write_manifest(build: Build) -> None:
 
 def _read_manifest(manifest: Path) -> Build:
     said = json.loads(manifest.read_text())
-    days: Sequence[date | None] = [
+    history_on, restated_from = (
         date.fromisoformat(said[name]) if said.get(name) else None for name in ("history_on", "restated_from")
-    ]
+    )
     return Build(
         date.fromisoformat(said["as_of"]), said["lineage"], manifest.with_suffix(".parquet"), said["n_customers"],
         said["digest"], said["segments_digest"], datetime.fromisoformat(said["available_at"]), said.get("number", 0),
-        *days,
+        history_on, restated_from, said.get("delivery", ""),
     )  # fmt: skip
 
 

@@ -55,7 +55,8 @@ def build(
         last = as_of or instant.date()
         newest = _month_before(last)
         if restate:
-            lineage = lineages.restating(home, book, Closing.of(restate, policy.bank).known_at(instant))
+            known = Closing.of(restate, policy.bank).known_at(instant)
+            lineage = lineages.restating(home, book, known, bank.delivery)
         else:
             lineage = lineages.continued(home, book) or lineages.begun(home, book.view(newest).digest)
         history_on = _history_on(bank, lineage, instant)
@@ -105,7 +106,7 @@ def _with(
     seen = Seen(closing.first_on - timedelta(days=1), seen_at)
     task = Task(closing, seen, before.path if before else None, book, history_on, lineage.tiles)
     write_month(bank, task, lineage.path_of(closing.as_of))
-    lineage = lineages.shown(lineage.with_month(closing, task.policy.digest, history_on))
+    lineage = lineages.shown(lineage.with_month(closing, task.policy.digest, history_on, bank.delivery))
     windows.drop_others(lineage.tiles, closing.as_of)
     return lineage
 

@@ -66,11 +66,15 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Bank:
-    """A bank's tables on one engine; one that the bank does not have is absent, and so is one that stands apart."""
+    """A bank's tables on one engine; one that the bank does not have is absent, and so is one that stands apart.
+
+    `delivery` names the delivery that they are of, empty for a bank that no import brought.
+    """
 
     home: Path
     engine: Engine
     tables: Mapping[str, ir.Table]
+    delivery: str = ""
 
     @property
     def con(self) -> Any:
@@ -129,7 +133,7 @@ def open_bank(home: Path, engine: str = DuckDB.name) -> Iterator[Bank]:
                 files = sorted((folder / name).glob("*.parquet"))
                 if files and not table.is_apart:
                     tables[name] = _read(opened, table, files)
-            yield Bank(home, opened, tables)
+            yield Bank(home, opened, tables, folder.parent.name if folder.parent != home else "")
         finally:
             opened.close()
 

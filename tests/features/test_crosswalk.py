@@ -84,3 +84,13 @@ def test_a_bank_with_chains_circles_and_words_for_nothing_loses_nobody(tmp_path:
     assert {row["customer_id"] for row in owners if row["account_id"] in ("A000", "A001", "A002")} == {"C002"}
     assert len(owners) == N
     assert [(aside.table, aside.n) for aside in done.received.aside] == [("customer", 2)]
+
+
+def test_the_row_of_the_persons_own_number_stands_for_all_else_that_of_the_smallest(tmp_path: Path) -> None:
+    born = {"C1": "1981-01-01", "C2": "1982-01-01", "C3": "1983-01-01", "C4": "1984-01-01", "C5": "1985-01-01"}
+    people = [(name, day, "2023-01-01") for name, day in born.items()]
+    write(tmp_path / "customer.csv", [("id", "born", "joined"), *reversed(people)])
+    write(tmp_path / "merged.csv", [("旧", "新"), ("C1", "C3"), ("C2", "C3"), ("C4", "P"), ("C5", "P")])
+    imported({"customer": SMALLEST["customer"]}, tmp_path, tmp_path / "home", crosswalk=CROSSWALK)
+    found = pq.read_table(tmp_path / "home" / "bank" / "customer").to_pylist()
+    assert {row["customer_id"]: str(row["birth_on"]) for row in found} == {"C3": born["C3"], "P": born["C4"]}

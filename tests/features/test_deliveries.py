@@ -76,6 +76,18 @@ def test_months_brought_in_one_by_one_are_the_bank_that_comes_of_all_files_at_on
         assert len(list((place / "by_month" / "deliveries").iterdir())) == 1
 
 
+@pytest.mark.parametrize("absent", ["ends", "holds"])
+def test_a_month_that_is_brought_in_again_changes_no_interval(tmp_path: Path, absent: str) -> None:
+    home = tmp_path / "home"
+    imported(tables(absent), daily(tmp_path / "jan", {"A1": ["1.00", "2.00"], "A2": ["3.00", "3.00"]}), home)
+    february = daily(tmp_path / "feb", {"A1": ["2.00", "5.00"], "A2": ["4.00", "4.00"]}, date(2024, 2, 1))
+    bring_in(mapping_of(tables(absent)), february, home, adds=True)
+    once = intervals(home)
+    bring_in(mapping_of(tables(absent)), february, home, adds=True)
+    assert intervals(home) == once
+    assert len({row[:2] for row in once}) == len(once) == 5
+
+
 def _walk(chance: random.Random, n: int) -> list[str | None]:
     row: list[str | None] = ["10.00"]
     while len(row) < n:
@@ -125,6 +137,10 @@ def test_what_a_list_of_everything_open_lacks_was_closed_by_its_day(tmp_path: Pa
     rows = pq.read_table(home / "bank" / "holding").to_pylist()
     assert {row["holding_id"]: row["closed_on"] for row in rows} == {"H1": day, "H2": None, "H3": None, "H4": None}
     assert "holding: 1 that stood open are not listed: closed on 2024-02-29" in done.notes
+    half = tmp_path / "half"
+    imported(listed, held(tmp_path / "two of them", "H1", "H2"), half)
+    bring_in(mapping_of(listed), held(tmp_path / "one of two", "H2"), half, adds=True, as_of=day)
+    assert pq.read_table(half / "bank" / "holding")["closed_on"].null_count == 1
     before = whole(home)
     with pytest.raises(BadBank, match=r"of 3 rows that are open, 2 are not in these files; allowed: up to 50%"):
         bring_in(mapping_of(listed), held(tmp_path / "three", "H4"), home, adds=True, as_of=date(2024, 3, 31))
@@ -192,13 +208,17 @@ def test_a_row_that_comes_late_counts_from_the_next_month_on_and_old_profiles_st
     with_txn = deepcopy(SMALLEST) | {"txn": {"files": ["txn.csv"], "columns": columns}}
     first = transactions(tmp_path / "jan", ("T1", "2024-01-05", "1"), ("T2", "2024-01-31", "2"))
     second = transactions(
-        tmp_path / "feb", ("T2", "2024-01-31", "2"), ("T3", "2024-02-29", "4"), ("LATE", "2024-01-20", "8")
+        tmp_path / "feb",
+        ("T2", "2024-01-31", "2"),
+        ("T3", "2024-02-29", "4"),
+        ("LATE", "2024-01-20", "8"),
+        ("LAST", "2024-01-31", "16"),
     )
     home = tmp_path / "home"
     bring_in(mapping_of(with_txn), first, home)
     january = profiles.build(home, segments(), instant=datetime(2024, 2, 2, tzinfo=UTC))[-1]
     before = january.path.read_bytes()
-    late = "txn: 1 rows come late, of days that the bank held already"
+    late = "txn: 2 rows come late, of days that the bank held already"
     for n_late in (1, 0):  # the same files again change nothing
         notes = bring_in(mapping_of(with_txn), second, home, adds=True).notes
         assert sum(note.startswith(late) for note in notes) == n_late
@@ -208,12 +228,13 @@ def test_a_row_that_comes_late_counts_from_the_next_month_on_and_old_profiles_st
             "T2": datetime(2024, 1, 31, 22, tzinfo=UTC),
             "T3": datetime(2024, 2, 29, 22, tzinfo=UTC),
             "LATE": datetime(2024, 2, 29, 22, tzinfo=UTC),
+            "LAST": datetime(2024, 2, 29, 22, tzinfo=UTC),
         }
     months = profiles.build(home, segments(), instant=datetime(2024, 3, 2, tzinfo=UTC))
     assert (months[0], january.path.read_bytes()) == (january, before)
-    assert spent(months) == [3, 15]
+    assert spent(months) == [3, 31]
     assert spent(profiles.build(home, segments(), instant=datetime(2024, 3, 2, tzinfo=UTC), restate=january.as_of)) == [
-        11, 15
+        27, 31
     ]  # fmt: skip
 
 
@@ -271,6 +292,18 @@ def test_a_home_with_a_plain_bank_keeps_its_other_tables_and_is_pointed_at_from_
     assert "copied" in (home / "home.json").read_text()
     shutil.move(home, tmp_path / "moved")  # links are relative: a home may be moved
     assert intervals(tmp_path / "moved") == intervals(made)
+
+
+def test_what_was_set_aside_of_a_table_that_does_not_come_again_stays(tmp_path: Path) -> None:
+    folder = smallest(tmp_path / "files")
+    with (folder / "balance.csv").open("a") as file:
+        file.write("C001,A-bad,DEMAND,2024-01-01,a lot\n")
+    home = tmp_path / "home"
+    imported(SMALLEST, folder, home)
+    before = (home / "quarantine" / "balance.parquet").read_bytes()
+    done = imported({"customer": SMALLEST["customer"]}, folder, home)
+    assert done.received.stayed == ["balance"]
+    assert (home / "quarantine" / "balance.parquet").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from copy import deepcopy
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.bank.engines import connect
-from features.bank.intervals import Snapshots
 from features.bank.mapping import BadMapping, load, parse
-from features.bank.tables import TABLES
 from features.errors import BadBank
 from tests.features.bank_files import SMALLEST, imported, mapping_of, smallest, workbook, write
 
@@ -255,6 +251,23 @@ def test_a_ledger_that_writes_only_what_moved_holds_between_its_rows(tmp_path: P
     ]
 
 
+def test_the_first_row_of_a_join_counts_and_bounds_are_kept(tmp_path: Path) -> None:
+    tables = {"customer": deepcopy(SMALLEST["customer"])}
+    tables["customer"] |= {
+        "joins": [{"name": "more", "files": ["more.csv"], "on": {"id": "no"}}],
+        "keep": [{"column": "joined", "at_least": "2023-01-01", "at_most": "2023-06-30"},
+                 {"column": "more.age", "at_least": 18, "at_most": 30}],
+    }  # fmt: skip
+    tables["customer"]["columns"]["region"] = "more.city"
+    days = {"C0": "2023-01-01", "C1": "2023-06-30", "C2": "2022-12-31", "C3": "2023-07-01", "C4": "2023-03-01"}
+    people = [(name, "1980-01-01", day) for name, day in days.items()]
+    write(tmp_path / "customer.csv", [("id", "born", "joined"), *people])
+    more = [("C0", "Ulm", "18"), ("C0", "Bonn", "18"), ("C1", "Kiel", "30"), ("C1", "Jena", "30"), ("C4", "Köln", "31")]
+    write(tmp_path / "more.csv", [("no", "city", "age"), *more, ("C2", "Trier", "20"), ("C3", "Trier", "20")])
+    imported(tables, tmp_path, tmp_path / "home")
+    assert rows(tmp_path / "home", "customer", "customer_id", "region") == [("C0", "Ulm"), ("C1", "Kiel")]
+
+
 def test_rows_are_joined_kept_and_held_within_as_the_mapping_says(tmp_path: Path) -> None:
     tables = {"customer": deepcopy(SMALLEST["customer"])}
     tables["customer"] |= {
@@ -328,79 +341,6 @@ def test_the_home_gets_the_policy_and_clock_of_the_mapping(tmp_path: Path) -> No
     assert '"instant": "2024-03-05T10:00:00+08:00"' in (tmp_path / "home" / "home.json").read_text("utf-8")
     known = pq.read_table(tmp_path / "home" / "bank" / "balance")["known_at"][0].as_py()
     assert known == datetime(2024, 1, 2, 5, tzinfo=UTC)
-
-
-def test_a_day_on_which_hardly_anybody_is_heard_of_ends_nobody(tmp_path: Path) -> None:
-    folder = smallest(tmp_path / "files", 100)
-    whole = [
-        (f"C{i:03d}", f"A{i:03d}", "DEMAND", day, "5.00") for day in ("2024-01-01", "2024-01-02") for i in range(100)
-    ]
-    typo = [("C001", "A001", "DEMAND", "2024-02-02", "7.00")]
-    write(folder / "balance.csv", [("id", "account", "kind", "day", "amount"), *whole, *typo])
-    tables = deepcopy(SMALLEST)
-    for absent in ("ends", "holds"):
-        tables["balance"]["snapshots"] = absent
-        done = imported(tables, folder, tmp_path / absent)
-        ended = [end for _, _, end in rows(tmp_path / absent, "balance", "account_id", "from_on", "to_on")]
-        assert ended.count(None) == 100
-        assert [(a.n, a.rule.partition(" on which")[0]) for a in done.received.aside] == (
-            [(1, "a day")] if absent == "ends" else []
-        )
-
-
-def test_a_day_that_was_exported_twice_makes_no_later_day_look_cut_off(tmp_path: Path) -> None:
-    n = 60
-    folder = smallest(tmp_path / "files", n)
-    days = [f"{date(2024, 1, 1) + timedelta(days=i)}" for i in range(n)]
-    money = [
-        (f"C{i:03d}", f"A{i:03d}", "DEMAND", day, "5.00") for day in days for i in range(n if day < days[9] else 59)
-    ]
-    again = [row for row in money if row[3] == days[5]]
-    write(folder / "balance.csv", [("id", "account", "kind", "day", "amount"), *money, *again])
-    tables = deepcopy(SMALLEST)
-    tables["balance"]["snapshots"] = "ends"
-    done = imported(tables, folder, tmp_path / "home")
-    assert [(a.n, a.rule) for a in done.received.aside] == [(n, "key stands twice")]
-    ended = {a: end for a, end in rows(tmp_path / "home", "balance", "account_id", "to_on") if end is not None}
-    assert ended == {"A059": date(2024, 1, 10)}
-
-
-@pytest.mark.parametrize("absent", ["ends", "holds"])
-def test_balances_folded_in_many_shares_are_those_of_a_plain_loop(tmp_path: Path, absent: str) -> None:
-    """The loop: an account's days in order; a new interval where the value changes or, if absence ends, after a gap."""
-    chance = random.Random(3)
-    days = [date(2024, 1, 1) + timedelta(days=i) for i in range(25)]
-    said = {(f"A{i}", day): chance.choice(["1.00", "2.00"]) for i in range(40) for day in days if chance.random() < 0.9}
-    expected = set()
-    for account in {account for account, _ in said}:
-        heard = [(day, said[account, day]) for day in days if (account, day) in said]
-        begins = [n for n, (day, amount) in enumerate(heard) if n == 0 or amount != heard[n - 1][1]
-                  or (absent == "ends" and heard[n - 1][0] != day - timedelta(days=1))]  # fmt: skip
-        for n, following in zip(begins, [*begins[1:], None], strict=True):
-            after = heard[(following or len(heard)) - 1][0] + timedelta(days=1)
-            end = heard[following][0] if absent == "holds" and following else None
-            if absent == "ends":
-                end = after if after in days else None
-            expected.add((account, *heard[n], end))
-    typed = " UNION ALL ".join(
-        f"SELECT 'C' AS customer_id, '{account}' AS account_id, 'DEMAND' AS asset_class, DATE '{day}' AS from_on, "
-        f"NULL::DATE AS to_on, {amount}::DECIMAL(18, 2) AS amount, 0.0 AS in_transit_amount, "
-        f"0.0 AS loan_proceeds_amount, now() AS known_at, {n} AS _row"
-        for n, ((account, day), amount) in enumerate(said.items())
-    )
-    con = connect()
-    daily = Snapshots(TABLES["balance"], typed, len(said), [], absent)
-    assert daily.fold(con, "folded", tmp_path / "days", rows_a_share=100) == len(said)
-    assert len(list((tmp_path / "days").iterdir())) > 5  # of ten shares, one may have no account
-    found = con.raw_sql(
-        "SELECT account_id, from_on, amount::VARCHAR, to_on FROM folded WHERE _fault IS NULL"
-    ).fetchall()
-    assert {(a, _day(f), v, _day(t)) for a, f, v, t in found} == expected
-    assert len(found) == len(expected)
-
-
-def _day(at: Any) -> date | None:
-    return at.date() if isinstance(at, datetime) else at
 
 
 def test_rows_that_no_date_places_in_time_are_known_at_the_instant_of_the_files(tmp_path: Path) -> None:

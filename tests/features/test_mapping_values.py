@@ -91,6 +91,7 @@ def test_commas_signs_and_other_nothings_are_read_where_the_mapping_names_them()
     assert read(Kind.CODE, None, codes={"b": "B"}, others="C") is None
     assert read(Kind.CODE, "7", prefix="L") == "L7"
     assert read(Kind.DATE, "20240131", date="yyyymmdd", plus_months=1) == date(2024, 2, 29)
+    assert read(Kind.DATE, "20240130", date="yyyymmdd", plus_months=1, plus_days=1) == date(2024, 3, 1)  # months first
     assert read(Kind.DATE, "34", age_on="2018-08-01") == date(1984, 1, 1)
     assert read(Kind.INTEGER, "3.0") == 3
     assert read(Kind.INTEGER, "3.7") is None

@@ -25,6 +25,7 @@ KINDS = [
     ("duplicate", {"id": "C007", "account": "A007"}, "key stands twice", "C007/A007/DEMAND/2024-01-01"),
     ("future date", {"day": "2024-03-06"}, "from_on lies in the future", "2024-03-06"),
     ("a date in 1900", {"day": "1900-12-31"}, "from_on is out of time", "1900-12-31"),
+    ("a date beyond 2100", {"day": "2100-01-02"}, "from_on is out of time", "2100-01-02"),
     ("a day that does not exist", {"day": "2024-02-30"}, "from_on is not a date yyyy-mm-dd", "2024-02-30"),
     ("another date form", {"day": "20240101"}, "from_on is not a date yyyy-mm-dd", "20240101"),
     ("unknown code", {"kind": "BITCOIN"}, "asset_class is not a known code", "BITCOIN"),
@@ -251,6 +252,13 @@ def test_a_balance_that_holds_beyond_the_next_is_set_aside_and_days_without_snap
     snapshots = deepcopy(SMALLEST)
     snapshots["balance"]["snapshots"] = "ends"
     assert imported(snapshots, folder, tmp_path / "mended").kept["balance"] == N
+
+
+def test_money_of_two_kinds_in_one_account_holds_side_by_side(tmp_path: Path) -> None:
+    folder = bank(tmp_path / "files", {"id": "C007", "account": "A007", "kind": "TIME", "day": "2024-01-02"})
+    done = imported(tables(), folder, tmp_path / "home")
+    assert done.kept == {"customer": N, "balance": N + 1}
+    assert done.received.aside == []
 
 
 def test_a_later_good_import_takes_what_was_set_aside_away(tmp_path: Path) -> None:

@@ -129,6 +129,18 @@ def test_a_restating_leaves_the_old_lineage_as_it_is_and_carries_older_months_ov
     assert not list((home / ".restating").glob("*"))
 
 
+def test_a_bank_that_was_mended_is_restated_again_though_its_clock_stands(bank_of: Callable[..., Path]) -> None:
+    home = bank_of(customer=PERSON, txn=[txn(date(2024, 1, 5), 900)])
+    old = built(home)
+    for amount in (90, 9):
+        bank_of(home=home, customer=PERSON, txn=[txn(date(2024, 1, 5), amount)])
+        mended = built(home, restate=JANUARY)
+        assert figures(mended, "txn_amount_3m") == [amount, amount, amount]
+        assert built(home, restate=JANUARY) == mended
+    assert figures(old, "txn_amount_3m") == [900, 900, 900]
+    assert lineages.lineages(home)[-1].months == tuple(mended)
+
+
 def test_a_second_restating_at_the_same_instant_changes_nothing_and_a_later_one_begins_anew(
     bank_of: Callable[..., Path],
 ) -> None:

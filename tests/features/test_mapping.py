@@ -251,6 +251,21 @@ def test_a_ledger_that_writes_only_what_moved_holds_between_its_rows(tmp_path: P
     ]
 
 
+def test_of_several_owners_of_one_role_the_first_in_the_file_owns_the_account(tmp_path: Path) -> None:
+    smallest(tmp_path, 5)
+    owners = [("A000", "C004", "共有"), ("A000", "C003", "主"), ("A000", "C001", "主")]
+    write(
+        tmp_path / "账户.txt",
+        [("账号", "客户号", "角色"), *owners, *((f"A00{i}", f"C00{i}", "主") for i in range(1, 5))],
+    )
+    tables = deepcopy(SMALLEST)
+    tables["balance"]["columns"]["customer_id"] = {"owner_of": "account"}
+    done = imported(tables, tmp_path, tmp_path / "home", owners=OWNERS | {"files": ["账户.txt"]})
+    found = dict(rows(tmp_path / "home", "balance", "account_id", "customer_id"))
+    assert (found["A000"], found["A001"]) == ("C003", "C001")
+    assert "1 accounts have several owners of one role; the first in the file owns them" in done.notes
+
+
 def test_the_first_row_of_a_join_counts_and_bounds_are_kept(tmp_path: Path) -> None:
     tables = {"customer": deepcopy(SMALLEST["customer"])}
     tables["customer"] |= {

@@ -261,6 +261,34 @@ def test_money_of_two_kinds_in_one_account_holds_side_by_side(tmp_path: Path) ->
     assert done.received.aside == []
 
 
+def test_a_balance_that_ends_before_it_begins_is_set_aside(tmp_path: Path) -> None:
+    made, folder = tables(), smallest(tmp_path / "files", N)
+    made["balance"]["columns"] |= {"to_on": "end", "in_transit_amount": {"constant": 0}}
+    money = [(f"C{i:03d}", f"A{i:03d}", "DEMAND", "2024-01-02", "2024-01-02", "1.00") for i in range(N)]
+    bad = ("C001", "A-bad", "DEMAND", "2024-01-02", "2024-01-01", "1.00")
+    write(folder / "balance.csv", [("id", "account", "kind", "day", "end", "amount"), *money, bad])
+    (told,) = imported(made, folder, tmp_path / "home").received.aside
+    assert (told.rule, told.n, told.value) == ("to_on lies before from_on", 1, "2024-01-01")
+
+
+def test_one_lost_file_among_many_rows_stops_the_run_by_its_bytes(tmp_path: Path) -> None:
+    made, folder = tables(), bank(tmp_path / "files", {})
+    made["balance"]["files"] = ["balance*.csv"]
+    (folder / "balance2.csv").write_bytes(b"\x00" * (folder / "balance.csv").stat().st_size)
+    with pytest.raises(BadBank, match=r"1 of its files cannot be taken: .balance2.csv: file is not text"):
+        imported(made, folder, tmp_path / "home")
+
+
+def test_a_column_that_is_mapped_and_stands_twice_is_no_column(tmp_path: Path) -> None:
+    folder = smallest(tmp_path / "files", N)
+    text = (folder / "balance.csv").read_text().replace("amount", "amount,amount", 1)
+    (folder / "balance.csv").write_text(
+        "\n".join(f"{line},7" if i else line for i, line in enumerate(text.split("\n")[:-1]))
+    )
+    with pytest.raises(BadBank, match=r"header names amount twice"):
+        imported(SMALLEST, folder, tmp_path / "home")
+
+
 def test_a_later_good_import_takes_what_was_set_aside_away(tmp_path: Path) -> None:
     imported(tables(), bank(tmp_path / "files", {"amount": "x"}), tmp_path / "home")
     imported(tables(), bank(tmp_path / "files", {}), tmp_path / "home")

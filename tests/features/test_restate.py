@@ -69,6 +69,16 @@ def test_a_late_transaction_counts_after_its_arrival_and_a_restating_puts_it_in_
     assert figures(restated, "n_txn_3m") == [2, 2, 2]
 
 
+def test_what_is_known_at_the_very_instant_of_a_closing_counts_once(bank_of: Callable[..., Path]) -> None:
+    closing = datetime(2024, 2, 1, 0, tzinfo=UTC)  # eight in the morning of the first of February in the bank's zone
+    days = balance(date(2024, 1, 11), date(2024, 1, 21), 31_000, known=closing)
+    home = bank_of(customer=PERSON, txn=[txn(date(2024, 1, 20), known=closing)], balance=[days])
+    months = built(home)
+    assert months[0].available_at == closing
+    assert figures(months, "n_txn_3m") == [1, 1, 1]
+    assert figures(months, "mda_peak_12m") == [10_000, 10_000, 10_000]
+
+
 def test_a_late_balance_interval_counts_to_the_fen_in_windows_of_builds_after_its_arrival(
     bank_of: Callable[..., Path],
 ) -> None:

@@ -99,9 +99,12 @@ def raising(reference: Path) -> Iterator[Nursery]:
 
 
 def new_home(reference: Path, place: Path) -> Path:
-    """A home with the bank of the reference and nothing built."""
-    shutil.copytree(reference / "bank", place / "bank")
-    return place
+    """A home with the bank of the reference, of the same delivery, and nothing built."""
+    kept = {"bank", "deliveries"}
+    return Path(shutil.copytree(
+        reference, place, symlinks=True,
+        ignore=lambda folder, names: set(names) - kept if Path(folder) == reference else set(),
+    ))  # fmt: skip
 
 
 def check(home: Path, reference: Path) -> int:

@@ -40,8 +40,9 @@ def test_without_a_release_a_page_says_that_nothing_is_released(home: Path) -> N
         page = bank.client.get("/console/login")
         key = {"key": bank.keys["marketing"]}
         bank.client.post("/console/login", data=key, headers={"Sec-Fetch-Site": "same-origin"}, follow_redirects=False)
-        page = bank.client.get("/console/matrix", headers=HTML)
+        page = bank.client.get("/console/matrix?lang=en", headers=HTML)
         assert (page.status_code, "Nothing has been released" in page.text) == (503, True)
+        assert "还没有任何发布" in bank.client.get("/console/matrix?lang=zh", headers=HTML).text
         assert page.headers["content-security-policy"].startswith("default-src 'self'")
 
 

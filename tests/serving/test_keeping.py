@@ -11,6 +11,7 @@ import pytest
 from features.errors import BadRequest
 from serving.desk.keeping import Keeper
 from serving.ledger import AlreadyRecorded, Ledger, at_once
+from tests.serving.clusters import Cluster
 from tests.serving.ledgers import NOON, LedgerUrl, opened, write_lock_held
 from tests.serving.test_ledger_decisions import decided
 
@@ -111,13 +112,11 @@ def test_the_moments_of_a_few_customers_are_those_of_many(url: str, tmp_path: Pa
         assert ledger.moments_of([], **asked) == {}
 
 
-def test_questions_leave_no_transaction_open_and_are_not_planned_anew(url: str, tmp_path: Path) -> None:
-    """On PostgreSQL a ROLLBACK after each question would throw away what its driver has prepared."""
-    with opened(url, tmp_path) as ledger:
+def test_a_server_is_asked_outside_a_transaction_so_that_it_plans_once(postgres: Cluster, tmp_path: Path) -> None:
+    """A ROLLBACK after each question would throw away what the driver has prepared."""
+    with opened(postgres.database(), tmp_path) as ledger:
         ledger.record([decided("D1")]).result()
         asked = {"before": LATER, "on": NOON.date(), "start": NOON}
-        if ledger._engines.reader.dialect.name == "sqlite":
-            pytest.skip("a file is not asked through a pool")
         for _ in range(10):
             assert ledger.moments_of(["C1"], **asked)["C1"].first is not None
         with ledger._engines.asking() as cursor:

@@ -7,10 +7,11 @@ both ways and hold every decision equal. Night and large requests go through `de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
 from importlib import import_module
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -19,7 +20,7 @@ from decisioning.arms import GLOBAL, unit_hash
 from decisioning.case import Case, instant, micros
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.decision import Decision, ShadowSlot, Slot, Suppressed
-from decisioning.exploration import NOTHING, draw, gumbel
+from decisioning.exploration import NOTHING, draw, gumbel, gumbel_of, noise_key
 from decisioning.filters import ORDER
 from decisioning.grounds import DAYS_OF, Merits, grounds
 from decisioning.inputs import SWITCHES
@@ -46,26 +47,39 @@ _HELD_OUT, _TOOL_ALONE = ("arms", "HOLDOUT"), ("applicability", "TOOL_ALONE")
 _ASLEEP = ("arbitration", "SLEEPING_DOG")
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawn:
+class _Drawn(NamedTuple):
     """Offers in order with the probability of each given those above it, and NO_ACTION's where it ended the list."""
 
     slots: tuple[tuple[int, float], ...]
     end_propensity: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Ranked:
-    """Everything that is known once the list is drawn."""
+class _Weighed(NamedTuple):
+    """A customer's offers once they are filtered and weighed; `candidates` are what a holdout would choose from."""
 
     scene: Scene
     tally: Tally
     weighing: Weighing
     worth: dict[int, Weighed]
     permitted: Offers
+    candidates: Offers | None
+
+
+class _Ranked(NamedTuple):
+    """Everything that is known once the list is drawn, and for a holdout the list he would have had."""
+
+    scene: Scene
+    tally: Tally
+    weighing: Weighing
+    worth: dict[int, Weighed]
+    permitted: Offers
+    candidates: Offers | None
     drawn: _Drawn
     shadow: _Drawn | None
-    is_held_out: bool
+
+    @property
+    def is_held_out(self) -> bool:
+        return self.candidates is not None
 
 
 class Alone:
@@ -73,20 +87,29 @@ class Alone:
 
     def __init__(self, catalogue: Catalogue, policy: DecisionsPolicy, filters: Sequence[FilterAlone] = FILTERS) -> None:
         self._shelf, self._filters = Shelf.of(catalogue, policy), filters
-        nobody = np.zeros((1, catalogue.m)), np.zeros((1, catalogue.m), dtype=bool), gumbel(("",), "", "", catalogue.m)
+        nobody = np.zeros((1, catalogue.m)), np.zeros((1, catalogue.m), dtype=bool), gumbel([""], "", "", catalogue.m)
         draw(*nobody, catalogue=catalogue, figures=policy.arbitration, limit=1)  # compiled before somebody waits for it
 
-    def decide(self, case: Case) -> Decision:
-        """The decision of one customer; raises BadRequest for an unknown channel."""
-        catalogue, terms = self._shelf.catalogue, case.terms
-        if terms.channel and terms.channel not in catalogue.channel_index:
-            raise BadRequest("unknown channel", value=terms.channel, allowed=catalogue.channels)
-        return _decision(_ranked(_scene(case, self._shelf), self._filters))
+    def decide(self, cases: Sequence[Case]) -> list[Decision]:
+        """The decision of each of a few customers; raises BadRequest for an unknown channel."""
+        catalogue = self._shelf.catalogue
+        for terms in (case.terms for case in cases):
+            if terms.channel and terms.channel not in catalogue.channel_index:
+                raise BadRequest("unknown channel", value=terms.channel, allowed=catalogue.channels)
+        weighed = [_weighed(_scene(case, self._shelf), self._filters) for case in cases]
+        return [_decision(ranked) for ranked in _ranked(weighed, self._shelf)]
+
+
+@lru_cache(maxsize=64)
+def _when(now: datetime, zone: str) -> tuple[int, str, int, int]:
+    """An instant in microseconds since 1970, and its day, year and hour in the bank's zone."""
+    local = now.astimezone(ZoneInfo(zone))
+    return micros(now), local.date().isoformat(), local.year, local.hour
 
 
 def _scene(case: Case, shelf: Shelf) -> Scene:
     catalogue = shelf.catalogue
-    local = case.terms.now.astimezone(ZoneInfo(case.terms.zone))
+    now_us, on, year, hour = _when(case.terms.now, case.terms.zone)
     given, stage = case.code("customer_class"), case.code("stage")
     is_class_assumed = given not in catalogue.class_names
     customer_class = catalogue.default_class if given is None or is_class_assumed else given
@@ -102,10 +125,10 @@ def _scene(case: Case, shelf: Shelf) -> Scene:
     return Scene(
         case=case,
         shelf=shelf,
-        now_us=micros(case.terms.now),
-        on=local.date().isoformat(),
-        year=local.year,
-        hour=local.hour,
+        now_us=now_us,
+        on=on,
+        year=year,
+        hour=hour,
         customer_class=customer_class,
         stage=settled,
         tier=tier,
@@ -118,7 +141,7 @@ def _scene(case: Case, shelf: Shelf) -> Scene:
     )
 
 
-def _ranked(scene: Scene, filters: Sequence[FilterAlone]) -> _Ranked:
+def _weighed(scene: Scene, filters: Sequence[FilterAlone]) -> _Weighed:
     shelf, terms = scene.shelf, scene.case.terms
     tally = Tally(shelf, shelf.every & ~(shelf.care | scene.asked))
     for apply in filters:
@@ -132,23 +155,43 @@ def _ranked(scene: Scene, filters: Sequence[FilterAlone]) -> _Ranked:
     candidates = tally.left
     is_held_out = _is_held_out(scene)
     _settle(tally, scene, is_held_out=is_held_out)
-    shadow = _drawn(scene, worth, candidates) if is_held_out else None
-    drawn = _drawn(scene, worth, tally.left)
-    return _Ranked(scene, tally, weighing, worth, tally.left, drawn, shadow, is_held_out)
+    return _Weighed(scene, tally, weighing, worth, tally.left, candidates if is_held_out else None)
 
 
-def _drawn(scene: Scene, worth: Mapping[int, Weighed], permitted: Offers) -> _Drawn:
-    """The list drawn from the permitted offers; those without personal recommendation share the stranger's noise."""
-    catalogue, terms = scene.shelf.catalogue, scene.case.terms
-    among = places(permitted)
-    score, mask = np.zeros((1, catalogue.m)), np.zeros((1, catalogue.m), dtype=bool)
-    score[0, among], mask[0, among] = [worth[j].score for j in among], True
-    noise = gumbel(("" if scene.is_generic else scene.case.customer_id,), scene.on, terms.epoch, catalogue.m)
-    figures = scene.shelf.policy.arbitration
-    found = draw(score, mask, noise, catalogue=catalogue, figures=figures, limit=terms.limit)
-    taken = zip(found.offer[0].tolist(), found.propensity[0].tolist(), strict=True)
-    end = found.end_propensity.item()
-    return _Drawn(tuple([slot for slot in taken if slot[0] != NOTHING]), None if end != end else end)
+def _ranked(weighed: Sequence[_Weighed], shelf: Shelf) -> Iterator[_Ranked]:
+    """Each with its list, and that which a holdout would have had; all of them drawn at once."""
+    lists = [(one, one.permitted) for one in weighed]
+    lists += [(one, one.candidates) for one in weighed if one.candidates is not None]
+    drawn = iter(_drawn(lists, shelf))
+    found = [next(drawn) for _ in weighed]
+    for one, mine in zip(weighed, found, strict=True):
+        yield _Ranked(*one, mine, None if one.candidates is None else next(drawn))
+
+
+def _drawn(lists: Sequence[tuple[_Weighed, Offers]], shelf: Shelf) -> list[_Drawn]:
+    """The lists drawn from permitted offers; those without personal recommendation share the stranger's noise.
+
+    A list goes on as it began, so that a shorter one is the beginning of a longer.
+    """
+    n, m = len(lists), shelf.catalogue.m
+    cells = [(i * m + j, one.worth[j].score) for i, (one, permitted) in enumerate(lists) for j in places(permitted)]
+    score, mask = np.zeros((n, m)), np.zeros((n, m), dtype=bool)
+    among = [cell for cell, _ in cells]
+    score.put(among, [figure for _, figure in cells])
+    mask.put(among, True)
+    scenes = [one.scene for one, _ in lists]
+    names = ["" if one.is_generic else one.case.customer_id for one in scenes]
+    keys = [noise_key(name, one.on, one.case.terms.epoch) for name, one in zip(names, scenes, strict=True)]
+    limits = [one.case.terms.limit for one in scenes]
+    figures, longest = shelf.policy.arbitration, max(limits)
+    found = draw(score, mask, gumbel_of(keys, m), catalogue=shelf.catalogue, figures=figures, limit=longest)
+    rows = zip(found.offer.tolist(), found.propensity.tolist(), found.end_propensity.tolist(), limits, strict=True)
+    return [_list(*row) for row in rows]
+
+
+def _list(offers: Sequence[int], chances: Sequence[float], end: float, limit: int) -> _Drawn:
+    taken = [slot for slot in zip(offers, chances, strict=True) if slot[0] != NOTHING][:limit]
+    return _Drawn(tuple(taken), None if end != end or len(taken) == limit else end)
 
 
 def _is_held_out(scene: Scene) -> bool:

@@ -53,8 +53,17 @@ def gumbel(customer_ids: Sequence[str], business_date: str, epoch: str, m: int) 
 
     From the bits of Philox under a keyed hash, so that neither the batch nor a release of a library changes it.
     """
-    texts = [f"{business_date}|{epoch}|{name}".encode() for name in customer_ids]
-    keys = [hashlib.blake2b(text, digest_size=16, person=b"tiercel-noise").digest()[::-1] for text in texts]
+    return gumbel_of([noise_key(name, business_date, epoch) for name in customer_ids], m)
+
+
+def noise_key(customer_id: str, business_date: str, epoch: str) -> bytes:
+    """The key of a customer's noise on a business day of an epoch, 16 bytes."""
+    text = f"{business_date}|{epoch}|{customer_id}".encode()
+    return hashlib.blake2b(text, digest_size=16, person=b"tiercel-noise").digest()[::-1]
+
+
+def gumbel_of(keys: Sequence[bytes], m: int) -> Floats:
+    """The noise of each key, (n, m + 1), as `gumbel` gives it."""
     return _noise(np.frombuffer(b"".join(keys), dtype="<u8").reshape(-1, 2), m + 1)
 
 

@@ -7,12 +7,12 @@ Tests hold each answer equal to `Rules.answers`.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
-from math import inf
+from math import inf, nextafter
 from typing import Any
 
 from decisioning.rules import OPERATORS, Group, Leaf, Literal, groups_of, is_number, leaves_of, normal, op_of
@@ -48,13 +48,14 @@ class _Others:
     told: dict[Any, Known]
 
     def of(self, value: Any) -> Known:
-        if value != value or value == NO_DAY:  # a missing number may be asked for too: whether it is missing
+        if value != value:  # a missing number may be asked for too: whether it is missing
             value = None
         found = self.told.get(value)
         if found is None:
             if len(self.told) >= _MOST_TOLD:
                 self.told.clear()
-            found = self.told[value] = _gathered((bit, _test(leaf, value)) for bit, leaf in self.leaves)
+            known = None if value == NO_DAY else value
+            found = self.told[value] = _gathered((bit, _test(leaf, known)) for bit, leaf in self.leaves)
         return found
 
 
@@ -82,19 +83,22 @@ class RulesAlone:
         leaves = list(dict.fromkeys(leaf for part in parts if part is not None for leaf in leaves_of(part)))
         bits: dict[Leaf | Group, int] = {leaf: 4 << 2 * place for place, leaf in enumerate(leaves)}
         self._numbers = _numbers([(bits[leaf], leaf) for leaf in leaves if is_number(leaf)])
-        self._others = _others([(bits[leaf], leaf) for leaf in leaves if not is_number(leaf)])
+        others = _others([(bits[leaf], leaf) for leaf in leaves if not is_number(leaf)])
+        self._others = [(column.column, column.told, column.of) for column in others]
         self._groups = [(group.bit, group.is_all, group.yes, group.no) for group in _groups(parts, bits)]
         self.verdicts = [_verdict(part, bits) for part in parts]
 
     def known(self, facts: Mapping[str, Any]) -> Known:
         """What is known of everything that the rules ask; a fact that is absent counts as missing."""
-        known = 1
+        known, get = 1, facts.get
         for column, cuts, answers in self._numbers:
-            value = facts.get(column)
+            value = get(column)
             if value is not None and value == value:
-                known |= answers[bisect_left(cuts, value) + bisect_right(cuts, value)]
-        for others in self._others:
-            known |= others.of(facts.get(others.column))
+                known |= answers[bisect_right(cuts, value)]
+        for column, told, of in self._others:
+            value = get(column)
+            found = told.get(value)
+            known |= of(value) if found is None else found
         for bit, is_all, yes, no in self._groups:
             if is_all:
                 if known & yes == yes:
@@ -109,7 +113,8 @@ class RulesAlone:
 
 
 def _numbers(leaves: Sequence[tuple[int, Leaf]]) -> list[tuple[str, list[float], list[Known]]]:
-    """Each column with its cuts, and what a value below the first, at it, between it and the second … answers."""
+    """Each column with its cuts, each followed by the number right above it, and what a value below the first cut, at
+    it, between it and the second … answers."""
     columns: dict[str, list[tuple[int, Leaf]]] = {}
     for bit, leaf in leaves:
         columns.setdefault(leaf.column, []).append((bit, leaf))
@@ -118,7 +123,8 @@ def _numbers(leaves: Sequence[tuple[int, Leaf]]) -> list[tuple[str, list[float],
         cuts = sorted({_threshold(leaf) for _, leaf in mine})
         between = [-inf, *((low + high) / 2 for low, high in pairwise(cuts)), inf]
         values = [value for pair in zip(between, [*cuts, inf], strict=True) for value in pair][:-1]
-        found.append((name, cuts, [_compared(mine, value) for value in values]))
+        edges = [edge for cut in cuts for edge in (cut, nextafter(cut, inf))]
+        found.append((name, edges, [_compared(mine, value) for value in values]))
     return found
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial, reduce
 from itertools import accumulate, pairwise
-from typing import Any, Self
+from operator import or_
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from decisioning.rules_alone import Known, RulesAlone, Verdict
 Offers = int  # a set of offers
 Channels = int  # a set of channels, likewise
 NOT_IN_CHANNEL = ("treatment", "NOT_IN_CHANNEL")
+_MOST_SETS = 1 << 12
 
 
 def set_of(mask: NDArray[Any]) -> int:
@@ -78,6 +80,7 @@ class Asked:
     rules: RulesAlone
     gates: tuple[tuple[Known, Known, Offers], ...]  # what says that a gate holds, that it fails; and its offers
     channels: tuple[Verdict, ...]
+    everywhere: Known  # what says that every channel is for the customer
     exclusions: tuple[Verdict, ...]
     overlays: tuple[Verdict, ...]
 
@@ -96,7 +99,9 @@ class Asked:
         for j, verdict in enumerate(gates):
             offers[verdict] = offers.get(verdict, 0) | 1 << j
         asked = tuple((verdict.yes, verdict.no, mine) for verdict, mine in offers.items() if verdict.no)
-        return cls(rules, asked, *(tuple(part) for part in others))
+        channels, exclusions, overlays = (tuple(part) for part in others)
+        everywhere = reduce(or_, (verdict.yes for verdict in channels), 0)
+        return cls(rules, asked, channels, everywhere, exclusions, overlays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,9 @@ class Shelf:
     same_thing: tuple[Offers, ...]  # of each offer
     same_group: tuple[Offers, ...]
     of_category: Mapping[str, Offers]
-    of_product: Mapping[str, Offers]
+    products: Callable[[str | None], Offers]  # the offers of the products that a set of codes names
+    channels_in: Callable[[str | None], Channels]  # the channels that a set of codes names; ALL names every one
+    barred_stages: frozenset[str]  # at which no core product is sold
     carried: tuple[Offers, ...]  # by each channel, from cheapest to dearest
     channel_cost: tuple[float, ...]
     lever: tuple[float, ...]  # of each offer
@@ -131,6 +138,7 @@ class Shelf:
 
     @classmethod
     def of(cls, catalogue: Catalogue, policy: DecisionsPolicy) -> Self:
+        of_product = {name: sum(1 << j for j in offers) for name, offers in catalogue.offers_of.items()}
         return cls(
             catalogue=catalogue,
             policy=policy,
@@ -144,7 +152,9 @@ class Shelf:
             same_thing=tuple(set_of(row) for row in catalogue.same_thing),
             same_group=tuple(set_of(row) for row in catalogue.same_group),
             of_category={name: set_of(mask) for name, mask in catalogue.of_category.items()},
-            of_product={name: sum(1 << j for j in offers) for name, offers in catalogue.offers_of.items()},
+            products=_remembered(_products, of_product),
+            channels_in=_remembered(_channels, catalogue.channels),
+            barred_stages=frozenset(str(stage) for stage in policy.arbitration.core_barred_stages),
             carried=tuple(set_of(column) for column in catalogue.has_channel.T),
             channel_cost=tuple(catalogue.channel_cost.tolist()),
             lever=tuple(catalogue.lever.tolist()),
@@ -164,23 +174,27 @@ class Shelf:
         index = self.catalogue.index
         return sum(1 << index[offer_id] for offer_id in set(offer_ids) if offer_id in index)
 
-    def products(self, codes: str | None) -> Offers:
-        """The offers of the products that a set of codes names."""
-        found = 0
-        for product in codes.strip("|").split("|") if codes else ():
-            found |= self.of_product.get(product, 0)
-        return found
 
-    def channels_in(self, codes: str | None) -> Channels:
-        """The channels that a set of codes names; ALL names every one."""
-        if codes is None or codes == "|":
-            return 0
-        everywhere = "|ALL|" in codes
-        return sum(1 << k for k, name in enumerate(self.catalogue.channels) if everywhere or f"|{name}|" in codes)
+def _products(of_product: Mapping[str, Offers], codes: str | None) -> Offers:
+    found = 0
+    for product in codes.strip("|").split("|") if codes else ():
+        found |= of_product.get(product, 0)
+    return found
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+def _channels(names: Sequence[str], codes: str | None) -> Channels:
+    if codes is None or codes == "|":
+        return 0
+    everywhere = "|ALL|" in codes
+    return sum(1 << k for k, name in enumerate(names) if everywhere or f"|{name}|" in codes)
+
+
+def _remembered(told: Callable[..., int], known: Any) -> Callable[[str | None], int]:
+    """What a set of codes tells, worked out once: most customers have one of a few sets."""
+    return lru_cache(maxsize=_MOST_SETS)(partial(told, known))
+
+
+class Scene(NamedTuple):  # a tuple, not a dataclass: one is made at each request
     """One customer read against a shelf: what the filters ask, settled once."""
 
     case: Case

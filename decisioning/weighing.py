@@ -5,7 +5,6 @@ Every operation stands in the order in which the arrays do it, since the order o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from decisioning.decision import Parts
@@ -28,8 +27,7 @@ class Weighed(NamedTuple):
     is_assumed: bool  # the uplift: no arm measured it
 
 
-@dataclass(frozen=True, slots=True)
-class Weighing:
+class Weighing(NamedTuple):
     """What the cell and the situation say of the offers: how much each one's gain counts for this customer."""
 
     scene: Scene

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -132,12 +132,14 @@ def contact_policy_alone(scene: Scene, tally: Tally) -> None:
         tally.reject(sales, ("contact_policy", "OPEN_COMPLAINT"))
     told = [row for row in scene.case.recent if row.kind == "contact"]
     sold = [row for row in told if row.purpose == Purpose.SALES]
-    freed_at = _freed_at_alone((row.at for row in sold), contact.sales_max, contact.sales_window_days)
+    freed_at = _freed_at_alone([row.at for row in sold], contact.sales_max, contact.sales_window_days)
     if freed_at > scene.now_us:
         until = None if freed_at == _NEVER_US else lambda _: freed_at
         tally.reject(sales, ("contact_policy", "SALES_CAP"), until)
-    others = sum(1 << k for k, verdict in enumerate(shelf.asked.channels) if not verdict.holds(scene.known))
-    messages = (row.at for row in told if row.purpose != Purpose.LEGAL)
+    others: Channels = 0
+    if scene.known & shelf.asked.everywhere != shelf.asked.everywhere:
+        others = sum(1 << k for k, verdict in enumerate(shelf.asked.channels) if not verdict.holds(scene.known))
+    messages = [row.at for row in told if row.purpose != Purpose.LEGAL]
     is_full = _freed_at_alone(messages, contact.all_max, contact.all_window_days) > scene.now_us
     both = (
         ("CHANNEL_NOT_FOR_CUSTOMER", others),
@@ -148,14 +150,13 @@ def contact_policy_alone(scene: Scene, tally: Tally) -> None:
     capped: Channels = 0
     for k, (most, window_days) in enumerate(shelf.catalogue.channel_caps):
         if most is not None and len(sold) >= most:
-            mine = (row.at for row in sold if row.channel == shelf.catalogue.channels[k])
+            mine = [row.at for row in sold if row.channel == shelf.catalogue.channels[k]]
             capped |= (_freed_at_alone(mine, most, window_days) > scene.now_us) << k
     tally.close("contact_policy", both, (("CHANNEL_CAP", capped),))
 
 
-def _freed_at_alone(at: Iterable[int], most: int, window_days: int) -> int:
+def _freed_at_alone(at: Sequence[int], most: int, window_days: int) -> int:
     """When room is made again under a cap, microseconds since 1970; 0 where fewer ever were."""
     if most == 0:
         return _NEVER_US
-    latest = sorted(at, reverse=True)
-    return latest[most - 1] + window_days * _DAY_US if len(latest) >= most else 0
+    return sorted(at)[-most] + window_days * _DAY_US if len(at) >= most else 0

@@ -60,7 +60,7 @@ def readiness(situation: Situation, policy: DecisionsPolicy) -> Floats:
 
 def eligibility_alone(scene: Scene, tally: Tally) -> None:
     """The same for one customer."""
-    shelf, case, figures = scene.shelf, scene.case, scene.shelf.policy.arbitration
+    shelf, case = scene.shelf, scene.case
     unknown = refused = 0
     known = scene.known
     for yes, no, offers in shelf.asked.gates:
@@ -72,7 +72,7 @@ def eligibility_alone(scene: Scene, tally: Tally) -> None:
     tally.reject(unknown, ("eligibility", "DATA_MISSING"))
     tally.reject(refused, ("eligibility", "GATE"))
     unasked_core = shelf.core & ~scene.asked
-    if scene.stage in {str(stage) for stage in figures.core_barred_stages}:
+    if scene.stage in shelf.barred_stages:
         tally.reject(unasked_core, ("eligibility", "CELL_BARRED"))
     gated = unasked_core & shelf.readiness.over(0.0)
     if gated & tally.left:

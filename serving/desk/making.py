@@ -77,7 +77,7 @@ class Maker:
         moments = self._ledger.moments_of(ids, before=now, on=day, start=start)
         known = [(*one, moments[one[1]]) for one in found]
         cases = [self._case(*one, pinned) for one in known]
-        decisions = [pinned.rules.alone.decide(case) for case in cases]
+        decisions = pinned.rules.alone.decide(cases)
         made = {
             (id(inquiry), customer_id): _made(decision, case.to_json(), inquiry, moment.first, pinned)
             for (inquiry, customer_id, _, moment), case, decision in zip(known, cases, decisions, strict=True)

@@ -179,12 +179,22 @@ def test_a_customer_decided_without_arrays_gets_the_same_to_the_bit(
     @settings(RELAXED, max_examples=150)
     @given(batches(policy, who, most=4))
     def hold(stored: Inputs) -> None:
-        for row, expected in enumerate(decide(stored, catalogue, policy)):
-            found = alone.decide(Case.of(part_of(stored, [row])))
-            assert found == expected
-            assert orjson.dumps(found.to_json()) == orjson.dumps(expected.to_json())  # 0 and 0.0 are not one
+        expected = decide(stored, catalogue, policy)
+        found = alone.decide([Case.of(part_of(stored, [row])) for row in range(stored.n)])
+        assert found == expected
+        for mine, other in zip(found, expected, strict=True):
+            assert orjson.dumps(mine.to_json()) == orjson.dumps(other.to_json())  # 0 and 0.0 are not one
 
     hold()
+
+
+@settings(RELAXED, max_examples=60)
+@given(batches(NOISY, customers(), most=4), st.lists(st.integers(1, 12), min_size=4, max_size=4))
+def test_customers_of_other_lengths_of_list_may_be_decided_together(stored: Inputs, limits: list[int]) -> None:
+    catalogue = Catalogue.of(NOISY)
+    asked = [replace(part_of(stored, [row]), limit=limit) for row, limit in zip(range(stored.n), limits, strict=False)]
+    found = Alone(catalogue, NOISY).decide([Case.of(one) for one in asked])
+    assert found == [decide(one, catalogue, NOISY)[0] for one in asked]
 
 
 @settings(RELAXED, max_examples=40)
@@ -192,8 +202,8 @@ def test_a_customer_decided_without_arrays_gets_the_same_to_the_bit(
 def test_filters_without_a_twin_are_asked_in_arrays_and_decide_the_same(stored: Inputs) -> None:
     catalogue = Catalogue.of(NOISY)
     alone = Alone(catalogue, NOISY, [in_one_row(name, apply) for name, apply in FILTERS])
-    for row, expected in enumerate(decide(stored, catalogue, NOISY)):
-        assert alone.decide(Case.of(part_of(stored, [row]))) == expected
+    found = alone.decide([Case.of(part_of(stored, [row])) for row in range(stored.n)])
+    assert found == decide(stored, catalogue, NOISY)
 
 
 @RELAXED

@@ -97,6 +97,8 @@ class Alone:
             if terms.channel and terms.channel not in catalogue.channel_index:
                 raise BadRequest("unknown channel", value=terms.channel, allowed=catalogue.channels)
         weighed = [_weighed(_scene(case, self._shelf), self._filters) for case in cases]
+        if not weighed:
+            return []
         return [_decision(ranked) for ranked in _ranked(weighed, self._shelf)]
 
 

@@ -23,7 +23,7 @@ from serving.api.documents import (
     Replay,
 )
 from serving.api.openapi import READING, WRITING, body_of, header, problems
-from serving.desk.deciding import MOST_ALONE, Desk, unknown_customer
+from serving.desk.deciding import MOST_ALONE, Desk, Done, unknown_customer
 from serving.desk.explaining import explanation
 from serving.desk.making import Decided, Inquiry
 from serving.desk.records import public_of, told
@@ -121,29 +121,41 @@ async def _decided(
         ids: Sequence[str] = [str(asked.customer_id)]
     else:
         ids = [customer for customer in asked.customer_ids if can(actor, "decide", customer)]
+    desk.waking.asked()
     if asked.dry_run:
-        decided = await _decide(desk, Inquiry(asked, ids))
+        done = await _decide(desk, Inquiry(asked, ids))
         desk.few.answered()
-        return _told(asked, actor, decided, started)
-    await desk.keeper.begin(ids)
+        desk.waking.answered()
+        return _told(asked, actor, done.decided, started)
+    await desk.turns.begin(ids)
     try:
-        decided = await _decide(desk, Inquiry(asked, ids, actor.name))
-        text = _told(asked, actor, decided, started)
-        await desk.keeper.keep(decided.rows, None if claim is None else Finish(claim, 200, text))
+        done = await _decide(desk, Inquiry(asked, ids, actor.name, is_kept_at_once=claim is None))
+        text = _told(asked, actor, done.decided, started)
+        await _kept(desk, done, None if claim is None else Finish(claim, 200, text))
     finally:
-        desk.keeper.end(ids)
+        desk.turns.end(ids)
         desk.few.answered()
+        desk.waking.answered()
     return text
 
 
-async def _decide(desk: Desk, inquiry: Inquiry) -> Decided:
-    """The decisions, not yet kept: a few on the event loop itself, with those of the other requests that have come in.
+async def _decide(desk: Desk, inquiry: Inquiry) -> Done:
+    """The decisions: a few on the event loop itself, with those of the other requests that have come in.
 
     A thread would take longer.
     """
     if len(inquiry.customer_ids) <= MOST_ALONE:
         return await desk.few.ask(inquiry)
-    return await asyncio.to_thread(desk.decide, inquiry)
+    return Done(await asyncio.to_thread(desk.decide, inquiry))
+
+
+async def _kept(desk: Desk, done: Done, finish: Finish | None) -> None:
+    """Return once the decisions are on the disk, all of them; raises with none of them written, or unconfirmed."""
+    if done.trouble is not None:
+        raise done.trouble
+    rows = done.decided.rows
+    if finish is not None or (rows and not done.is_kept):
+        await asyncio.wrap_future(desk.ledger.record(rows, finish=finish))
 
 
 def _told(asked: DecisionRequest, actor: Actor, decided: Decided, started: float) -> str:

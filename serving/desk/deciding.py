@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from features.errors import MissingRelease, NotReady, TiercelError, UserMistake
@@ -20,14 +20,23 @@ from serving.api.documents import DecisionRequest
 from serving.customer_reader import Customers
 from serving.desk.gathering import Gathering
 from serving.desk.ground import Ground, Rulebook
-from serving.desk.keeping import Keeper
 from serving.desk.making import Decided, Inquiry, Maker, Pinned
+from serving.desk.turns import Turns
+from serving.desk.waking import Waking
 from serving.errors import UnknownChannel, UnknownCustomer, UnknownOffer
 from serving.ledger import Ledger
 from serving.releases import DamagedRelease, current
 from serving.settings import Clock, Settings, ledger_url, zone_of
 
 MOST_ALONE = 16  # customers of a request that are decided without arrays
+
+
+class Done(NamedTuple):
+    """A decided inquiry, and whether its decisions are on the disk already, or why nobody can tell."""
+
+    decided: Decided
+    is_kept: bool = False
+    trouble: Exception | None = None
 
 
 class Desk:
@@ -37,9 +46,10 @@ class Desk:
         self.home = home
         self.clock = clock
         self.ledger = ledger
-        self.keeper = Keeper(ledger)
+        self.turns = Turns()
         self._maker = Maker(home, ledger)
         self.few = Gathering(self._few)
+        self.waking = Waking()
         self._ground: Ground | None = None
         self._retired: Ground | None = None
         self._trouble: TiercelError = MissingRelease("nothing has been released", todo="run `tiercel release cut`",
@@ -103,12 +113,19 @@ class Desk:
             return self._maker.stage_by_stage([inquiry], pinned)[0]
         return self._maker.together(inquiry, pinned)
 
-    def _few(self, inquiries: Sequence[Inquiry]) -> list[Decided]:
-        """The same of inquiries about few customers each, all at one instant."""
+    def _few(self, inquiries: Sequence[Inquiry]) -> list[Done]:
+        """The same of inquiries about few customers each, all at one instant; kept in one write where that is fast."""
         pinned = self._pinned()
         for inquiry in inquiries:
             _check(inquiry.asked, pinned.rules)
-        return self._maker.stage_by_stage(inquiries, pinned)
+        decided = self._maker.stage_by_stage(inquiries, pinned)
+        at_once = [one.rows if inquiry.is_kept_at_once else () for one, inquiry in zip(decided, inquiries, strict=True)]
+        every = [row for rows in at_once for row in rows]
+        try:
+            is_kept, trouble = bool(every) and self.ledger.record_at_once(every), None
+        except Exception as error:  # handed to all who asked, whatever it is: none may be decided twice for it
+            is_kept, trouble = False, error
+        return [Done(one, is_kept, trouble) if rows else Done(one) for one, rows in zip(decided, at_once, strict=True)]
 
     def _pinned(self) -> Pinned:
         ground, now = self.ground(), self.clock.now()

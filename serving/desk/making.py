@@ -37,11 +37,15 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """What was asked, about which customers as far as its caller may ask about them, and who he is."""
+    """What was asked, about which customers as far as its caller may ask about them, and who he is.
+
+    `is_kept_at_once`: nothing else has to be written together with its decisions.
+    """
 
     asked: DecisionRequest
     customer_ids: Sequence[str]
     actor: str | None = None
+    is_kept_at_once: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import BadRequest
-from serving.desk.keeping import Keeper
+from serving.desk.turns import Turns
 from serving.ledger import AlreadyRecorded, Ledger, at_once
 from tests.serving.clusters import Cluster
 from tests.serving.ledgers import NOON, LedgerUrl, opened, write_lock_held
@@ -23,22 +23,24 @@ def url(ledger_url: LedgerUrl, tmp_path: Path) -> str:
     return ledger_url(tmp_path)
 
 
-async def decide(ledger: Ledger, keeper: Keeper, decision_id: str, customer_id: str = "C1") -> None:
+async def decide(ledger: Ledger, turns: Turns, decision_id: str, customer_id: str = "C1") -> None:
     """A request: look for the decision that it repeats, and keep its own."""
-    await keeper.begin([customer_id])
+    await turns.begin([customer_id])
     try:
         first = ledger.moments_of([customer_id], before=LATER, on=NOON.date(), start=NOON)[customer_id].first
         repeat_of = None if first is None else first.decision_id
-        await keeper.keep([decided(decision_id, customer_id=customer_id, repeat_of=repeat_of)])
+        rows = [decided(decision_id, customer_id=customer_id, repeat_of=repeat_of)]
+        if not ledger.record_at_once(rows):
+            await asyncio.wrap_future(ledger.record(rows))
     finally:
-        keeper.end([customer_id])
+        turns.end([customer_id])
 
 
 def test_of_requests_about_one_customer_that_come_at_once_one_is_the_first_of_the_day(url: str, tmp_path: Path) -> None:
     async def main(ledger: Ledger) -> None:
-        keeper = Keeper(ledger)
-        others = [decide(ledger, keeper, f"E{i}", f"C{i + 2}") for i in range(4)]
-        await asyncio.gather(*[decide(ledger, keeper, f"D{i}") for i in range(8)], *others)
+        turns = Turns()
+        others = [decide(ledger, turns, f"E{i}", f"C{i + 2}") for i in range(4)]
+        await asyncio.gather(*[decide(ledger, turns, f"D{i}") for i in range(8)], *others)
 
     with opened(url, tmp_path) as ledger:
         asyncio.run(main(ledger))
@@ -52,8 +54,8 @@ def test_of_requests_about_one_customer_that_come_at_once_one_is_the_first_of_th
 
 def test_a_request_that_fails_is_told_so_and_the_others_are_kept(url: str, tmp_path: Path) -> None:
     async def main(ledger: Ledger) -> list[BaseException | None]:
-        keeper = Keeper(ledger)
-        asked = [decide(ledger, keeper, name, f"C{place}") for place, name in enumerate(("D1", "D2", "D3"))]
+        turns = Turns()
+        asked = [decide(ledger, turns, name, f"C{place}") for place, name in enumerate(("D1", "D2", "D3"))]
         return await asyncio.gather(*asked, return_exceptions=True)
 
     with opened(url, tmp_path) as ledger:

@@ -89,6 +89,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
 def opened_app(settings: Settings) -> FastAPI:
     """The API of a home that is opened now, for a process that does nothing else; raises why it cannot be opened."""
     desk = Desk.open(settings, clock_of(settings))
+    desk.ledger.post_apart()
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # a release lives as long as the process: collections need not look at it

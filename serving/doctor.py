@@ -19,6 +19,7 @@ from insight.mix import Mix, mix
 from serving import releases
 from serving.abilities import Abilities, of_home
 from serving.ledger.advice import read_advice
+from serving.ledger.daybook import looked_into
 from serving.ledger.engine import looked_at
 from serving.ledger.reading import read_latest_at
 from serving.models.advice_use import RULES, use_of
@@ -26,6 +27,7 @@ from serving.settings import clock_of, home_facts, ledger_url, read_settings
 from training.judging.idleness import DAYS, LEAST_SHARE, Use
 
 _NO_ADVICE = "nobody was advised yet"
+_NAMED = 5  # decisions that stand aside
 _LIBRARIES = ("duckdb", "ibis-framework", "sqlglot", "feast", "mlflow", "lightgbm", "pyarrow")
 
 
@@ -42,6 +44,7 @@ def examine(home: Path) -> dict[str, str]:
         "builds": f"{len(builds)} months to {builds[-1].as_of}" if builds else "none; run `tiercel build`",
         "release": _release(home),
         "advice": _advice(home),
+        "daybook": _daybook(home),
         "keys": ", ".join(keys) or "none; `tiercel keys` makes them",
         "libraries": ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES),
     }
@@ -128,6 +131,17 @@ def _advice(home: Path) -> str:
     idle = [row["model"] for row in rows if row["use"] == Use.IDLE and row["model"] != RULES]
     alert = f"ALERT: less than {LEAST_SHARE:.0%} of the advice of {', '.join(idle)} is followed in {DAYS} days; "
     return (alert if idle else "") + ("; ".join(said) or _NO_ADVICE)
+
+
+def _daybook(home: Path) -> str:
+    """What waits to be posted to the ledger; what the ledger refused comes first, as an alert."""
+    try:
+        n_waiting, aside = looked_into(ledger_url(read_settings(home=home)))
+    except TiercelError as error:
+        return str(error)
+    named = "; ".join(f"{decision_id}: {reason}" for decision_id, reason in list(aside.items())[:_NAMED])
+    alert = f"ALERT: {len(aside):,} decisions that the ledger does not take stand aside: {named}; " if aside else ""
+    return alert + f"{n_waiting:,} decisions wait to be posted to the ledger"
 
 
 def _version(name: str) -> str:

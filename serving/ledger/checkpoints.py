@@ -1,4 +1,4 @@
-"""Copies SQLite's write-ahead log into its database, on a thread of its own.
+"""Copies SQLite's write-ahead logs, the ledger's and its daybook's, into their databases, on a thread of its own.
 
 Left to itself SQLite does so inside whichever commit fills a thousand pages: one decision in a few hundred then waits
 for some megabytes to be written and synced, and all others behind it. A thread that copies every second lets commits
@@ -9,7 +9,8 @@ from its beginning.
 from __future__ import annotations
 
 import threading
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 
 from sqlalchemy import Engine
 
@@ -21,7 +22,8 @@ EVERY_SECONDS = 1.0
 class Checkpoints:
     """Runs until `close`; does nothing for a database that is no file of SQLite's."""
 
-    def __init__(self, writer: Engine) -> None:
+    def __init__(self, writer: Engine, daybook: Path | None) -> None:
+        self._files = (None, daybook) if daybook is not None else (None,)
         self._is_closed = threading.Event()
         self._thread: threading.Thread | None = None
         if writer.dialect.name == "sqlite":
@@ -36,6 +38,8 @@ class Checkpoints:
 
     def _run(self, writer: Engine) -> None:
         while not self._is_closed.wait(EVERY_SECONDS):
-            with suppress(Exception), closing(of_its_own(writer)) as connection:  # a full disk is tried again
+            with suppress(Exception), ExitStack() as opened:  # a full disk is tried again
+                connections = [opened.enter_context(closing(of_its_own(writer, file))) for file in self._files]
                 while not self._is_closed.wait(EVERY_SECONDS):
-                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                    for connection in connections:
+                        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

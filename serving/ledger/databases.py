@@ -10,9 +10,11 @@ lock is told. Readers see one instant and wait for nobody. Errors hide their par
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    URL,
     Connection,
     Dialect,
     Engine,
@@ -84,10 +86,20 @@ def engines_of(url: str) -> tuple[Engine, Engine]:
     raise UserMistake("the ledger cannot stand on this database", value=backend, allowed=ALLOWED)
 
 
-def of_its_own(engine: Engine) -> Any:
-    """One more connection of the driver's own to the file of an engine of SQLite, with the same promises."""
-    args, given = engine.dialect.create_connect_args(engine.url)
-    connection = engine.dialect.connect(*args, **given)
+def file_of(url: URL) -> Path | None:
+    """The file in which SQLite keeps the database of this address; None for a server, or a database in memory."""
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
+        return None
+    return Path(name).absolute()
+
+
+def of_its_own(engine: Engine, file: Path | None = None) -> Any:
+    """One more connection of the driver's own to the file of an engine of SQLite, or to another one, with the same
+    promises; one thread at a time may use it."""
+    url = engine.url if file is None else engine.url.set(database=str(file))
+    args, given = engine.dialect.create_connect_args(url)
+    connection = engine.dialect.connect(*args, **{**given, "check_same_thread": False})
     _settle(connection)
     return connection
 

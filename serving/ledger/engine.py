@@ -38,14 +38,9 @@ class _Kept:
     def cursor(self, engine: Engine) -> Any:
         found = getattr(self._mine, "cursor", None)
         if found is None:
-            found = self._mine.cursor = self.connection(engine).cursor()
-        return found
-
-    def connection(self, engine: Engine) -> Any:
-        found = getattr(self._mine, "connection", None)
-        if found is None:
-            found = self._mine.connection = engine.raw_connection()
-            self._connections.append(found)
+            connection = engine.raw_connection()
+            self._connections.append(connection)
+            found = self._mine.cursor = connection.cursor()
         return found
 
     def close(self) -> None:
@@ -90,13 +85,6 @@ class Engines:
             closing(connection.connection.cursor()) as cursor,
         ):
             yield cursor
-
-    def at_hand(self) -> Any:
-        """The driver's own connection by which this thread asks, where that is a file; None where it is a server.
-
-        Who writes by it too need not read anew what it has written itself.
-        """
-        return self._kept.connection(self.reader).driver_connection if self.reader.dialect.name == "sqlite" else None
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -6,8 +6,8 @@ also sees one instant without a transaction around it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from serving.ledger.rows import FirstDecision
 from serving.ledger.tables import consent, decision, do_not_call, instant, micros, tag_deletion
 from serving.ledger.tag_deletions import deleted_of
 
+Firsts = Mapping[str, FirstDecision]  # by customer
 _CLOSED, _FIRST, _UNTAGGED, _SAID = 3, 4, 5, 6  # kinds beside those of recent rows
 
 
@@ -70,9 +71,11 @@ class MomentReader:
     def __init__(self, dialect: Dialect) -> None:
         self._query = OfCustomers(_query, dialect)
 
-    def read(self, cursor: Any, customer_ids: Sequence[str], *, before: datetime, on: date, start: datetime) -> Moment:
+    def read(
+        self, cursor: Any, customer_ids: Sequence[str], waiting: Firsts, *, before: datetime, on: date, start: datetime
+    ) -> Moment:
         """The moment of `customer_ids` (distinct) at `before`: recent rows, channels closed on the day `on`, and each
-        one's first decision from `start` on. `cursor` is the driver's own."""
+        one's first decision from `start` on, `waiting` those not posted yet. `cursor` is the driver's own."""
         at, since = micros(before), micros(before - _KEPT)
         rows = self._query.rows_by(cursor, customer_ids, before=at, since=since, on=on, start=micros(start))
         happened = [row for row in rows if row[1] < _CLOSED]
@@ -92,20 +95,36 @@ class MomentReader:
         return Moment(
             recent_rows(happened, customer_ids, at),
             {customer_id: frozenset(channels) for customer_id, channels in closed.items()},
-            {customer_id: FirstDecision(row[3], row[4], instant(row[2])) for customer_id, (_, row) in firsts.items()},
+            _with_waiting(
+                {name: FirstDecision(row[3], row[4], instant(row[2])) for name, (_, row) in firsts.items()}, waiting
+            ),
             {customer_id: frozenset(tags) for customer_id, tags in untagged.items()},
             {customer_id: _words(rows) for customer_id, rows in said.items()},
         )
 
     def read_each(
-        self, cursor: Any, customer_ids: Sequence[str], *, before: datetime, on: date, start: datetime
+        self, cursor: Any, customer_ids: Sequence[str], waiting: Firsts, *, before: datetime, on: date, start: datetime
     ) -> dict[str, MomentOfOne]:
         """The moment of each of a few customers (distinct), as `read` gives it of many."""
         at, since = micros(before), micros(before - _KEPT)
         rows_of: dict[str, list[Any]] = {customer_id: [] for customer_id in customer_ids}
         for row in self._query.rows_by(cursor, customer_ids, before=at, since=since, on=on, start=micros(start)):
             rows_of[row[0]].append(row)
-        return {customer_id: _of_one(rows, at) if rows else _NOTHING for customer_id, rows in rows_of.items()}
+        found = {customer_id: _of_one(rows, at) if rows else _NOTHING for customer_id, rows in rows_of.items()}
+        for customer_id in waiting:
+            one = found[customer_id]
+            firsts = {} if one.first is None else {customer_id: one.first}
+            found[customer_id] = replace(one, first=_with_waiting(firsts, waiting)[customer_id])
+        return found
+
+
+def _with_waiting(firsts: Firsts, waiting: Firsts) -> dict[str, FirstDecision]:
+    """The first decisions of the ledger with those that wait in its daybook; of two at one instant the posted one."""
+    found = dict(firsts)
+    for customer_id, first in waiting.items():
+        if customer_id not in found or first.decided_at < found[customer_id].decided_at:
+            found[customer_id] = first
+    return found
 
 
 def _of_one(rows: Sequence[Any], at: int) -> MomentOfOne:

@@ -74,7 +74,10 @@ class _Done:
 
 
 class Writer:
-    """Queues work and writes it group by group; `record` writes the decisions of one or many jobs."""
+    """Queues work and writes it group by group; `record` writes the decisions of one or many jobs.
+
+    `first` is called before each group; if it raises, nothing of the group is written.
+    """
 
     def __init__(
         self,
@@ -83,8 +86,10 @@ class Writer:
         *,
         queue_max: int = QUEUE_MAX,
         group_max_rows: int = GROUP_MAX_ROWS,
+        first: Callable[[], object] = lambda: None,
     ) -> None:
         self._engine = engine
+        self._first = first
         self._record = record
         self._queue_max = queue_max
         self._group_max_rows = group_max_rows
@@ -144,6 +149,7 @@ class Writer:
 
     def _commit(self, jobs: list[_Job]) -> list[_Done]:
         try:
+            self._first()
             try:
                 return self._together(jobs)
             except (OperationalError, Unconfirmed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,11 @@ class Bank:
     def desk(self) -> Desk:
         desk: Desk = self.client.app.state.desk  # type: ignore[attr-defined]  # the client types its app as plain ASGI
         return desk
+
+    def db(self) -> sqlite3.Connection:
+        """The database of the ledger behind its back, with all that was decided."""
+        self.desk.ledger.post()
+        return sqlite3.connect(self.home / "ledger.db")
 
     def ask(self, method: str, path: str, *, role: str = "service", **given: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.keys[role]}"} | given.pop("headers", {})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,7 +31,7 @@ def replayed(bank: Bank, decision_id: str) -> Any:
 
 
 def n_decisions(bank: Bank) -> int:
-    with sqlite3.connect(bank.home / "ledger.db") as db:
+    with bank.db() as db:
         return int(db.execute("SELECT count(*) FROM decision").fetchone()[0])
 
 
@@ -125,7 +124,7 @@ def test_a_decision_is_replayed_to_the_bit(bank: Bank, customer_id: str, channel
 
 def test_a_stored_answer_that_was_changed_is_found_by_the_replay(own_bank: Bank) -> None:
     answer = own_bank.decide()
-    with sqlite3.connect(own_bank.home / "ledger.db") as db:
+    with own_bank.db() as db:
         text = db.execute("SELECT answer FROM decision").fetchone()[0]
         score = answer["offers"][0]["score"]
         db.execute(
@@ -233,7 +232,7 @@ def test_every_decision_told_is_in_the_ledger_when_many_ask_at_once(own_bank: Ba
     for thread in threads:
         thread.join()
     assert len(set(told)) == 40
-    with sqlite3.connect(own_bank.home / "ledger.db") as db:
+    with own_bank.db() as db:
         kept = {row[0] for row in db.execute("SELECT decision_id FROM decision")}
     assert kept == set(told)
 

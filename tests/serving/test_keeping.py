@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,13 +24,13 @@ def url(ledger_url: LedgerUrl, tmp_path: Path) -> str:
     return ledger_url(tmp_path)
 
 
-async def decide(ledger: Ledger, turns: Turns, decision_id: str, customer_id: str = "C1") -> None:
+async def decide(ledger: Ledger, turns: Turns, decision_id: str, customer_id: str = "C1", **given: Any) -> None:
     """A request: look for the decision that it repeats, and keep its own."""
     await turns.begin([customer_id])
     try:
         first = ledger.moments_of([customer_id], before=LATER, on=NOON.date(), start=NOON)[customer_id].first
         repeat_of = None if first is None else first.decision_id
-        rows = [decided(decision_id, customer_id=customer_id, repeat_of=repeat_of)]
+        rows = [decided(decision_id, customer_id=customer_id, repeat_of=repeat_of, **given)]
         if not ledger.record_at_once(rows):
             await asyncio.wrap_future(ledger.record(rows))
     finally:
@@ -55,14 +56,14 @@ def test_of_requests_about_one_customer_that_come_at_once_one_is_the_first_of_th
 def test_a_request_that_fails_is_told_so_and_the_others_are_kept(url: str, tmp_path: Path) -> None:
     async def main(ledger: Ledger) -> list[BaseException | None]:
         turns = Turns()
-        asked = [decide(ledger, turns, name, f"C{place}") for place, name in enumerate(("D1", "D2", "D3"))]
+        given = {"D1": {}, "D2": {"answer": None}, "D3": {}}
+        asked = [decide(ledger, turns, name, f"C{name}", **values) for name, values in given.items()]
         return await asyncio.gather(*asked, return_exceptions=True)
 
     with opened(url, tmp_path) as ledger:
-        ledger.record([decided("D2")]).result()
         errors = asyncio.run(main(ledger))
-        assert [type(error) for error in errors] == [type(None), AlreadyRecorded, type(None)]
-        assert ledger.head().seq == 3
+        assert [error is None for error in errors] == [True, False, True]
+        assert [row.row.decision_id for row in ledger.decisions(NOON, LATER).rows] == ["D1", "D3"]
 
 
 def test_what_is_written_at_once_is_on_the_disk_and_in_the_chain(tmp_path: Path) -> None:
@@ -73,14 +74,21 @@ def test_what_is_written_at_once_is_on_the_disk_and_in_the_chain(tmp_path: Path)
             assert [row.row.decision_id for row in other.decisions(NOON, LATER).rows] == ["D1", "D2"]
         with pytest.raises(BadRequest):
             ledger.record_at_once([decided("D3"), decided("D3")])
-        assert not ledger.record_at_once([decided("D3"), decided("D1", n_placements=0)])  # known: nothing is written
+        assert not ledger.record_at_once([decided("D3"), decided("D4", answer=None)])
+        with pytest.raises(AlreadyRecorded):
+            ledger.record([decided("D1", n_placements=0)]).result()
         assert (ledger.head().seq, ledger.verify().is_whole) == (2, True)
 
 
 def test_a_transaction_that_could_not_be_undone_holds_nobody_up(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     with opened(url, tmp_path) as ledger:
-        ledger._engines.at_hand().execute("BEGIN IMMEDIATE")
+        assert ledger._daybook is not None
+        ledger._daybook.connection.execute("BEGIN IMMEDIATE")
+        ledger._daybook.insert([decided("D1")])
+        asked = {"before": LATER, "on": NOON.date(), "start": NOON}
+        assert ledger.moments_of(["C1"], **asked)["C1"].first is None  # nothing of it is entered
+        ledger._daybook.connection.execute("BEGIN IMMEDIATE")
         assert [ledger.record_at_once([decided("D2")]) for _ in range(2)] == [False, True]
         with opened(url, tmp_path) as other:
             assert [row.row.decision_id for row in other.decisions(NOON, LATER).rows] == ["D2"]
@@ -92,13 +100,15 @@ def test_who_meets_another_writer_or_a_slow_disk_is_sent_to_the_queue(
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     with opened(url, tmp_path) as ledger:
         with write_lock_held(url):
+            assert ledger.record_at_once([decided("D0")])  # the ledger's own lock is none of the daybook's
+        with write_lock_held(f"sqlite:///{tmp_path / 'ledger.daybook.db'}"):
             assert not ledger.record_at_once([decided("D1")])
         monkeypatch.setattr(at_once, "SLOW_SECONDS", 60.0)
         assert ledger.record_at_once([decided("D1")])
         monkeypatch.setattr(at_once, "SLOW_SECONDS", 0.0)
         assert ledger.record_at_once([decided("D2")])
         assert not ledger.record_at_once([decided("D3")])
-        assert ledger.head().seq == 2
+        assert ledger.head().seq == 3
 
 
 def test_the_moments_of_a_few_customers_are_those_of_many(url: str, tmp_path: Path) -> None:

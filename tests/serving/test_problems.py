@@ -214,9 +214,7 @@ def test_a_body_that_does_not_arrive_is_408_and_gives_its_place_back(monkeypatch
 
 def test_a_defect_is_500_without_a_word_of_where_or_whose(own_bank: Bank, caplog: pytest.LogCaptureFixture) -> None:
     """The table of placements is dropped under the running server: the next decision fails inside."""
-    import sqlite3
-
-    with sqlite3.connect(own_bank.home / "ledger.db") as db:
+    with own_bank.db() as db:
         db.execute("ALTER TABLE do_not_call RENAME TO gone")
     with caplog.at_level(logging.ERROR, "tiercel.serving"):
         response = own_bank.ask("POST", DECISIONS, json={"customer_id": "C-USUAL", "channel": "APP"})

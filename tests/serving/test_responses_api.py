@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,7 +23,7 @@ def send(bank: Bank, *rows: dict[str, Any]) -> Any:
 
 
 def rows_of(bank: Bank, table: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(bank.home / "ledger.db") as db:
+    with bank.db() as db:
         return db.execute(f'SELECT * FROM "{table}"').fetchall()
 
 

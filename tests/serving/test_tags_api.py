@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -118,5 +117,5 @@ def test_what_a_person_deletes_is_written_under_his_own_name(own_bank: Bank) -> 
     tag = own_bank.ask("GET", "/v1/customers/C-WEALTHY").json()["tags"][0]
     answer = own_bank.ask("DELETE", f"/v1/customers/C-WEALTHY/tags/{tag}", role="chen.yu")
     assert answer.headers["cache-control"] == "no-store"
-    with sqlite3.connect(own_bank.home / "ledger.db") as db:
+    with own_bank.db() as db:
         assert db.execute("SELECT tag, actor FROM tag_deletion").fetchall() == [(tag, "chen.yu")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -143,7 +142,7 @@ def test_replay_is_identical_to_the_bit(tested: Bank, customer_id: str) -> None:
 def test_a_decision_from_before_the_first_uplift_champion_replays_still(own_bank: Bank) -> None:
     """Such inputs were stored without a word of effects."""
     answer = own_bank.decide()
-    with sqlite3.connect(own_bank.home / "ledger.db") as db:
+    with own_bank.db() as db:
         (text,) = db.execute("SELECT inputs FROM decision").fetchone()
         told = json.loads(text)
         assert told.pop("uplift") is None

@@ -65,14 +65,17 @@ def stop_servers(nursery: Nursery, cluster: Cluster, folder: Path, n_stops: int)
     return Figures(n_stops, len(acknowledged), time.monotonic() - began)
 
 
-def kill_at_every_statement(nursery: Nursery, url: str, home: Path) -> Figures:
-    """Killed before each statement of a write in turn: all of it is there afterwards, or nothing."""
+def kill_at_every_statement(nursery: Nursery, url: str, home: Path, kind: str = "write") -> Figures:
+    """Killed before each statement of a write in turn: all of it is there afterwards, or nothing.
+
+    `kind` is the way of the write: `write` through the ledger's queue, `enter` at once and posted for its answer.
+    """
     acknowledged: list[str] = []
     n_batches, step, found, began = 0, 0, set[tuple[int, int]](), time.monotonic()
     nursery.is_survivor = False
     while not nursery.is_survivor:
         step += 1
-        with nursery.life("write", url, home, f"step{step}", step):
+        with nursery.life(kind, url, home, f"step{step}", step):
             told = nursery.answered()
         acknowledged += told
         written = check(url, home, acknowledged) - n_batches

@@ -1,13 +1,16 @@
 """Processes that write to a ledger until they are killed, and what must be found after each of them.
 
 This file run as a script is a nursery, which forks a child for each life: the child opens the ledger, records batches
-from several threads, posts a response to each, and writes the batch's name to the pipe once its futures have
-resolved. The nursery spares each life the import of the libraries, so that many fit into a second.
+from several threads, one of them at once as an event loop does, posts a response to each, and writes the batch's name
+to the pipe once its futures have resolved. Beside a ledger on SQLite a process posts, and is killed as well. The
+nursery spares each life the import of the libraries, so that many fit into a second.
 """
 
 from __future__ import annotations
 
 import os
+import random
+import select
 import signal
 import subprocess
 import sys
@@ -19,12 +22,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from sqlalchemy import Engine, event
 
 from features.errors import NotReady
-from serving.ledger import DecisionRow, Ledger, PlacementRow, ResponseRow
+from serving.ledger import DecisionRow, Ledger, PlacementRow, ResponseRow, checkpoints, databases
+from serving.ledger.attending import attend
+from serving.ledger.daybook import looked_into
 from tests.serving.ledgers import NOON, change, opened, rows_of
 
 BATCH, SLOTS, THREADS = 7, 3, 4
@@ -71,9 +76,33 @@ def write(
     tell(f"answered {name}")
 
 
+def post_beside(url: str, home: Path) -> None:
+    """A process that posts what this one enters, killed at random moments and begun anew, until this one ends."""
+    lifeline, mine = os.pipe()
+    if os.fork():
+        os.close(lifeline)
+        return
+    os.close(mine)
+    chance, ended = random.Random(os.getpid()), False
+    while not ended:
+        child = os.fork()
+        if child == 0:
+            with os.fdopen(lifeline) as until:
+                attend(url, home, until)
+            os._exit(0)
+        ended = bool(select.select([lifeline], [], [], chance.uniform(0.0, 0.15))[0])
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    os._exit(0)
+
+
 def live(url: str, home: Path, life: str) -> None:
     """Write until killed; while the ledger is not ready, try again with the next batch."""
     ledger = opened(url, home)
+    if url.startswith("sqlite"):
+        ledger.close()  # no connection may be there at a fork
+        post_beside(url, home)
+        ledger = opened(url, home)
     into_the_pipe("opened")
 
     def go(thread: int) -> None:
@@ -88,22 +117,30 @@ def live(url: str, home: Path, life: str) -> None:
     go(0)
 
 
-def die_at(url: str, home: Path, life: str, step: int, from_start: bool) -> None:
-    """Be killed right before the `step`-th statement: of opening the ledger, or of writing to an open one."""
-    steps = iter(range(1, 1_000_000))
+def die_at(url: str, home: Path, kind: str, life: str, step: int) -> None:
+    """Be killed right before the `step`-th statement: of opening the ledger (`open`), or of writing to an open one
+    through its queue (`write`) or at once (`enter`)."""
+    steps, counts = iter(range(1, 1_000_000)), kind == "open"
 
     def count(*_: object) -> None:
-        if next(steps) == step:
+        if counts and next(steps) == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    if from_start:
+    if url.startswith("sqlite"):
+        settle = databases._settle
+
+        def settled(connection: Any) -> None:
+            connection.set_trace_callback(count)
+            settle(connection)
+
+        databases._settle = settled
+        checkpoints.EVERY_SECONDS = 1_000.0
+    else:
         event.listen(Engine, "before_cursor_execute", count)
         event.listen(Engine, "commit", count)
     with opened(url, home) as ledger:
-        if not from_start:
-            event.listen(Engine, "before_cursor_execute", count)
-            event.listen(Engine, "commit", count)
-        write(ledger, life)
+        counts = True
+        write(ledger, life, record=at_once if kind == "enter" else queued)
     os.write(1, b"survived\n")
 
 
@@ -117,7 +154,7 @@ def nursery() -> None:
             if kind == "live":
                 live(url, Path(home), life)
             else:
-                die_at(url, Path(home), life, int(step), kind == "open")
+                die_at(url, Path(home), kind, life, int(step))
             os._exit(0)
         os.write(1, f"born {child}\n".encode())
         os.waitpid(child, 0)
@@ -185,6 +222,8 @@ def check(url: str, home: Path, acknowledged: list[str]) -> int:
         assert report.is_whole, report.faults[:3]
     if url.startswith("sqlite"):
         assert {pragma: rows_of(url, pragma) for pragma in SQLITE_CHECKS} == SQLITE_CHECKS
+        assert rows_of(url.replace("ledger.db", "ledger.daybook.db"), "PRAGMA integrity_check") == [("ok",)]
+        assert looked_into(url) == (0, {})
     else:
         change(url, "CREATE EXTENSION IF NOT EXISTS amcheck")
         rows_of(url, INDEX_CHECK)

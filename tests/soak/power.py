@@ -194,6 +194,10 @@ class Connection:
         self._connection = apsw.Connection(path, vfs=VFS)
         self.isolation_level: str | None = None
 
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
     def cursor(self) -> Cursor:
         return Cursor(self._connection)
 

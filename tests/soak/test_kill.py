@@ -55,6 +55,12 @@ def test_a_kill_before_any_statement_of_a_write_leaves_all_of_it_or_nothing(
     figure(kill_at_every_statement(nursery, ledger_url(tmp_path), tmp_path))
 
 
+def test_a_kill_before_any_statement_of_entering_and_posting_leaves_all_of_it_or_nothing(
+    nursery: Nursery, tmp_path: Path, figure: Figure
+) -> None:
+    figure(kill_at_every_statement(nursery, f"sqlite:///{tmp_path / 'ledger.db'}", tmp_path, "enter"))
+
+
 def test_a_kill_while_the_tables_are_made_leaves_a_home_that_opens(
     nursery: Nursery, ledger_url: LedgerUrl, tmp_path: Path, figure: Figure
 ) -> None:

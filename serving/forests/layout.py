@@ -39,6 +39,7 @@ class Columns:
         self._codes: list[tuple[str, Mapping[Any, float]]] = [
             (feature.name, {code: float(at) for at, code in enumerate(feature.codes)}) for feature in codes
         ]
+        self._known = [(name, known.get) for name, known in self._codes]
         self._pick = itemgetter(*self._numbers) if len(numbers) > 1 else None
         self._struct = Struct(f"{len(every)}d")
 
@@ -56,7 +57,9 @@ class Columns:
     def each(self, facts: Sequence[Mapping[str, Plain]]) -> Matrix:
         """The same of n customers whose facts are plain values, one mapping each."""
         packed = [self._struct.pack(*self._numbers_of(one), *self._codes_of(one)) for one in facts]
-        return np.frombuffer(b"".join(packed)).reshape(len(facts), -1)
+        return np.frombuffer(bytearray().join(packed)).reshape(
+            len(facts), -1
+        )  # writable, as `rows` are: another kind of array would be compiled for anew
 
     def _numbers_of(self, facts: Mapping[str, Any]) -> Sequence[float]:
         try:
@@ -65,7 +68,8 @@ class Columns:
             return [facts.get(name, _MISSING) for name in self._numbers]
 
     def _codes_of(self, facts: Mapping[str, Any]) -> list[float]:
-        return [known.get(facts.get(name), _MISSING) for name, known in self._codes]
+        told = facts.get
+        return [known(told(name), _MISSING) for name, known in self._known]
 
 
 class Layout:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Dialect, String, bindparam
+from sqlalchemy import Connection, Dialect, String, bindparam, select, union_all
 
 from serving.ledger.scope import chunks
 
@@ -73,12 +73,12 @@ class OfCustomers:
     """A query about customers: prepared for one of them and for a few, in chunks for many.
 
     `query` makes it from the condition on its customer column: `query(lambda column: column == "C1")`. A prepared
-    statement has a fixed number of places; those that are left over repeat the last customer.
+    statement has a fixed number of places; those that are left over are null, which is nobody.
     """
 
     def __init__(self, query: Callable[[Callable[[Any], Any]], Any], dialect: Dialect) -> None:
         many = bindparam("customer_ids", type_=String, expanding=True)
-        self._prepared = {n: Prepared(query(_one_of(n)), dialect) for n in _PREPARED_FOR}
+        self._prepared = {n: Prepared(query(_one_of(n, dialect)), dialect) for n in _PREPARED_FOR}
         self._of_many = query(lambda column: column.in_(many))
 
     def rows(self, connection: Connection, customer_ids: Sequence[str], **values: Any) -> Sequence[Any]:
@@ -107,14 +107,23 @@ class OfCustomers:
         if not customer_ids:
             return []
         places, prepared = next(found for found in self._prepared.items() if found[0] >= len(customer_ids))
-        filled = [*customer_ids, *[customer_ids[-1]] * (places - len(customer_ids))]
+        filled = [*customer_ids, *[None] * (places - len(customer_ids))]
         return prepared.fetch(cursor, {**dict(zip(_NAMES, filled, strict=False)), **values})
 
 
 _NAMES = [f"customer_{place}" for place in range(_PREPARED_FOR[-1])]
 
 
-def _one_of(n: int) -> Callable[[Any], Any]:
-    """The condition that a column is one of n customers."""
+def _one_of(n: int, dialect: Dialect) -> Callable[[Any], Any]:
+    """The condition that a column is one of n customers.
+
+    SQLite makes a table of the list that IN names for each part of a query, which takes longer than to look for the
+    customers; so they stand in one table for all parts.
+    """
     places = [bindparam(name, type_=String) for name in _NAMES[:n]]
-    return lambda column: column.in_(places) if n > 1 else column == places[0]
+    if n == 1:
+        return lambda column: column == places[0]
+    if dialect.name != "sqlite":
+        return lambda column: column.in_(places)
+    asked = union_all(*[select(place.label("customer_id")) for place in places]).cte("asked")
+    return lambda column: column == asked.c.customer_id

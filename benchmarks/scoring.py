@@ -48,7 +48,7 @@ def measure(size: int, folder: Path) -> list[Line]:
     chance = np.random.default_rng(17)
     model = FittedModel.read(homes.models(folder, chance)["response"])
     scorer = Scorer.of(Champions(model, None), homes.shelf(), homes.thirty().view(homes.AS_OF))
-    scorer.lay_out(CHANNEL)
+    scorer.open()
     peer = lightgbm.Booster(model_str=model.text)
     ours, theirs, apart = 0.0, dict.fromkeys(ROWS_A_CALL, 0.0), 0.0
     for start in range(0, size, CUSTOMERS):

@@ -16,6 +16,7 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -76,29 +77,32 @@ def near(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[str,
 
 def near_alone(view: Mapping[str, Any], on: date) -> dict[str, float]:
     """`near` of one customer whose columns are plain values, missing numbers NaN; equal to the bit."""
-    left = float(monthrange(on.year, on.month)[1] - on.day + 1)
-    floor, following = view["tier_floor"], view["next_floor"]
-    of_all = {"month_days_left": left, "has_fallen": _fallen(view["aum_now"], view["fall_floor"])}
+    left = _days_left(on)
+    floor, following, aum_now = view["tier_floor"], view["next_floor"], view["aum_now"]
+    found = _NONE_NEAR | {"month_days_left": left, "has_fallen": _fallen(aum_now, view["fall_floor"])}
     if floor != floor:
-        return dict.fromkeys((column.name for column in NEAR), _NAN) | of_all
+        return found
     days = view["basis_days"]
     total = days + left
+    rated_sum = view["rated_to_date"] * days if days > 0 else 0.0
+    net_sum = view["net_to_date"] * days if days > 0 else 0.0
+    rated, net = (rated_sum + view["rated_now"] * left) / total, (net_sum + aum_now * left) / total
+    keep, keep_sum = (net, net_sum) if following != following else (rated, rated_sum)
+    rise, rise_sum = (net, net_sum) if view["is_next_highest"] == 1 else (rated, rated_sum)
+    found["is_near_next"] = float(view["near_floor"] <= rise < following)
+    found["is_near_loss"] = float(view["tier_state"] in _KEPT or keep < floor)
+    found["need_next_amount"] = _needed(following * total - rise_sum) / left
+    found["need_keep_amount"] = _needed(floor * total - keep_sum) / left
+    return found
 
-    def measured(to_date: str, now: str) -> tuple[float, float]:
-        so_far = view[to_date] * days if days > 0 else 0.0
-        return (so_far + view[now] * left) / total, so_far
 
-    rated, net = measured("rated_to_date", "rated_now"), measured("net_to_date", "aum_now")
-    keep, keep_sum = net if following != following else rated
-    rise, rise_sum = net if view["is_next_highest"] == 1 else rated
-    needs = {"need_next_amount": (following, rise_sum), "need_keep_amount": (floor, keep_sum)}
-    missing = {name: threshold * total - so_far for name, (threshold, so_far) in needs.items()}
-    return {
-        **of_all,
-        "is_near_next": float(view["near_floor"] <= rise < following),
-        "is_near_loss": float(view["tier_state"] in _KEPT or keep < floor),
-        **{name: (0.0 if amount < 0 else amount) / left for name, amount in missing.items()},
-    }
+@lru_cache(maxsize=8)
+def _days_left(on: date) -> float:
+    return float(monthrange(on.year, on.month)[1] - on.day + 1)
+
+
+def _needed(amount: float) -> float:
+    return 0.0 if amount < 0 else amount
 
 
 def _fallen(now: float, floor: float) -> float:
@@ -106,6 +110,7 @@ def _fallen(now: float, floor: float) -> float:
 
 
 _NAN = float("nan")
+_NONE_NEAR = {column.name: _NAN for column in NEAR}
 _Measure = tuple[Floats, Floats, Floats]  # expected average, Σ so far, days that will count
 
 

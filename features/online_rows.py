@@ -19,13 +19,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import NotReady, UserMistake
-from features.packing import Plain, RowCodec, SchemaMismatch, schema_digest
+from features.packing import Plain, PlainCodec, RowCodec, SchemaMismatch, schema_digest
 from features.vocabulary import Column, Kind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,11 +58,10 @@ class OnlineRows:
     event_at: dict[str, NDArray[np.datetime64]]
 
 
-@dataclass(frozen=True, slots=True)
-class OnlineRow:
-    """One customer as read at one instant, without arrays: `facts` as RowCodec.plain gives them, and whether any of the
-    views knew the customer, and whether any of their rows has outlived its lifetime; `events_us` are the instants of
-    the live rows, by view."""
+class OnlineRow(NamedTuple):
+    """One customer as read at one instant, without arrays: `facts` as PlainCodec.plain gives them, and whether any of
+    the views knew the customer, and whether any of their rows has outlived its lifetime; `events_us` are the instants
+    of the live rows, by view."""
 
     facts: dict[str, Plain]
     is_known: bool
@@ -85,10 +84,11 @@ class OnlineReader:
     Keeps reading the file it opened when a newer one is published at the same path; `is_current` tells.
     """
 
-    def __init__(self, path: Path, *, is_frozen: bool = False) -> None:
+    def __init__(self, path: Path, *, is_frozen: bool = False, later: Iterable[str] = ()) -> None:
         """Raises MissingStore if nothing is published at `path`, SchemaMismatch if it was written by another layout.
 
         `is_frozen`: nobody ever writes into this file, as in a release; it is then read without asking for locks.
+        `later`: numbers that the caller works out of what `each` gives, where they stand as missing.
         """
         if not path.is_file():
             raise MissingStore("no online store", value=str(path), todo="publish a build first")
@@ -99,7 +99,7 @@ class OnlineReader:
         self._connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")  # a page then costs no call to the system
         self._inode = path.stat().st_ino
         self.views = stored_views(self._connection)
-        self._of_one = _few_rows(tuple(self.views), 1)
+        self._plain = PlainCodec([view.codec for view in self.views.values()], later)
 
     def view(self, name: str) -> StoredView:
         """The stored view called `name`; raises MissingStore."""
@@ -136,26 +136,33 @@ class OnlineReader:
             found.event_at[name] = np.array(events, dtype=np.int64).view("datetime64[us]")
         return found
 
-    def row(self, customer_id: str, *, at: datetime) -> OnlineRow:
-        """One customer as he stands at `at`: what `rows` gives of him, as plain values."""
+    def each(self, customer_ids: Sequence[str], *, at: datetime) -> list[OnlineRow]:
+        """A few customers one by one, in their order, as they stand at `at`: what `rows` gives, as plain values."""
+        if not customer_ids:
+            return []
         at_us = microseconds(at)
-        facts: dict[str, Plain] = {}
+        with self._lock:
+            found = self._connection.execute(_side_by_side(tuple(self.views), len(customer_ids)), customer_ids)
+            stored = {row[0]: row for row in found.fetchall()}
+        return [self._one(stored[customer_id], at_us) for customer_id in customer_ids]
+
+    def _one(self, stored: Sequence[Any], at_us: int) -> OnlineRow:
+        """One customer of the row (id, then event_at, created_at and packed row of each view, null without)."""
+        packed: list[bytes] = []
         events_us: dict[str, int] = {}
         is_known = is_stale = False
-        with self._lock:
-            rows = self._connection.execute(self._of_one, [customer_id] * len(self.views)).fetchall()
-        stored = {row[0]: row for row in rows}
+        _, *values = stored
         for name, view in self.views.items():
-            _, _, event_us, created_us, packed = stored.get(name, (name, customer_id, _NEVER, _NEVER, b""))
-            if event_us == _NEVER or event_us > at_us or created_us > at_us:
-                packed = view.codec.missing_row
+            (event_us, created_us, row), values = values[:3], values[3:]
+            if event_us is None or event_us > at_us or created_us > at_us:
+                row = view.codec.missing_row
             elif event_us < at_us - view.lifetime_us:
                 is_known = is_stale = True
-                packed = view.codec.missing_row
+                row = view.codec.missing_row
             else:
                 is_known, events_us[name] = True, event_us
-            facts.update(view.codec.plain(packed))
-        return OnlineRow(facts, is_known, is_stale, events_us)
+            packed.append(row)
+        return OnlineRow(self._plain.plain(packed), is_known, is_stale, events_us)
 
     def read(self, name: str, customer_ids: Sequence[str]) -> dict[str, StoredRow]:
         """The stored rows of those of `customer_ids` that the view has, as they are, whatever their age."""
@@ -246,6 +253,15 @@ def _few_rows(views: tuple[str, ...], n: int) -> str:
     wanted = f"customer_id IN ({', '.join('?' * n)})"
     parts = [f"SELECT '{v}', customer_id, event_at, created_at, packed FROM {rows_of(v)} WHERE {wanted}" for v in views]
     return " UNION ALL ".join(parts)
+
+
+@lru_cache(maxsize=64)
+def _side_by_side(views: tuple[str, ...], n: int) -> str:
+    """One row for each of n customers, with what every view holds of him or nulls."""
+    columns = [f"{rows_of(v)}.{name}" for v in views for name in ("event_at", "created_at", "packed")]
+    joined = " ".join(f"LEFT JOIN {rows_of(v)} ON {rows_of(v)}.customer_id = asked.column1" for v in views)
+    asked = ", ".join(["(?)"] * n)
+    return f"SELECT {', '.join(['asked.column1', *columns])} FROM (VALUES {asked}) asked {joined}"
 
 
 @lru_cache(maxsize=8)

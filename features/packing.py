@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import accumulate
+from operator import getitem
 from struct import Struct
 from types import MappingProxyType
 from typing import Any
@@ -119,12 +121,9 @@ class RowCodec:
         self.digest = schema_digest(columns)
         self._names = tuple(column.name for column in columns)
         self.dictionaries = {c.name: dictionaries[c.name] for c in columns if c.kind in (Kind.CODE, Kind.SET)}
-        self._blocks = _blocks(columns)
-        self.dtype = np.dtype([(str(kind), _STORED[kind], (len(names),)) for kind, names in self._blocks.items()])
-        self._words = {kind: _Words(names, self.dictionaries) for kind, names in self._blocks.items() if _is_text(kind)}
-        self._struct = Struct("<" + "".join(f"{len(names)}{_FORMATS[kind]}" for kind, names in self._blocks.items()))
-        self._runs = tuple(self._plain_runs())
-        self._in_blocks = tuple(name for names in self._blocks.values() for name in names)
+        self.blocks = _blocks(columns)
+        self.dtype = np.dtype([(str(kind), _STORED[kind], (len(names),)) for kind, names in self.blocks.items()])
+        self._words = {kind: _Words(names, self.dictionaries) for kind, names in self.blocks.items() if _is_text(kind)}
         self.missing_row = self._missing_row()
 
     def pack(self, table: pa.Table) -> tuple[NDArray[np.object_], NDArray[np.void]]:
@@ -137,7 +136,7 @@ class RowCodec:
         records = np.empty(table.num_rows, self.dtype)
         for start in range(0, table.num_rows, _CHUNK):
             part = slice(start, start + _CHUNK)
-            for kind, names in self._blocks.items():
+            for kind, names in self.blocks.items():
                 block = records[str(kind)][part]
                 for place, name in enumerate(names):
                     block[:, place] = encoded[name][part]
@@ -154,27 +153,16 @@ class RowCodec:
         codes and sets object with None, dates datetime64[D] and instants datetime64[us] with NaT."""
         records = self._records(rows)
         found: dict[str, NDArray[Any]] = {}
-        for kind, names in self._blocks.items():
+        for kind, names in self.blocks.items():
             block = np.ascontiguousarray(records[str(kind)].T)
             found.update(zip(names, self._decode(block, kind), strict=True))
         return {name: found[name] for name in self._names}
-
-    def plain(self, row: bytes) -> dict[str, Plain]:
-        """What `arrays` gives of one row, without arrays: numbers, integers, amounts and flags floats with NaN, codes
-        and sets text or None, dates and instants integers since 1970, the smallest for a missing one."""
-        if len(row) != self.dtype.itemsize:
-            self._records([row])  # raises
-        stored = self._struct.unpack(row)
-        values: list[Plain] = []
-        for run, decode in self._runs:
-            values += decode(stored[run])
-        return dict(zip(self._in_blocks, values, strict=True))
 
     def unpack(self, row: bytes) -> dict[str, Any]:
         """One packed row as Python values by column, None where missing; integers, amounts and instants exact."""
         record = self._records([row])
         found: dict[str, Any] = {}
-        for kind, names in self._blocks.items():
+        for kind, names in self.blocks.items():
             values = record[str(kind)][0].tolist()
             if _is_text(kind):
                 pairs = zip(names, values, strict=True)
@@ -207,19 +195,61 @@ class RowCodec:
                                  allowed=f"{self.dtype.itemsize} bytes", todo="publish the view again")  # fmt: skip
         return np.frombuffer(b"".join(rows), self.dtype)
 
-    def _plain_runs(self) -> Iterator[tuple[slice, Callable[[Sequence[Any]], Sequence[Any]]]]:
-        """Each block: where it lies in an unpacked record, and how its values become plain ones."""
-        start = 0
-        for kind, names in self._blocks.items():
-            words = [(*self.dictionaries[name], None) for name in names] if _is_text(kind) else []
-            yield slice(start, start + len(names)), partial(_PLAIN.get(kind, _texts), words)
-            start += len(names)
-
     def _missing_row(self) -> bytes:
         record = np.empty(1, self.dtype)
-        for kind in self._blocks:
+        for kind in self.blocks:
             record[str(kind)] = _missing(kind)
         return record.tobytes()
+
+
+class PlainCodec:
+    """Reads a customer's packed rows, one of each of several codecs, as one dictionary of plain values.
+
+    >>> codec = RowCodec((Column("age", Kind.INTEGER, "age"), Column("tier", Kind.CODE, "tier")), {"tier": ("VIP",)})
+    >>> PlainCodec([codec], later=["days"]).plain([codec.missing_row])
+    {'age': nan, 'tier': None, 'days': nan}
+    """
+
+    def __init__(self, codecs: Sequence[RowCodec], later: Iterable[str] = ()) -> None:
+        """`later` are numbers that the reader works out of the others; they stand behind them, missing."""
+        blocks = [(codec, kind, names) for codec in codecs for kind, names in codec.blocks.items()]
+        self._codecs, self._sizes = tuple(codecs), [codec.dtype.itemsize for codec in codecs]
+        self._struct = Struct("<" + "".join(f"{len(names)}{_FORMATS[kind]}" for _, kind, names in blocks))
+        self._runs = tuple(_runs(blocks))
+        self._names = tuple(name for kind in _STORED for _, of, names in blocks if of is kind for name in names)
+        self._empty: dict[str, Plain] = dict.fromkeys(name for _, _, names in blocks for name in names)
+        self._empty |= dict.fromkeys(later, _NAN)
+
+    def plain(self, rows: Sequence[bytes]) -> dict[str, Plain]:
+        """What `RowCodec.arrays` gives of one row of each, without arrays: numbers, integers, amounts and flags floats
+        with NaN, codes and sets text or None, dates and instants integers since 1970, the smallest for a missing one.
+        """
+        if [*map(len, rows)] != self._sizes:
+            for codec, row in zip(self._codecs, rows, strict=True):
+                codec.arrays([row])  # raises
+        stored = self._struct.unpack(b"".join(rows))
+        values: list[Plain] = []
+        for parts, decode in self._runs:
+            mine = stored[parts[0]]
+            for part in parts[1:]:
+                mine += stored[part]
+            values += decode(mine)
+        found = self._empty.copy()  # with its order, and with room for all names
+        found.update(zip(self._names, values, strict=True))
+        return found
+
+
+_Decode = Callable[[tuple[Any, ...]], Iterable[Any]]
+
+
+def _runs(blocks: Sequence[tuple[RowCodec, Kind, Sequence[str]]]) -> Iterator[tuple[tuple[slice, ...], _Decode]]:
+    """Kind by kind: where its blocks lie in unpacked records, and how its values become plain ones."""
+    ends = [*accumulate(len(names) for _, _, names in blocks)]
+    for kind in _STORED:
+        mine = [(codec, names, end) for (codec, of, names), end in zip(blocks, ends, strict=True) if of is kind]
+        words = [(*codec.dictionaries[name], None) for codec, names, _ in mine for name in names if _is_text(kind)]
+        if mine:  # the last word is None, where -1 leads
+            yield tuple(slice(end - len(names), end) for _, names, end in mine), partial(_PLAIN[kind], words)
 
 
 class _Words:
@@ -300,12 +330,14 @@ def _python(value: Any, kind: Kind) -> Any:
     return value
 
 
-def _texts(words: Sequence[Sequence[str | None]], values: Sequence[int]) -> list[str | None]:
-    return [known[code] for known, code in zip(words, values, strict=True)]  # the last is None, where -1 leads
+def _texts(words: Sequence[Sequence[str | None]], values: Sequence[int]) -> Iterable[str | None]:
+    return map(getitem, words, values)
 
 
-def _floats(_: object, values: Sequence[int]) -> list[float]:
-    return [_NAN if value == _NO_INTEGER else float(value) for value in values]
+def _floats(_: object, values: Sequence[int]) -> Iterable[float]:
+    if _NO_INTEGER in values:
+        return [_NAN if value == _NO_INTEGER else float(value) for value in values]
+    return map(float, values)
 
 
 def _hundredths(_: object, values: Sequence[int]) -> list[float]:
@@ -316,15 +348,15 @@ def _days(_: object, values: Sequence[int]) -> list[int]:
     return [_NO_INTEGER if value == _NO_DAY else value for value in values]
 
 
-def _flags(_: object, values: Sequence[int]) -> list[float]:
-    return [_FLAG_VALUES[value] for value in values]
+def _flags(_: object, values: Sequence[int]) -> Iterable[float]:
+    return map(_FLAG_VALUES.__getitem__, values)
 
 
 def _as_they_are(_: object, values: Sequence[Any]) -> Sequence[Any]:
     return values
 
 
-_PLAIN: Mapping[Kind, Callable[[Any, Any], Any]] = {
+_PLAIN: Mapping[Kind, Callable[[Any, Any], Iterable[Any]]] = {
     Kind.NUMBER: _as_they_are, Kind.INSTANT: _as_they_are, Kind.INTEGER: _floats, Kind.AMOUNT: _hundredths,
-    Kind.DATE: _days, Kind.FLAG: _flags,
+    Kind.DATE: _days, Kind.CODE: _texts, Kind.SET: _texts, Kind.FLAG: _flags,
 }  # fmt: skip

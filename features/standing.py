@@ -70,10 +70,13 @@ def standing(view: Mapping[str, NDArray[Any]], on: date | NDArray[Any]) -> dict[
 def standing_alone(view: Mapping[str, Any], on: date) -> dict[str, float]:
     """`standing` of one customer whose dates are days since 1970, NaT the smallest integer; to the bit."""
     today = on.toordinal() - _EPOCH_DAY
-    found = {name: _NAN if view[day] == _NAT else float(today - view[day]) for name, day in _DAYS.items()}
+    found = {name: _NAN if (at := view[day]) == _NAT else float(today - at) for name, day in _DAYS.items()}
     for name in _AHEAD:
         found[name] = -found[name]
-    expired = found["is_risk_valid"]
-    found["overdue_days"] = 0.0 if found["overdue_days"] != found["overdue_days"] else found["overdue_days"]
-    found["is_risk_valid"] = expired if expired != expired else float(expired < 0)
-    return found | near_alone(view, on)
+    overdue, expired = found["overdue_days"], found["is_risk_valid"]
+    if overdue != overdue:
+        found["overdue_days"] = 0.0
+    if expired == expired:
+        found["is_risk_valid"] = float(expired < 0)
+    found.update(near_alone(view, on))
+    return found

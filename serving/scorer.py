@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from training.fitted import FILES, FittedModel
 
 NAMES = ("response", "churn", "uplift")  # the models that a decision asks
 TOLD = ("next_step", "value")  # those that the portrait alone is told by
+_NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +63,17 @@ class Scores:
     p_channel: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class ScoresOfOne:
-    """The same of one customer, (m,), None without a champion; his probability of leaving, NaN without one; and the
-    effects that arms measured, (m,), NaN for an offer that none did, None without a champion."""
+class ScoresOfOne(NamedTuple):
+    """The same of one customer, (m,), None without a champion; his probability of leaving, NaN without one; the
+    effects that arms measured, (m,), NaN for an offer that none did, None without a champion; and the shares that
+    speak without an effect, with whether they are assumed."""
 
     p: list[float] | None
     p_channel: list[float] | None
     p_churn: float
     uplift: list[float] | None
+    uplift_share: tuple[float, ...]
+    uplift_is_assumed: tuple[bool, ...]
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,12 @@ class Scorer:
 
     def score(self, facts: Facts, n: int, channel: str) -> Scores | None:
         """Response probabilities of n customers with every offer; None without a champion."""
-        layout, m = self.lay_out(channel), self.catalogue.m
-        if layout is None:
+        if self._responding is None:
             return None
-        p = layout.score(self._columns.rows(facts, n))
+        layout, lists = self._responding
+        which, m = self._list_of(channel, lists), self.catalogue.m
+        asked = np.full(n, which, dtype=np.int32)
+        p = layout.score(self._columns.rows(facts, n), asked, 2 * m if which else m)
         return Scores(p[:, :m], p[:, -m:])
 
     def churn(self, facts: Facts, n: int) -> Floats:
@@ -110,28 +115,29 @@ class Scorer:
         without a champion."""
         return None if self._tested is None else self._effects(self._columns.rows(facts, n))
 
-    def score_one(self, facts: Mapping[str, Plain], channel: str) -> ScoresOfOne:
-        """What `score` and `churn` give of one customer, whose facts are plain values."""
-        row, layout, m = self._columns.row(facts), self.lay_out(channel), self.catalogue.m
-        p_churn = self._churned(row).item()
-        effects = None if self._tested is None else self._effects(row)[0].tolist()
-        if layout is None:
-            return ScoresOfOne(None, None, p_churn, effects)
-        p = layout.score(row)[0].tolist()
-        return ScoresOfOne(p[:m], p[-m:], p_churn, effects)
+    def score_each(self, facts: Sequence[Mapping[str, Plain]], channels: Sequence[str]) -> list[ScoresOfOne]:
+        """What `score`, `churn` and `effects` give of each of a few customers, whose facts are plain values."""
+        rows, n, m = self._columns.each(facts), len(facts), self.catalogue.m
+        p_churn = [_NAN] * n if self._leaving is None else self._leaving.score(rows).ravel().tolist()
+        effects = [None] * n if self._tested is None else self._effects(rows).tolist()
+        if self._responding is None:
+            return [ScoresOfOne(None, None, *own, *self._shares) for own in zip(p_churn, effects, strict=True)]
+        layout, lists = self._responding
+        asked = [self._list_of(channel, lists) for channel in channels]
+        p = layout.score(rows, np.array(asked, dtype=np.int32), 2 * m if any(asked) else m).tolist()
+        own = zip(p, p_churn, effects, strict=True)
+        return [ScoresOfOne(one[:m], one[-m:], churn, uplift, *self._shares) for one, churn, uplift in own]
+
+    def open(self) -> None:
+        """Lay out every model, before somebody waits for it."""
+        self.score_each([{}], [""])
 
     @cached_property
-    def shares_of_one(self) -> tuple[tuple[float, ...], tuple[bool, ...]]:
-        """The shares and that they are assumed, as a decision of one customer reads them."""
+    def _shares(self) -> tuple[tuple[float, ...], tuple[bool, ...]]:
         return tuple(self.uplift_share.tolist()), tuple(self.uplift_is_assumed.tolist())
 
-    def lay_out(self, channel: str) -> Layout | None:
-        """The response model for a channel, laid out now or before: a release opens with every channel laid out."""
-        channels = tuple(dict.fromkeys((self.reference_channel, channel or self.reference_channel)))
-        if self._offers is not None and channels not in self._by_channels:
-            model, offers = self._offers
-            self._by_channels[channels] = Layout(model, self._columns, offers.rows(channels))
-        return self._by_channels.get(channels)
+    def _list_of(self, channel: str, lists: Mapping[str, int]) -> int:
+        return lists.get(channel or self.reference_channel, len(lists))
 
     def _churned(self, rows: Matrix) -> Floats:
         return np.full(len(rows), np.nan) if self._leaving is None else self._leaving.score(rows)[:, 0]
@@ -148,18 +154,21 @@ class Scorer:
         return Columns(self.champions.models())
 
     @cached_property
-    def _by_channels(self) -> dict[tuple[str, ...], Layout]:
-        return {}
-
-    @cached_property
-    def _offers(self) -> tuple[FittedModel, Offers] | None:
+    def _responding(self) -> tuple[Layout, dict[str, int]] | None:
+        """The response champion, laid out at the reference channel and then at each channel beside it, and the number
+        of each channel's list, the reference channel's first; one more list is of a channel that nobody knows."""
         model = self.champions.response
-        return None if model is None else (model, Offers(model, self.catalogue.cards))
+        if model is None:
+            return None
+        offers, first = Offers(model, self.catalogue.cards), self.reference_channel
+        names = [*dict.fromkeys((first, *self.catalogue.channels)), ""]
+        layout = Layout(model, self._columns, [offers.rows((first, name)) for name in names])
+        return layout, {name: place for place, name in enumerate(names[:-1])}
 
     @cached_property
     def _leaving(self) -> Layout | None:
         model = self.champions.churn
-        return None if model is None else Layout(model, self._columns, np.empty((1, 0)))
+        return None if model is None else Layout(model, self._columns, [np.empty((1, 0))])
 
     @cached_property
     def _tested(self) -> tuple[list[int], Layout] | None:
@@ -172,7 +181,7 @@ class Scorer:
         if not places:
             return None
         offers = Offers(model, [self.catalogue.cards[place] for place in places])
-        return places, Layout(model, self._columns, offers.rows(("",)))
+        return places, Layout(model, self._columns, [offers.rows(("",))])
 
 
 def uplift_of(

@@ -128,9 +128,8 @@ class Desk:
         return [Done(one, is_kept, trouble) if rows else Done(one) for one, rows in zip(decided, at_once, strict=True)]
 
     def _pinned(self) -> Pinned:
-        ground, now = self.ground(), self.clock.now()
-        day = ground.business_day(now)
-        return Pinned(ground, ground.rulebook(day), now, day)
+        ground = self.ground()
+        return Pinned.at(self.clock.now(), ground)
 
     def facts(self, customer_ids: Sequence[str], now: datetime) -> Customers:
         """Customers as they stand at `now`, with what happened up to then."""

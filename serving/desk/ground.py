@@ -111,8 +111,7 @@ class Ground:
 def _laid_out(champions: Champions, catalogue: Catalogue, policy: DecisionsPolicy) -> Scorer:
     """The scorer for every channel, laid out before somebody waits for it."""
     scorer = Scorer.of(champions, catalogue, policy)
-    for channel in catalogue.channels:
-        scorer.score_one({}, channel)
+    scorer.open()
     return scorer
 
 

@@ -6,22 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any, Self
 
 from decisioning.case import Case
 from decisioning.decide import decide
 from decisioning.decision import Decision
 from decisioning.inputs import Inputs, Terms
 from features.online_rows import OnlineRow, microseconds
+from features.packing import Plain
 from serving.api.documents import DecisionRequest
 from serving.customer_reader import Facts
 from serving.desk.batches import Batch, BatchTerms, batches
 from serving.desk.consents import after_words
 from serving.desk.ground import Ground, Rulebook
 from serving.desk.moment import closed_channels, counted, moment_facts, recent_of, told_of, with_closed
-from serving.desk.records import Kept, Plain, kept_of, new_decision_id, placements_of, written
+from serving.desk.records import Kept, kept_of, new_decision_id, placements_of, written
 from serving.desk.repeats import epoch_of, start_of
 from serving.desk.tags import kept_tags, without
 from serving.ledger import DecisionRow, FirstDecision, Ledger, Moment, MomentOfOne
+from serving.scorer import ScoresOfOne
 
 NO_PRICES = "none"  # until an allocation publishes shadow prices
 
@@ -50,12 +53,19 @@ class Inquiry:
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """What a request stands on: a release, what is in force on its day, and its instant."""
+    """What a request stands on: a release, what is in force on its day, and its instant, in microseconds too."""
 
     ground: Ground
     rules: Rulebook
     now: datetime
     day: date
+    now_us: int
+
+    @classmethod
+    def at(cls, now: datetime, ground: Ground) -> Self:
+        """What requests at `now` stand on."""
+        day = ground.business_day(now)
+        return cls(ground, ground.rulebook(day), now, day, microseconds(now))
 
 
 _Made = tuple[Kept, DecisionRow | None]
@@ -75,12 +85,17 @@ class Maker:
         """
         asked_of = [(inquiry, customer_id) for inquiry in inquiries for customer_id in inquiry.customer_ids]
         ground, now, day = pinned.ground, pinned.now, pinned.day
-        rows = [ground.reader.read_one(customer_id, at=now, day=day) for _, customer_id in asked_of]
+        rows = ground.reader.read_each([customer_id for _, customer_id in asked_of], at=now, day=day)
         found = [(*asked, row) for asked, row in zip(asked_of, rows, strict=True) if row is not None]
         ids, start = [customer_id for _, customer_id, _ in found], start_of(day, ground.zone)
         moments = self._ledger.moments_of(ids, before=now, on=day, start=start)
         known = [(*one, moments[one[1]]) for one in found]
-        cases = [self._case(*one, pinned) for one in known]
+        for _, _, row, moment in known:
+            _happened(row.facts, moment, pinned)
+        scored = _scored(
+            [(inquiry.asked.channel, customer_id, row.facts) for inquiry, customer_id, row, _ in known], pinned
+        )
+        cases = [self._case(*one, *scores, pinned) for one, scores in zip(known, scored, strict=True)]
         decisions = pinned.rules.alone.decide(cases)
         made = {
             (id(inquiry), customer_id): _made(decision, case.to_json(), inquiry, moment.first, pinned)
@@ -92,30 +107,29 @@ class Maker:
             for ids in (inquiry.customer_ids,)
         ]
 
-    def _case(self, inquiry: Inquiry, customer_id: str, row: OnlineRow, moment: MomentOfOne, pinned: Pinned) -> Case:
+    def _case(
+        self,
+        inquiry: Inquiry,
+        customer_id: str,
+        row: OnlineRow,
+        moment: MomentOfOne,
+        scores: ScoresOfOne,
+        scored_by: str,
+        pinned: Pinned,
+    ) -> Case:
         """What one customer's decision stands on."""
-        asked, rules, facts = inquiry.asked, pinned.rules, row.facts
-        facts.update(counted(microseconds(pinned.now), moment.happened))
-        if moment.said:
-            facts.update(pinned.ground.hearing.heard(facts, moment.said))
-        if moment.closed:
-            facts["do_not_call"] = with_closed(facts["do_not_call"], moment.closed)
-        if moment.untagged:
-            facts["tags"] = without(facts["tags"], moment.untagged)
-        scorer, scored_by = rules.scorer_of(customer_id, pinned.day)
-        scores, (share, is_assumed) = scorer.score_one(facts, asked.channel), scorer.shares_of_one
-        facts["p_churn"] = scores.p_churn
+        row.facts["p_churn"] = scores.p_churn
         return Case(
             customer_id=customer_id,
-            facts=facts,
+            facts=row.facts,
             recent=told_of(moment.happened),
             p=scores.p,
             p_channel=scores.p_channel,
-            uplift_share=share,
-            uplift_is_assumed=is_assumed,
+            uplift_share=scores.uplift_share,
+            uplift_is_assumed=scores.uplift_is_assumed,
             uplift=scores.uplift,
             terms=_terms(
-                asked,
+                inquiry.asked,
                 pinned,
                 epoch=self._epoch(moment.first, pinned.ground),
                 degraded=scores.p is None,
@@ -162,6 +176,28 @@ class Maker:
         return facts
 
 
+def _happened(facts: dict[str, Plain], moment: MomentOfOne, pinned: Pinned) -> None:
+    """Write into the facts of one customer's rows what the ledger knows of him."""
+    facts.update(counted(pinned.now_us, moment.happened))
+    if moment.said:
+        facts.update(pinned.ground.hearing.heard(facts, moment.said))
+    if moment.closed:
+        facts["do_not_call"] = with_closed(facts["do_not_call"], moment.closed)
+    if moment.untagged:
+        facts["tags"] = without(facts["tags"], moment.untagged)
+
+
+def _scored(customers: Sequence[tuple[str, str, Mapping[str, Plain]]], pinned: Pinned) -> list[tuple[ScoresOfOne, str]]:
+    """The scores of each of a few customers (channel, id, facts), in one pass a scorer, and who scored him."""
+    by = [pinned.rules.scorer_of(customer_id, pinned.day) for _, customer_id, _ in customers]
+    found: dict[int, tuple[ScoresOfOne, str]] = {}
+    for name, scorer in {name: scorer for scorer, name in by}.items():
+        places = [place for place, (_, scored_by) in enumerate(by) if scored_by == name]
+        mine = scorer.score_each([customers[place][2] for place in places], [customers[place][0] for place in places])
+        found.update((place, (scores, name)) for place, scores in zip(places, mine, strict=True))
+    return [found[place] for place in range(len(customers))]
+
+
 def _terms(asked: DecisionRequest, pinned: Pinned, *, epoch: str, degraded: bool, stale: bool, scored_by: str) -> Terms:
     ground = pinned.ground
     return Terms(
@@ -202,7 +238,7 @@ def _inputs(ids: tuple[str, ...], batch: Batch, asked: DecisionRequest, pinned: 
 
 def _made(
     decision: Decision,
-    inputs: Plain,
+    inputs: dict[str, Any],
     inquiry: Inquiry,
     first: FirstDecision | None,
     pinned: Pinned,

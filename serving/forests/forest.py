@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.forests.leaves import Floats, Laid, scores
+from serving.forests.leaves import Floats, Laid, packed, scores
 from serving.forests.tree_text import Split, Tree
 from training.encoding import Matrix
 
@@ -23,17 +23,17 @@ _MISSING = float("nan")
 
 
 class Forest:
-    """The trees of one model, laid out for r rows of offers; may be shared by threads."""
+    """The trees of one model, laid out for lists of r offers each; may be shared by threads."""
 
     def __init__(self, trees: Sequence[Tree], of_customer: Mapping[int, int], of_offer: Mapping[int, int],
-                 offers: Matrix, *, is_log_odds: bool = True) -> None:  # fmt: skip
-        """`of_customer` and `of_offer`: where a customer's row, and one of `offers` (r, columns), has what the model
-        calls by a number. `is_log_odds`: the sums of the leaves are; else they are what the model says."""
+                 offers: Sequence[Matrix], *, is_log_odds: bool = True) -> None:  # fmt: skip
+        """`of_customer` and `of_offer`: where a customer's row, and one of each of `offers` (r, columns), has what the
+        model calls by a number. `is_log_odds`: the sums of the leaves are; else they are what the model says."""
         self._is_log_odds = is_log_odds
         self._word: Any = np.uint32 if max(len(tree.leaves) for tree in trees) <= 32 else np.uint64
         self._every = self._word(np.iinfo(self._word).max)
-        kinds = [self._kinds(tree, of_offer, offers) for tree in trees]
-        kind_of, self._alike = np.unique([places for _, places in kinds], axis=1, return_inverse=True)
+        kinds = [[self._kinds(tree, of_offer, one) for tree in trees] for one in offers]
+        looks = [np.unique([places for _, places in of_list], axis=1, return_inverse=True) for of_list in kinds]
         asked = {place: _asked(trees, place) for place in of_customer}
         asked = {place: splits for place, splits in asked.items() if splits}
         cuts = [_cuts(splits) for splits in asked.values()]
@@ -42,23 +42,28 @@ class Forest:
         self.laid = Laid(
             columns=np.array([of_customer[place] for place in asked], dtype=np.int32),
             cut_at=_starts(map(len, cuts)),
-            cuts=np.array([split.threshold for splits in cuts for split in splits], dtype=np.float64),
-            cut_trees=np.array([split.tree for splits in cuts for split in splits], dtype=np.int16),
-            cut_left=self._sets(self._kept(split) for splits in cuts for split in splits),
             run_at=_starts(map(len, runs)),
             step_at=_starts(map(len, steps)),
-            step_trees=np.array([tree for run in steps for tree in run], dtype=np.int16),
-            step_left=self._sets(left for run in steps for left in run.values()),
             leaf_at=_starts(len(tree.leaves) for tree in trees),
+            kind_at=_starts(len(sets) for of_list in kinds for sets, _ in of_list),
+            look_at=_starts(kind_of.shape[1] for kind_of, _ in looks),
+            cut_trees=np.array([split.tree for splits in cuts for split in splits], dtype=np.uint16),
+            step_trees=np.array([tree for run in steps for tree in run], dtype=np.uint16),
+            kind_of=np.concatenate([kind_of.astype(np.uint16).ravel() for kind_of, _ in looks]),
+            look_of=np.concatenate([look_of.astype(np.uint16).ravel() for _, look_of in looks]),
+            cut_left=self._sets(self._kept(split) for splits in cuts for split in splits),
+            step_left=self._sets(left for run in steps for left in run.values()),
+            kinds=self._sets(left for of_list in kinds for sets, _ in of_list for left in sets),
+            every=self._sets([int(self._every)]),
+            cuts=np.array([split.threshold for splits in cuts for split in splits], dtype=np.float64),
             leaves=np.array([leaf for tree in trees for leaf in tree.leaves], dtype=np.float64),
-            kind_at=_starts(len(sets) for sets, _ in kinds),
-            kinds=self._sets(left for sets, _ in kinds for left in sets),
-            kind_of=np.ascontiguousarray(kind_of, dtype=np.uint16),
         )
+        self._packed = packed(self.laid)
 
-    def score(self, rows: Matrix) -> Floats:
-        """What the model says, not calibrated, (n, r), of customers' rows (n, columns) with every row of offers."""
-        return scores(rows, self.laid, self._every, self._is_log_odds).take(self._alike, axis=1)
+    def score(self, rows: Matrix, asked: NDArray[np.int32], n_told: int) -> Floats:
+        """What the model says, not calibrated, (n, n_told), of customers' rows (n, columns) with the first offers of
+        the list that each asks for, (n,)."""
+        return scores(rows, asked, n_told, self._packed, self._is_log_odds)
 
     def probes(self, n_columns: int) -> Matrix:
         """Rows of made-up customers: values at the splits and right above them, every code, zeros and missing ones."""

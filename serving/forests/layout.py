@@ -1,9 +1,10 @@
-"""What the champions look up of a customer, and one champion laid out for the rows of offers that it is asked about."""
+"""What the champions look up of a customer, and one champion laid out for the offers that it is asked about."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,9 @@ class Columns:
         self._codes: list[tuple[str, Mapping[Any, float]]] = [
             (feature.name, {code: float(at) for at, code in enumerate(feature.codes)}) for feature in codes
         ]
+        self._known = [(name, known.get) for name, known in self._codes]
         self._pick = itemgetter(*self._numbers) if len(numbers) > 1 else None
+        self._struct = Struct(f"{len(every)}d")
 
     def rows(self, facts: Facts, n: int) -> Matrix:
         """n customers, (n, columns)."""
@@ -51,22 +54,28 @@ class Columns:
                 rows[:, place] = [known.get(code, _MISSING) for code in facts[name].tolist()]
         return rows
 
-    def row(self, facts: Mapping[str, Plain]) -> Matrix:
-        """One customer whose facts are plain values, (1, columns)."""
-        codes = [known.get(facts.get(name), _MISSING) for name, known in self._codes]
-        return np.array([[*self._values(facts), *codes]])
+    def each(self, facts: Sequence[Mapping[str, Plain]]) -> Matrix:
+        """The same of n customers whose facts are plain values, one mapping each."""
+        packed = [self._struct.pack(*self._numbers_of(one), *self._codes_of(one)) for one in facts]
+        return np.frombuffer(bytearray().join(packed)).reshape(
+            len(facts), -1
+        )  # writable, as `rows` are: another kind of array would be compiled for anew
 
-    def _values(self, facts: Mapping[str, Any]) -> Sequence[float]:
+    def _numbers_of(self, facts: Mapping[str, Any]) -> Sequence[float]:
         try:
             return self._pick(facts) if self._pick is not None else [facts[name] for name in self._numbers]
         except KeyError:
             return [facts.get(name, _MISSING) for name in self._numbers]
 
+    def _codes_of(self, facts: Mapping[str, Any]) -> list[float]:
+        told = facts.get
+        return [known(told(name), _MISSING) for name, known in self._known]
+
 
 class Layout:
-    """One champion laid out for rows of offers (r, its columns of offers)."""
+    """One champion laid out for lists of offers (r, its columns of offers) each."""
 
-    def __init__(self, model: FittedModel, columns: Columns, offers: Matrix) -> None:
+    def __init__(self, model: FittedModel, columns: Columns, offers: Sequence[Matrix]) -> None:
         self._model, self._offers = model, offers
         features = model.recipe.features
         self._of_customer = {at: columns.place[feature] for at, feature in enumerate(features) if not feature.of_offer}
@@ -74,15 +83,21 @@ class Layout:
         self._x, self._y = np.array(model.calibration.x), np.array(model.calibration.y)
         self.forest = self._agreeing()  # None: the library is asked, which may be of another mind
 
-    def score(self, rows: Matrix) -> Floats:
-        """Probabilities, or effects, (n, r) of customers' rows (n, columns) with every row of offers."""
-        scores = self._by_library(rows) if self.forest is None else self.forest.score(rows)
-        found: Floats = np.interp(scores, self._x, self._y)
+    def score(self, rows: Matrix, asked: NDArray[np.int32] | None = None, n_told: int | None = None) -> Floats:
+        """Probabilities, or effects, (n, n_told) of customers' rows (n, columns) with the first offers of the list that
+        each asks for, (n,); with all of the first list if not given."""
+        asked = np.zeros(len(rows), dtype=np.int32) if asked is None else asked
+        n_told = len(self._offers[0]) if n_told is None else n_told
+        by = self._by_library if self.forest is None else self.forest.score
+        found: Floats = np.interp(by(rows, asked, n_told), self._x, self._y)
         return found
 
-    def _by_library(self, rows: Matrix) -> Floats:
-        matrix = pairs(rows, self._of_customer, self._offers, self._of_offer)
-        return self._model.trees.score(matrix).reshape(len(rows), -1)
+    def _by_library(self, rows: Matrix, asked: NDArray[np.int32], n_told: int) -> Floats:
+        found = np.empty((len(rows), n_told))
+        for which in set(asked.tolist()):
+            matrix = pairs(rows[asked == which], self._of_customer, self._offers[which][:n_told], self._of_offer)
+            found[asked == which] = self._model.trees.score(matrix).reshape(-1, n_told)
+        return found
 
     def _agreeing(self) -> Forest | None:
         """The model's trees, unless its text cannot be laid out or the library scores probes otherwise."""
@@ -92,7 +107,10 @@ class Layout:
         except Unlike:
             return None
         probes = forest.probes(max(self._of_customer.values(), default=-1) + 1)
-        return forest if (self._by_library(probes) == forest.score(probes)).all() else None
+        rows = np.tile(probes, (len(self._offers), 1))
+        asked = np.repeat(np.arange(len(self._offers), dtype=np.int32), len(probes))
+        told = rows, asked, len(self._offers[0])
+        return forest if (self._by_library(*told) == forest.score(*told)).all() else None
 
 
 class Offers:

@@ -7,6 +7,7 @@ sends him to the right, and an offer one look-up a tree.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import exp
 from typing import Any, NamedTuple
 
@@ -28,23 +29,71 @@ class Laid(NamedTuple):
 
     A set of leaves is an integer, bit by bit, from left to right; `..._left` are the leaves of a tree that are left
     where splits send a customer to the right. A column of numbers has its splits by rising cut, and one run of steps
-    for a missing value; a column of codes has one run for a missing or unknown code and then one a code.
+    for a missing value; a column of codes has one run for a missing or unknown code and then one a code. Lists of
+    offers, one a channel, share all that belongs to the customer.
     """
 
     columns: NDArray[np.int32]  # of a customer's row
     cut_at: NDArray[np.int32]  # of each column
-    cuts: Floats
-    cut_trees: NDArray[np.int16]
-    cut_left: NDArray[Any]
     run_at: NDArray[np.int32]  # of each column
     step_at: NDArray[np.int32]  # of each run
-    step_trees: NDArray[np.int16]
-    step_left: NDArray[Any]
     leaf_at: NDArray[np.int32]  # of each tree
-    leaves: Floats
-    kind_at: NDArray[np.int32]  # of each tree
+    kind_at: NDArray[np.int32]  # of each tree of each list
+    look_at: NDArray[np.int32]  # of each list
+    cut_trees: NDArray[np.uint16]
+    step_trees: NDArray[np.uint16]
+    kind_of: NDArray[np.uint16]  # (trees, looks) of each list, end to end: which of its tree's kinds a look has
+    look_of: NDArray[np.uint16]  # (lists, offers), end to end: offers of one look are one to all trees
+    cut_left: NDArray[Any]
+    step_left: NDArray[Any]
     kinds: NDArray[Any]  # the leaves that offers leave open
-    kind_of: NDArray[np.uint16]  # (trees, offers): which of its tree's kinds
+    every: NDArray[Any]  # the set of all leaves, alone
+    cuts: Floats
+    leaves: Floats
+
+
+class Packed(NamedTuple):
+    """The arrays of `Laid` end to end by their types: what a call takes over costs as much as a customer's trees.
+
+    `whole` begins with where each part starts and stops in its array, part by part in the order of `Laid`.
+    """
+
+    whole: NDArray[np.int32]
+    small: NDArray[np.uint16]
+    sets: NDArray[Any]
+    amounts: Floats
+
+
+_ENDS = (0, 7, 11, 15, 17)  # parts of `Laid` by the array in which they lie
+
+
+def packed(laid: Laid) -> Packed:
+    """The same arrays for the kernel."""
+    bounds: list[int] = []
+    for first, last in pairwise(_ENDS):
+        at = 0 if first else 2 * len(laid)
+        for part in laid[first:last]:
+            bounds += (at, at + len(part))
+            at += len(part)
+    whole, *others = [np.concatenate(laid[first:last]) for first, last in pairwise(_ENDS)]
+    return Packed(np.concatenate([np.array(bounds, dtype=np.int32), whole]), *others)
+
+
+@compiled
+def _part(array: NDArray[Any], whole: NDArray[np.int32], part: int) -> NDArray[Any]:
+    return array[whole[2 * part] : whole[2 * part + 1]]
+
+
+@compiled
+def _unpacked(packed: Packed) -> Laid:
+    whole, small, sets, amounts = packed
+    return Laid(
+        _part(whole, whole, 0), _part(whole, whole, 1), _part(whole, whole, 2), _part(whole, whole, 3),
+        _part(whole, whole, 4), _part(whole, whole, 5), _part(whole, whole, 6), _part(small, whole, 7),
+        _part(small, whole, 8), _part(small, whole, 9), _part(small, whole, 10), _part(sets, whole, 11),
+        _part(sets, whole, 12), _part(sets, whole, 13), _part(sets, whole, 14), _part(amounts, whole, 15),
+        _part(amounts, whole, 16),
+    )  # fmt: skip
 
 
 @compiled
@@ -68,33 +117,43 @@ def _close(row: Floats, laid: Laid, still: NDArray[Any]) -> None:
 
 
 @compiled
-def _add(still: NDArray[Any], laid: Laid, values: Floats, sums: Floats) -> None:
-    """Add up the leaves of all trees in their order; `values` has room for those of one tree."""
-    for tree in range(len(still)):
-        first, start = laid.leaf_at[tree], laid.kind_at[tree]
-        for kind in range(start, laid.kind_at[tree + 1]):
+def _add(still: NDArray[Any], laid: Laid, chosen: int, values: Floats, sums: Floats) -> None:
+    """Add up the leaves of all trees in their order for the looks of the chosen list of offers; `values` has room for
+    those of one tree."""
+    n_trees, first_look = len(still), laid.look_at[chosen]
+    n_looks = laid.look_at[chosen + 1] - first_look
+    at = first_look * n_trees
+    for tree in range(n_trees):
+        first, start = laid.leaf_at[tree], laid.kind_at[chosen * n_trees + tree]
+        for kind in range(start, laid.kind_at[chosen * n_trees + tree + 1]):
             left = np.uint64(still[tree] & laid.kinds[kind])
             lowest = left & (~left + _ONE)
             values[kind - start] = laid.leaves[first + _PLACE[(lowest * _TIMES) >> _UPPER]]
-        for offer in range(len(sums)):
-            sums[offer] += values[laid.kind_of[tree, offer]]
+        for look in range(n_looks):
+            sums[look] += values[laid.kind_of[at + look]]
+        at += n_looks
 
 
 @compiled
-def scores(rows: Floats, laid: Laid, every: Any, is_log_odds: bool) -> Floats:
-    """What the trees say (n, r) of n customers' `rows` with r offers; `every` is the set of all leaves.
+def scores(rows: Floats, asked: NDArray[np.int32], n_told: int, packed: Packed, is_log_odds: bool) -> Floats:
+    """What the trees say (n, n_told) of n customers' `rows` with the first offers of the list that each asked for.
 
     That is the sum of their leaves, or, where it is the log-odds, the uncalibrated probability. The sums run in the
     order of the trees, as LightGBM's do.
     """
-    n_trees, n_offers = laid.kind_of.shape
-    found = np.zeros((len(rows), n_offers))
-    still, values = np.empty(n_trees, laid.kinds.dtype), np.empty(n_offers)
+    laid = _unpacked(packed)
+    n_trees, n_lists = len(laid.leaf_at) - 1, len(laid.look_at) - 1
+    n_offers = len(laid.look_of) // n_lists
+    found = np.empty((len(rows), n_told))
+    still, values, sums = np.empty(n_trees, laid.kinds.dtype), np.empty(n_offers), np.empty(n_offers)
     for i in range(len(rows)):
-        still[:] = every
+        still[:] = laid.every[0]
         _close(rows[i], laid, still)
-        _add(still, laid, values, found[i])
+        sums[:] = 0.0
+        _add(still, laid, asked[i], values, sums)
         if is_log_odds:
-            for offer in range(n_offers):
-                found[i, offer] = 1.0 / (1.0 + exp(-found[i, offer]))
+            for look in range(laid.look_at[asked[i] + 1] - laid.look_at[asked[i]]):
+                sums[look] = 1.0 / (1.0 + exp(-sums[look]))
+        for offer in range(n_told):
+            found[i, offer] = sums[laid.look_of[asked[i] * n_offers + offer]]
     return found

@@ -7,7 +7,7 @@ also sees one instant without a transaction around it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -54,13 +54,12 @@ class Happening(NamedTuple):
     opened_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class MomentOfOne:
+class MomentOfOne(NamedTuple):
     """What the ledger knows of one customer at an instant, happenings in order of time."""
 
-    happened: list[Happening]
-    closed: frozenset[str]
-    first: FirstDecision | None
+    happened: Sequence[Happening]
+    closed: frozenset[str] = frozenset()
+    first: FirstDecision | None = None
     untagged: frozenset[str] = frozenset()
     said: tuple[Word, ...] = ()
 
@@ -107,14 +106,15 @@ class MomentReader:
     ) -> dict[str, MomentOfOne]:
         """The moment of each of a few customers (distinct), as `read` gives it of many."""
         at, since = micros(before), micros(before - _KEPT)
-        rows_of: dict[str, list[Any]] = {customer_id: [] for customer_id in customer_ids}
-        for row in self._query.rows_by(cursor, customer_ids, before=at, since=since, on=on, start=micros(start)):
-            rows_of[row[0]].append(row)
-        found = {customer_id: _of_one(rows, at) if rows else _NOTHING for customer_id, rows in rows_of.items()}
+        rows = self._query.rows_by(cursor, customer_ids, before=at, since=since, on=on, start=micros(start))
+        rows_of: dict[str, list[Any]] = {}
+        for row in rows:
+            rows_of.setdefault(row[0], []).append(row)
+        found = {name: _of_one(rows_of[name], at) if name in rows_of else _NOTHING for name in customer_ids}
         for customer_id in waiting:
             one = found[customer_id]
             firsts = {} if one.first is None else {customer_id: one.first}
-            found[customer_id] = replace(one, first=_with_waiting(firsts, waiting)[customer_id])
+            found[customer_id] = one._replace(first=_with_waiting(firsts, waiting)[customer_id])
         return found
 
 
@@ -127,23 +127,29 @@ def _with_waiting(firsts: Firsts, waiting: Firsts) -> dict[str, FirstDecision]:
     return found
 
 
-def _of_one(rows: Sequence[Any], at: int) -> MomentOfOne:
-    happened = sorted([row for row in rows if row[1] < _CLOSED], key=_BY_TIME)
+def _of_one(rows: list[Any], at: int) -> MomentOfOne:
+    rows.sort(key=_BY_TIME)
+    happened = [
+        Happening(
+            KINDS[kind],
+            when,
+            offer,
+            channel,
+            purpose,
+            outcome,
+            opened_at if opened_at != NEVER and opened_at < at else None,
+        )
+        for _, kind, when, offer, channel, purpose, outcome, opened_at, _ in rows
+        if kind < _CLOSED
+    ]
+    return MomentOfOne(happened) if len(happened) == len(rows) else MomentOfOne(happened, *_others(rows))
+
+
+def _others(rows: Sequence[Any]) -> tuple[frozenset[str], FirstDecision | None, frozenset[str], tuple[Word, ...]]:
+    """What else than happenings is among a customer's rows."""
     firsts = [row for row in rows if row[1] == _FIRST]
     first = min(firsts, key=_BY_PLACE) if firsts else None
-    return MomentOfOne(
-        [
-            Happening(
-                KINDS[kind],
-                when,
-                offer,
-                channel,
-                purpose,
-                outcome,
-                opened_at if opened_at != NEVER and opened_at < at else None,
-            )
-            for _, kind, when, offer, channel, purpose, outcome, opened_at, _ in happened
-        ],
+    return (
         frozenset([row[4] for row in rows if row[1] == _CLOSED]),
         None if first is None else FirstDecision(first[3], first[4], instant(first[2])),
         frozenset([row[4] for row in rows if row[1] == _UNTAGGED]),
@@ -151,7 +157,7 @@ def _of_one(rows: Sequence[Any], at: int) -> MomentOfOne:
     )
 
 
-_NOTHING = MomentOfOne([], frozenset(), None)
+_NOTHING = MomentOfOne([])
 _KEPT = timedelta(days=KEPT_DAYS)
 _BY_TIME, _BY_PLACE = itemgetter(2, 1), itemgetter(2, 7)
 _AFTER = (1 << 63, 0)  # later than any instant

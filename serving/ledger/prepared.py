@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Dialect, String, bindparam
+from sqlalchemy import Connection, Dialect, String, bindparam, select, union_all
 
 from serving.ledger.scope import chunks
 
@@ -47,13 +47,13 @@ class Prepared:
         values = [pick(row) for row in rows]
         return connection.exec_driver_sql(self._sql, values if len(values) > 1 else values[0])
 
-    def fetch(self, cursor: Any, row: Mapping[str, Any]) -> list[Any]:
-        """The plain rows of a query, by a cursor of the driver's own."""
-        values: dict[str, Any] = {**row}
+    def fetch(self, cursor: Any, row: dict[str, Any]) -> Sequence[Any]:
+        """The plain rows of a query, by a cursor of the driver's own; `row` then has dates as they are written."""
         for name, processor in self._processors.items():
-            values[name] = processor(values[name])
-        cursor.execute(self._sql, [values[name] for name in self._order] if self._order else values)
-        return list(cursor.fetchall())
+            row[name] = processor(row[name])
+        cursor.execute(self._sql, [*map(row.__getitem__, self._order)] if self._order else row)
+        found: Sequence[Any] = cursor.fetchall()
+        return found
 
     def run_columns(self, connection: Connection, columns: Mapping[str, Sequence[Any]]) -> None:
         """Execute once for each row of `columns`, which have the parameters' names and equal lengths."""
@@ -73,15 +73,15 @@ class OfCustomers:
     """A query about customers: prepared for one of them and for a few, in chunks for many.
 
     `query` makes it from the condition on its customer column: `query(lambda column: column == "C1")`. A prepared
-    statement has a fixed number of places; those that are left over repeat the last customer.
+    statement has a fixed number of places; those that are left over are null, which is nobody.
     """
 
     def __init__(self, query: Callable[[Callable[[Any], Any]], Any], dialect: Dialect) -> None:
         many = bindparam("customer_ids", type_=String, expanding=True)
-        self._prepared = {n: Prepared(query(_one_of(n)), dialect) for n in _PREPARED_FOR}
+        self._prepared = {n: Prepared(query(_one_of(n, dialect)), dialect) for n in _PREPARED_FOR}
         self._of_many = query(lambda column: column.in_(many))
 
-    def rows(self, connection: Connection, customer_ids: Sequence[str], **values: Any) -> list[Any]:
+    def rows(self, connection: Connection, customer_ids: Sequence[str], **values: Any) -> Sequence[Any]:
         """The rows of these customers, as tuples; `values` are the query's other parameters."""
         if len(customer_ids) <= _PREPARED_FOR[-1]:
             cursor = connection.connection.cursor()
@@ -94,19 +94,36 @@ class OfCustomers:
             rows += connection.execute(self._of_many, {"customer_ids": chunk} | values).all()
         return rows
 
-    def rows_by(self, cursor: Any, customer_ids: Sequence[str], **values: Any) -> list[Any]:
+    def rows_by(self, cursor: Any, customer_ids: Sequence[str], **values: Any) -> Sequence[Any]:
         """The same by a cursor of the driver's own, for however many customers."""
+        if len(customer_ids) <= _PREPARED_FOR[-1]:
+            return self._fetched(cursor, customer_ids, values)
         rows: list[Any] = []
         for start in range(0, len(customer_ids), _PREPARED_FOR[-1]):
-            part = customer_ids[start : start + _PREPARED_FOR[-1]]
-            places = next(n for n in _PREPARED_FOR if n >= len(part))
-            filled = [*part, *[part[-1]] * (places - len(part))]
-            named = {f"customer_{place}": customer_id for place, customer_id in enumerate(filled)}
-            rows += self._prepared[places].fetch(cursor, named | values)
+            rows += self._fetched(cursor, customer_ids[start : start + _PREPARED_FOR[-1]], values)
         return rows
 
+    def _fetched(self, cursor: Any, customer_ids: Sequence[str], values: Mapping[str, Any]) -> Sequence[Any]:
+        if not customer_ids:
+            return []
+        places, prepared = next(found for found in self._prepared.items() if found[0] >= len(customer_ids))
+        filled = [*customer_ids, *[None] * (places - len(customer_ids))]
+        return prepared.fetch(cursor, {**dict(zip(_NAMES, filled, strict=False)), **values})
 
-def _one_of(n: int) -> Callable[[Any], Any]:
-    """The condition that a column is one of n customers."""
-    places = [bindparam(f"customer_{place}", type_=String) for place in range(n)]
-    return lambda column: column.in_(places) if n > 1 else column == places[0]
+
+_NAMES = [f"customer_{place}" for place in range(_PREPARED_FOR[-1])]
+
+
+def _one_of(n: int, dialect: Dialect) -> Callable[[Any], Any]:
+    """The condition that a column is one of n customers.
+
+    SQLite makes a table of the list that IN names for each part of a query, which takes longer than to look for the
+    customers; so they stand in one table for all parts.
+    """
+    places = [bindparam(name, type_=String) for name in _NAMES[:n]]
+    if n == 1:
+        return lambda column: column == places[0]
+    if dialect.name != "sqlite":
+        return lambda column: column.in_(places)
+    asked = union_all(*[select(place.label("customer_id")) for place in places]).cte("asked")
+    return lambda column: column == asked.c.customer_id

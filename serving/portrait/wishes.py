@@ -43,7 +43,7 @@ def _is_known(desk: Desk, customer_id: str, now: datetime) -> bool:
     except NotReady:
         pass
     else:
-        if ground.reader.read_one(customer_id, at=now, day=ground.business_day(now)) is not None:
+        if None not in ground.reader.read_each([customer_id], at=now, day=ground.business_day(now)):
             return True
     return bool(rows_of(desk.home, "customer", [customer_id], ("customer_id",), now))
 

@@ -14,7 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.packing import ARROW_TYPES, CannotPack, RowCodec, SchemaMismatch, dictionaries, schema_digest
+from features.packing import (
+    ARROW_TYPES,
+    CannotPack,
+    PlainCodec,
+    RowCodec,
+    SchemaMismatch,
+    dictionaries,
+    schema_digest,
+)
 from features.vocabulary import Column, Kind
 
 KINDS = (Kind.CODE, Kind.FLAG, Kind.NUMBER, Kind.DATE, Kind.INTEGER, Kind.SET, Kind.INSTANT, Kind.AMOUNT)
@@ -39,9 +47,9 @@ def table_of(rows: list[dict[str, Any]], columns: tuple[Column, ...] = COLUMNS) 
     return pa.table({"customer_id": pa.array([f"C{n}" for n in range(len(rows))], pa.string()), **found})
 
 
-def packed(rows: list[dict[str, Any]]) -> tuple[RowCodec, list[bytes]]:
-    table = table_of(rows)
-    codec = RowCodec(COLUMNS, dictionaries(table, COLUMNS))
+def packed(rows: list[dict[str, Any]], columns: tuple[Column, ...] = COLUMNS) -> tuple[RowCodec, list[bytes]]:
+    table = table_of(rows, columns)
+    codec = RowCodec(columns, dictionaries(table, columns))
     ids, records = codec.pack(table)
     assert ids.tolist() == [f"C{n}" for n in range(len(rows))]
     return codec, codec.rows(records)
@@ -87,16 +95,24 @@ def test_arrays_hold_what_single_rows_hold(rows: list[dict[str, Any]]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ROWS, min_size=1, max_size=4))
-def test_a_row_read_without_arrays_holds_what_arrays_hold(rows: list[dict[str, Any]]) -> None:
-    codec, stored = packed(rows)
-    arrays = codec.arrays(stored)
-    for place, row in enumerate(stored):
-        found = codec.plain(row)
-        assert set(found) == set(arrays)
+def test_rows_read_without_arrays_hold_what_arrays_hold(rows: list[dict[str, Any]]) -> None:
+    """The columns of two views, of some kinds in one and of some in both."""
+    (codec, stored), (other, others) = packed(rows, COLUMNS[:11]), packed(rows, COLUMNS[11:])
+    arrays = codec.arrays(stored) | other.arrays(others)
+    for place, both in enumerate(zip(stored, others, strict=True)):
+        found = PlainCodec([codec, other], later=["counted"]).plain(both)
+        assert math.isnan(float(found.pop("counted") or 0))
+        assert list(found) == [name for one in (codec, other) for names in one.blocks.values() for name in names]
         for name, value in found.items():
             expected = arrays[name][[place]]
             as_stored = expected.view(np.int64) if expected.dtype.kind == "M" else expected
             assert is_same(value, as_stored.tolist()[0]), name
+
+
+def test_a_row_of_another_length_than_its_columns_is_refused_though_both_together_have_theirs() -> None:
+    (codec, (number,)), (other, (flag,)) = one(Kind.NUMBER, 1.5), one(Kind.FLAG, True)
+    with pytest.raises(SchemaMismatch):
+        PlainCodec([codec, other]).plain([flag, number])
 
 
 def wanted_type(kind: Kind) -> np.dtype[Any]:

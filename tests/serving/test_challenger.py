@@ -154,7 +154,7 @@ def p_of(scorer: Any, bank: Bank, customer_id: str, channel: str = "APP") -> dic
     facts = bank.desk.ground().reader.read([customer_id], at=INSTANT, day=DAY).facts | moment_facts(
         1, INSTANT, rows_of([])
     )
-    p = scorer.score_one(plain_of(facts), channel).p
+    p = scorer.score_each([plain_of(facts)], [channel])[0].p
     return dict(zip(scorer.catalogue.offer_ids, p, strict=True))
 
 

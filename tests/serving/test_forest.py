@@ -59,12 +59,23 @@ def offers() -> NDArray[np.float64]:
 
 def laid_out(text: str) -> Forest:
     return Forest(trees_of(text), dict(zip(OF_CUSTOMER, range(3), strict=True)),
-                  dict(zip(OF_OFFER, range(3), strict=True)), offers(),
+                  dict(zip(OF_OFFER, range(3), strict=True)), lists(),
                   is_log_odds=is_of_probabilities(text))  # fmt: skip
 
 
-def by_library(text: str, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    spread = [[*row, *offer] for row in rows.tolist() for offer in offers().tolist()]
+def lists() -> list[NDArray[np.float64]]:
+    """The offers as they are, from the last to the first, and all with the code of the first."""
+    alike = offers()
+    alike[:, 2] = alike[0, 2]
+    return [offers(), offers()[::-1], alike]
+
+
+def told(forest: Forest, rows: NDArray[np.float64], which: int = 0) -> NDArray[np.float64]:
+    return forest.score(rows, np.full(len(rows), which, dtype=np.int32), N_OFFERS)
+
+
+def by_library(text: str, rows: NDArray[np.float64], which: int = 0) -> NDArray[np.float64]:
+    spread = [[*row, *offer] for row in rows.tolist() for offer in lists()[which].tolist()]
     return Trees(text).score(np.array(spread)).reshape(len(rows), -1)
 
 
@@ -89,25 +100,39 @@ def test_every_customer_with_every_offer_is_scored_as_lightgbm_scores_the_pair(s
         [1e-300, -1e300, 11.0],
     ]
     rows = np.concatenate([customers(), np.array([*edges, *strange])])
-    found = forest.score(rows)
+    found = told(forest, rows)
     np.testing.assert_array_equal(found, by_library(text, rows))
+    np.testing.assert_array_equal(told(forest, rows, 2), by_library(text, rows, 2))
     assert len(cuts) > 1 or len(trees[0].leaves) < 3
     assert (np.ptp(found) > 0.1) == (len(trees[0].leaves) > 1)
 
 
 def test_a_customer_alone_is_scored_as_among_others() -> None:
     forest, rows = laid_out(grown()), customers()
-    alone = np.concatenate([forest.score(rows[[place]]) for place in range(len(rows))])
-    np.testing.assert_array_equal(alone, forest.score(rows))
+    alone = np.concatenate([told(forest, rows[[place]]) for place in range(len(rows))])
+    np.testing.assert_array_equal(alone, told(forest, rows))
+
+
+@pytest.mark.parametrize("settings", [{}, {"num_leaves": 64}, {"zero_as_missing": True}], ids=str)
+@pytest.mark.parametrize("n_told", [1, N_OFFERS])
+def test_customers_of_one_call_may_ask_for_lists_of_their_own(settings: dict[str, Any], n_told: int) -> None:
+    """By the compiled trees, and where the library is asked."""
+    text, asked = grown(**settings), np.resize([2, 0, 0, 1], N_CUSTOMERS).astype(np.int32)
+    model = fitted(text)
+    found = Layout(model, Columns([model]), lists()).score(customers(), asked, n_told)
+    for which in range(3):
+        expected = model.calibration.apply(by_library(text, customers(), which))
+        np.testing.assert_array_equal(found[asked == which], expected[asked == which, :n_told])
 
 
 def test_offers_that_look_alike_to_every_tree_are_summed_once() -> None:
     text = grown()
     twice = np.concatenate([offers(), offers()[::-1]])
-    forest = Forest(trees_of(text), {0: 0, 1: 1, 2: 2}, {3: 0, 4: 1, 5: 2}, twice)
-    found = forest.score(customers())
+    forest = Forest(trees_of(text), {0: 0, 1: 1, 2: 2}, {3: 0, 4: 1, 5: 2}, [twice])
+    found = forest.score(customers(), np.zeros(N_CUSTOMERS, dtype=np.int32), 2 * N_OFFERS)
     np.testing.assert_array_equal(found[:, :N_OFFERS], found[:, : -N_OFFERS - 1 : -1])
-    assert forest.laid.kind_of.shape[1] <= N_OFFERS
+    assert forest.laid.look_at.tolist() == [0, len(np.unique(forest.laid.look_of))]
+    assert len(np.unique(forest.laid.look_of)) <= N_OFFERS
 
 
 @pytest.mark.parametrize(
@@ -138,7 +163,7 @@ def fitted(text: str, *, n_columns: int = 6) -> FittedModel:
 def test_a_model_that_cannot_be_laid_out_is_scored_by_the_library(settings: dict[str, Any], is_laid_out: bool) -> None:
     text = grown(**settings)
     model = fitted(text)
-    layout = Layout(model, Columns([model]), offers())
+    layout = Layout(model, Columns([model]), lists())
     assert (layout.forest is not None) == is_laid_out
     expected = model.calibration.apply(by_library(text, customers()))
     in_order = Columns([model]).place  # numbers stand before codes
@@ -150,7 +175,7 @@ def test_a_text_that_the_library_reads_otherwise_is_not_used(monkeypatch: pytest
     """As if a coming LightGBM made something else of it, if only by little."""
     model = fitted(grown())
     monkeypatch.setitem(vars(model), "trees", _Shifted(model.text))
-    assert Layout(model, Columns([model]), offers()).forest is None
+    assert Layout(model, Columns([model]), lists()).forest is None
 
 
 class _Shifted(Trees):
@@ -165,7 +190,7 @@ def test_a_model_without_columns_of_offers_says_the_same_of_each() -> None:
     data = lightgbm.Dataset(rows, (chance.random(500) < 0.3).astype(float), categorical_feature=[2])
     text = str(lightgbm.train(settings, data, num_boost_round=5).model_to_string())
     model = fitted(text, n_columns=3)
-    found = Layout(model, Columns([model]), np.empty((4, 0))).score(customers())
+    found = Layout(model, Columns([model]), [np.empty((4, 0))]).score(customers())
     np.testing.assert_array_equal(found, np.repeat(model.score(customers())[:, None], 4, axis=1))
 
 
@@ -175,8 +200,9 @@ def test_one_customers_plain_facts_make_the_row_that_arrays_make() -> None:
     arrays = {
         name: np.array([value], dtype=object if isinstance(value, str) else float) for name, value in facts.items()
     }
-    np.testing.assert_array_equal(columns.row(facts), columns.rows(arrays, 1))
-    np.testing.assert_array_equal(columns.row({"c0": 1.5, "c2": "13"}), [[1.5, np.nan, np.nan]])
+    np.testing.assert_array_equal(columns.each([facts]), columns.rows(arrays, 1))
+    few = columns.each([facts, {"c0": 1.5, "c2": "13"}])
+    np.testing.assert_array_equal(few, [[1.5, np.nan, 7.0], [1.5, np.nan, np.nan]])
     np.testing.assert_array_equal(columns.rows({"c0": np.array([1.5])}, 1), [[1.5, np.nan, np.nan]])
 
 
@@ -197,7 +223,7 @@ def test_kernels_of_one_process_serve_the_next(tmp_path: Path) -> None:
     """What the first process compiled lies in a folder from which the second takes it."""
     script = (
         "import json, numpy as np; from serving.forests import leaves; from tests.serving.test_forest import *;"
-        "laid_out(grown()).score(customers());"
+        "told(laid_out(grown()), customers());"
         "print(json.dumps([sum(leaves.scores.stats.cache_hits.values()),"
         "sum(leaves.scores.stats.cache_misses.values())]))"
     )

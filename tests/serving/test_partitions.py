@@ -124,7 +124,7 @@ def test_a_night_scores_everybody_as_a_request_does(bank: Bank, part_rows: int) 
     assert len(found) == len(CUSTOMERS) * m
     for customer_id in CUSTOMERS:
         facts = bank.desk.facts([customer_id], bank.desk.clock.now()).facts
-        one = rules.scorer.score_one(plain_of(facts), CHANNEL)
+        one = rules.scorer.score_each([plain_of(facts)], [CHANNEL])[0]
         mine = found[found["customer_id"] == customer_id].set_index("offer_id").loc[list(rules.catalogue.offer_ids)]
         assert (mine["p"].tolist(), mine["p_channel"].tolist()) == (one.p, one.p_channel)
         assert mine["p_churn"].unique().tolist() == [one.p_churn]

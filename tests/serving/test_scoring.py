@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ def test_a_tag_that_has_outlived_its_days_is_read_by_nobody(ground: Ground, days
     at = given.replace(tzinfo=UTC) + timedelta(days=days)
     at = max(at, INSTANT)
     assert ground.reader.read(["C-WEALTHY"], at=at, day=at.date()).facts["tags"].tolist() == [tags]
-    one = ground.reader.read_one("C-WEALTHY", at=at, day=at.date())
+    (one,) = ground.reader.read_each(["C-WEALTHY"], at=at, day=at.date())
     assert one is not None
     assert one.facts["tags"] == tags
 
@@ -204,8 +205,8 @@ def test_a_tag_that_has_outlived_its_days_is_read_by_nobody(ground: Ground, days
 @pytest.mark.parametrize("days", [0, 4, 45, 70])
 def test_one_customer_read_without_arrays_is_the_one_that_arrays_hold(ground: Ground, days: int) -> None:
     at = INSTANT + timedelta(days=days)
-    for customer_id in CUSTOMERS:
-        one = ground.reader.read_one(customer_id, at=at, day=at.date())
+    asked = ["C-NOBODY", *CUSTOMERS, *CUSTOMERS]
+    for customer_id, one in zip(asked, ground.reader.read_each(asked, at=at, day=at.date()), strict=True):
         many = ground.reader.read([customer_id], at=at, day=at.date())
         assert (one is None) == bool(many.unknown)
         if one is not None:
@@ -213,27 +214,35 @@ def test_one_customer_read_without_arrays_is_the_one_that_arrays_hold(ground: Gr
             expected = plain_of(many.facts)
             assert set(one.facts) == set(expected)
             assert all(one.facts[name] == value or value != value for name, value in expected.items())
-    assert ground.reader.read_one("C-NOBODY", at=at, day=at.date()) is None
+    assert ground.reader.read_each(["C-NOBODY"], at=at, day=at.date()) == [None]
+    assert ground.reader.read_each([], at=at, day=at.date()) == []
 
 
-@pytest.mark.parametrize("channel", ["", "APP", "SMS"])
-def test_one_customer_scored_in_one_pass_has_the_scores_of_both_models_to_the_bit(ground: Ground, channel: str) -> None:
+def test_customers_scored_in_one_pass_have_the_scores_of_both_models_to_the_bit(ground: Ground) -> None:
+    """Each at the channel he asks for; one that nobody knows is scored as the model scores what it never saw."""
     scorer = ground.rulebook(DAY).scorer
-    for customer_id in CUSTOMERS:
-        read = ground.reader.read([customer_id], at=INSTANT, day=DAY)
-        if read.ids:
-            facts = read.facts | moment_facts(1, INSTANT, rows_of([]))
-            one, many = scorer.score_one(plain_of(facts), channel), scorer.score(facts, 1, channel)
-            assert many is not None
-            assert (one.p, one.p_channel) == (many.p[0].tolist(), many.p_channel[0].tolist())
-            assert one.p_churn == scorer.churn(facts, 1)[0]
-    layouts = [scorer.lay_out(channel), scorer._leaving]
+    ids = ground.reader.read(list(CUSTOMERS), at=INSTANT, day=DAY).ids
+    facts = [
+        ground.reader.read([one], at=INSTANT, day=DAY).facts | moment_facts(1, INSTANT, rows_of([])) for one in ids
+    ]
+    channels = [channel for _, channel in zip(ids, cycle(["APP", "", "SMS", "PIGEON"]), strict=False)]
+    few = scorer.score_each([plain_of(one) for one in facts], channels)
+    for one, channel, scores in zip(facts, channels, few, strict=True):
+        (alone,), many = scorer.score_each([plain_of(one)], [channel]), scorer.score(one, 1, channel)
+        assert many is not None
+        assert alone == scores
+        assert (scores.p, scores.p_channel) == (many.p[0].tolist(), many.p_channel[0].tolist())
+        assert (scores.p == scores.p_channel) == (channel in ("", scorer.reference_channel))
+        assert scores.p_churn == scorer.churn(one, 1)[0]
+        assert scores.uplift_share == tuple(scorer.uplift_share)
+    assert scorer._responding is not None
+    layouts = [scorer._responding[0], scorer._leaving]
     assert all(layout is not None and layout.forest is not None for layout in layouts)  # the library was not asked
 
 
 def test_a_customer_of_whom_nothing_is_known_is_scored_as_the_models_score_missing_values(ground: Ground) -> None:
     scorer = ground.rulebook(DAY).scorer
-    one, many = scorer.score_one({}, "APP"), scorer.score({}, 1, "APP")
+    (one,), many = scorer.score_each([{}], ["APP"]), scorer.score({}, 1, "APP")
     assert many is not None
     assert (one.p, one.p_churn) == (many.p[0].tolist(), scorer.churn({}, 1)[0])
 

@@ -158,9 +158,9 @@ def test_one_customer_and_many_have_the_same_effects_to_the_bit_from_the_compile
     facts = ground.reader.read(ids, at=INSTANT, day=DAY).facts | moment_facts(len(ids), INSTANT, rows_of([]))
     many = scorer.effects(facts, len(ids))
     assert many is not None
-    for place in range(len(ids)):
-        one = scorer.score_one(plain_of({name: values[[place]] for name, values in facts.items()}), "APP").uplift
-        np.testing.assert_array_equal(one, many[place])
+    each = [plain_of({name: values[[place]] for name, values in facts.items()}) for place in range(len(ids))]
+    few = [scores.uplift for scores in scorer.score_each(each, ["APP"] * len(ids))]
+    np.testing.assert_array_equal(few, many)
     assert scorer._tested is not None
     places, layout = scorer._tested
     assert layout.forest is not None, "the library was asked"

@@ -7,7 +7,6 @@ floats with NaN, codes and sets text or None, dates days since 1970 or NO_DAY.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
@@ -34,8 +33,7 @@ class Happened(NamedTuple):
     outcome: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One customer at one moment; scores, shares and prices have one value an offer, as in `Inputs`."""
 
     customer_id: str

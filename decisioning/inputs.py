@@ -184,7 +184,7 @@ class Inputs(Terms):
         """The inputs that `each_json` wrote of a customer, equal to the bit; a fact that was missing is left out."""
         data = as_stored(data)
         m, shadow_price = data["n_offers"], data["shadow_price"]
-        rows = {name: data.get(name, data["p"]) for name in ("p", "p_channel", "uplift")}
+        rows = {"p": data["p"], "p_channel": data.get("p_channel", data["p"]), "uplift": data.get("uplift")}
         scores: dict[str, Any] = {name: None if row is None else _floats([row]) for name, row in rows.items()}
         return cls(
             customer_ids=(data["customer_id"],),

@@ -51,6 +51,13 @@ def test_a_row_of_before_is_decided_again_to_the_bit(row: dict[str, str]) -> Non
         assert differences(decided_part(record_of(row)), plain(decision)) == []
 
 
+def test_a_row_from_before_effects_and_challengers_says_the_same_without_them() -> None:
+    stored = json.loads(ROWS[0]["inputs"])
+    assert (stored.pop("uplift"), stored.pop("scored_by")) == (None, "champion")
+    decision = decide(Inputs.from_json(stored), CATALOGUE, POLICY)[0]
+    assert differences(decided_part(record_of(ROWS[0])), plain(decision)) == []
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_what_is_told_is_to_the_byte_what_it_was(row: dict[str, str]) -> None:
     record = record_of(row)

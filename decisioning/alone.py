@@ -19,15 +19,15 @@ import numpy as np
 from decisioning.arms import GLOBAL, unit_hash
 from decisioning.case import Case, instant, micros
 from decisioning.catalogue.catalogue import Catalogue
-from decisioning.decision import Decision, ShadowSlot, Slot, Suppressed
+from decisioning.decision import Decision, LeftOut, ShadowSlot, Slot
 from decisioning.exploration import NOTHING, draw, gumbel, gumbel_of, noise_key
 from decisioning.filters import ORDER
-from decisioning.grounds import DAYS_OF, Merits, grounds
+from decisioning.grounds import DAYS_OF, Merits, days_told, grounds
 from decisioning.inputs import SWITCHES
+from decisioning.marks import ARMS, marks
 from decisioning.one_row import in_one_row
 from decisioning.policy import DecisionsPolicy
 from decisioning.shelf import Offers, Scene, Shelf, Tally, places
-from decisioning.slots import ARMS, left_out, marks, slot_of
 from decisioning.weighing import Weighed, Weighing
 from features.errors import BadRequest
 from features.vocabulary import Stage
@@ -246,31 +246,31 @@ def _decision(ranked: _Ranked) -> Decision:
         degraded=terms.degraded,
         stale=terms.stale,
         fallback=case.p is None,
-        suppressed=_suppressed(ranked),
+        left_out=_left_out(ranked),
         shadow=_shadow(ranked),
     )
 
 
 def _slots(ranked: _Ranked) -> tuple[Slot, ...]:
-    scene, terms = ranked.scene, ranked.scene.case.terms
+    scene, terms, catalogue = ranked.scene, ranked.scene.case.terms, ranked.scene.shelf.catalogue
+    if not ranked.drawn.slots:
+        return ()
     likely, worthwhile = _least(ranked, lambda weighed: weighed.p), _least(ranked, lambda weighed: weighed.gain)
     expires_at = terms.now + timedelta(days=scene.shelf.policy.arbitration.offer_expires_days)
-    asked_for = scene.shelf.catalogue.channel_index[terms.channel] if terms.channel else None
-    return tuple(
-        slot_of(
+    asked_for = catalogue.channel_index[terms.channel] if terms.channel else None
+    return tuple([
+        Slot(
             rank,
-            j,
-            _channel(ranked, j) if asked_for is None else asked_for,
-            catalogue=scene.shelf.catalogue,
-            score=ranked.worth[j].score,
-            parts=ranked.weighing.parts(ranked.worth[j], j),
-            p_channel=_p_channel(scene.case, j),
-            propensity=chance,
-            reasons=grounds(_merits(ranked, j, likely, worthwhile)),
-            expires_at=expires_at,
+            catalogue.treatment(j, _channel(ranked, j) if asked_for is None else asked_for),
+            ranked.worth[j].score,
+            ranked.weighing.parts(ranked.worth[j], j),
+            _p_channel(scene.case, j),
+            chance,
+            grounds(_merits(ranked, j, likely, worthwhile)),
+            expires_at,
         )
         for rank, (j, chance) in enumerate(ranked.drawn.slots, 1)
-    )
+    ])  # fmt: skip
 
 
 def _channel(ranked: _Ranked, j: int) -> int:
@@ -289,14 +289,14 @@ def _merits(ranked: _Ranked, j: int, likely: float, worthwhile: float) -> Merits
     scene, weighed = ranked.scene, ranked.worth[j]
     catalogue = scene.shelf.catalogue
     overlay_id = None if weighed.overlay is None else catalogue.overlay_ids[weighed.overlay]
-    days = DAYS_OF.get(overlay_id or "")
+    days = DAYS_OF.get(overlay_id) if overlay_id else None
     is_listed = ranked.weighing.listed >> j & 1
     return Merits(
         is_asked=bool(scene.asked >> j & 1),
         is_service=bool(scene.shelf.service >> j & 1),
         is_moment=catalogue.cards[j].offer_id in scene.case.terms.moment,
         overlay=overlay_id,
-        overlay_days=scene.case.number(days) if days else float("nan"),
+        overlay_days=days_told(scene.case.number(days)) if days else None,
         goal=catalogue.goals[scene.customer_class, scene.stage] if is_listed else None,
         is_secondary=bool(ranked.weighing.secondary >> j & 1),
         is_leading=bool(ranked.weighing.leading >> j & 1),
@@ -319,15 +319,21 @@ def _why_nothing(ranked: _Ranked) -> str:
     return "HOLDOUT" if any(reason == _HELD_OUT for reason, _ in ranked.tally.out) else "NO_CANDIDATE"
 
 
-def _suppressed(ranked: _Ranked) -> tuple[Suppressed, ...]:
-    """The offers that are out, in order of their id."""
-    catalogue, until = ranked.scene.shelf.catalogue, ranked.tally.until
-    found: list[Suppressed | None] = [None] * catalogue.m
+def _left_out(ranked: _Ranked) -> tuple[LeftOut, ...]:
+    """The offers that are out by reason and end, in order of each one's first offer."""
+    cards, until = ranked.scene.shelf.catalogue.cards, ranked.tally.until
+    found: dict[tuple[tuple[str, str], int | None], Offers] = {}
     for reason, offers in ranked.tally.out:
-        every = left_out(catalogue, *reason)
-        for j in places(offers):
-            found[j] = every[j]._replace(until=instant(until[j])) if j in until else every[j]
-    return tuple([out for out in found if out is not None])
+        endless = offers
+        for j in [j for j in places(offers) if j in until] if until else ():
+            found[reason, until[j]] = found.get((reason, until[j]), 0) | 1 << j
+            endless ^= 1 << j
+        if endless:
+            found[reason, None] = found.get((reason, None), 0) | endless
+    return tuple([
+        LeftOut(name, code, None if end is None else instant(end), tuple([cards[j].offer_id for j in places(offers)]))
+        for _, offers, (name, code), end in sorted([(which & -which, which, *out) for out, which in found.items()])
+    ])  # fmt: skip
 
 
 def _shadow(ranked: _Ranked) -> tuple[ShadowSlot, ...]:

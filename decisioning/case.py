@@ -6,21 +6,19 @@ floats with NaN, codes and sets text or None, dates days since 1970 or NO_DAY.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from operator import itemgetter
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from decisioning.inputs import Inputs, Terms, day_text
+from decisioning.inputs import Inputs, Terms
 from decisioning.rules_alone import NO_DAY, Plain
+from decisioning.stored import is_same, said_once
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_MIDNIGHT = datetime(1970, 1, 1)  # without a zone, as NumPy writes instants
 _NAN = float("nan")
 
 
@@ -35,8 +33,7 @@ class Happened(NamedTuple):
     outcome: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One customer at one moment; scores, shares and prices have one value an offer, as in `Inputs`."""
 
     customer_id: str
@@ -88,45 +85,24 @@ class Case:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """What `Inputs.from_json` reads back; a number that is missing stays NaN, which the writer makes null."""
-        facts = self.facts
-        columns = tuple(facts)
-        parts = _PARTED.get(columns)
-        if parts is None:
-            parts = _PARTED[columns] = _parted(facts)
-        (numbers, numbers_of), (codes, codes_of), (days, days_of) = parts
+        """What `Inputs.each_json` gives of this customer."""
         terms = self.terms
-        return {
+        found = {
+            "customer_id": self.customer_id,
             "channel": terms.channel, "limit": terms.limit, "zone": terms.zone, "consent_basis": terms.consent_basis,
             "release_id": terms.release_id, "epoch": terms.epoch, "prices_version": terms.prices_version,
             "degraded": terms.degraded, "stale": terms.stale, "scored_by": terms.scored_by,
-            "customer_ids": [self.customer_id],
             "asked": terms.asked, "moment": terms.moment, "now": terms.now.isoformat(),
-            "numbers": dict(zip(numbers, numbers_of(facts), strict=True)),
-            "codes": dict(zip(codes, codes_of(facts), strict=True)),
-            "dates": dict(zip(days, map(day_text, days_of(facts)), strict=True)),
-            "recent": _columns(self.recent),
-            "uplift_is_assumed": self.uplift_is_assumed, "uplift_share": self.uplift_share,
+            "n_offers": len(self.uplift_share),
+            "uplift_is_assumed": said_once(self.uplift_is_assumed), "uplift_share": said_once(self.uplift_share),
             "shadow_price": self.shadow_price,
-            "p": None if self.p is None else [self.p],
-            "p_channel": None if self.p_channel is None else [self.p_channel],
-            "uplift": None if self.uplift is None else [self.uplift],
+            "recent": [tuple(row) for row in self.recent],
+            "p": self.p, "uplift": self.uplift,
+            "facts": self.facts,
         }  # fmt: skip
-
-
-_Columns = tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Sequence[Any]]]
-_PARTED: dict[tuple[str, ...], tuple[_Columns, _Columns, _Columns]] = {}
-
-
-def _parted(facts: Mapping[str, Plain]) -> tuple[_Columns, _Columns, _Columns]:
-    """The names of numbers, of codes and of dates, each with what picks their values; the same for a whole release."""
-    numbers = tuple(name for name, value in facts.items() if isinstance(value, float))
-    days = tuple(name for name, value in facts.items() if isinstance(value, int))
-    return _column(numbers), _column(tuple(name for name in facts if name not in {*numbers, *days})), _column(days)
-
-
-def _column(names: tuple[str, ...]) -> _Columns:
-    return names, itemgetter(*names) if len(names) > 1 else lambda facts: [facts[name] for name in names]
+        if not is_same(self.p, self.p_channel):
+            found["p_channel"] = self.p_channel
+        return found
 
 
 def plain_of(facts: Mapping[str, NDArray[Any]]) -> dict[str, Plain]:
@@ -149,11 +125,3 @@ def _plain(values: NDArray[Any]) -> Plain:
         return int(values.astype("datetime64[D]").view(np.int64)[0])
     value = values.tolist()[0]
     return value if values.dtype == object else float(value)
-
-
-def _columns(recent: Sequence[Happened]) -> dict[str, Sequence[Any]]:
-    """Rows as `Recent.to_json` writes them."""
-    values = zip(*recent, strict=True) if recent else [()] * len(Happened._fields)
-    columns: dict[str, Sequence[Any]] = dict(zip(Happened._fields, values, strict=True))
-    at = [(_MIDNIGHT + at * _MICROSECOND).isoformat(timespec="microseconds") for at in columns["at"]]
-    return columns | {"customer": [0] * len(recent), "at": at}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,14 +13,14 @@ from decisioning.arms import holdout, without_sales
 from decisioning.candidates import ASLEEP, HELD_OUT, NO_REASON, TOOL_ALONE, Candidates, candidates
 from decisioning.catalogue.bands import Seen
 from decisioning.catalogue.catalogue import Bools, Catalogue, Floats
-from decisioning.decision import Decision, Parts, ShadowSlot, Slot, Suppressed
+from decisioning.decision import Decision, LeftOut, Parts, ShadowSlot, Slot
 from decisioning.exploration import NOTHING, Draw, draw, gumbel
-from decisioning.grounds import DAYS_OF, Merits, grounds, third_largest
+from decisioning.grounds import DAYS_OF, Merits, days_told, grounds, third_largest
 from decisioning.inputs import Inputs
+from decisioning.marks import ARMS, marks
 from decisioning.matrix import NO_OVERLAY, Context, context
 from decisioning.policy import DecisionsPolicy
 from decisioning.situation import Situation
-from decisioning.slots import ARMS, left_out, marks, slot_of
 from decisioning.verdicts import Instants
 from features.errors import BadRequest
 
@@ -57,8 +56,7 @@ def decide(inputs: Inputs, catalogue: Catalogue, policy: DecisionsPolicy) -> lis
     if inputs.n == 0:
         return []
     ranked = _rank(Situation.of(inputs, catalogue), catalogue, policy)
-    without_end = [left_out(catalogue, *pair) for pair in ranked.found.reasons]
-    return [_decision(ranked, i, without_end) for i in range(inputs.n)]
+    return [_decision(ranked, i) for i in range(inputs.n)]
 
 
 def standing(inputs: Inputs, catalogue: Catalogue, policy: DecisionsPolicy) -> tuple[Floats, Bools, Floats]:
@@ -142,7 +140,7 @@ def _drawn(
     return draw(score, permitted, noise, catalogue=catalogue, figures=policy.arbitration, limit=situation.inputs.limit)
 
 
-def _decision(ranked: _Ranked, i: int, without_end: Sequence[Sequence[Suppressed]]) -> Decision:
+def _decision(ranked: _Ranked, i: int) -> Decision:
     situation, inputs = ranked.situation, ranked.situation.inputs
     tier, seen = situation.tiers[i], _seen(ranked, i)
     offers = tuple(_slots(ranked, i))
@@ -172,7 +170,7 @@ def _decision(ranked: _Ranked, i: int, without_end: Sequence[Sequence[Suppressed
         degraded=inputs.degraded,
         stale=inputs.stale,
         fallback=inputs.p is None,
-        suppressed=_suppressed(ranked, i, without_end),
+        left_out=_left_out(ranked, i),
         shadow=tuple(_shadow(ranked, i)),
     )
 
@@ -184,14 +182,12 @@ def _slots(ranked: _Ranked, i: int) -> list[Slot]:
 
 
 def _slot(ranked: _Ranked, i: int, j: int, rank: int, propensity: float) -> Slot:
-    catalogue, inputs = ranked.catalogue, ranked.situation.inputs
-    return slot_of(
-        rank,
-        j,
-        _channel(ranked, i, j),
-        catalogue=catalogue,
+    inputs = ranked.situation.inputs
+    return Slot(
+        rank=rank,
+        treatment=ranked.catalogue.treatment(j, _channel(ranked, i, j)),
         score=float(ranked.score[i, j]),
-        parts=_parts(ranked.parts, i, j),
+        components=_parts(ranked.parts, i, j),
         p_channel=_p_channel(inputs, i, j),
         propensity=propensity,
         reasons=grounds(_merits(ranked, i, j)),
@@ -209,7 +205,7 @@ def _merits(ranked: _Ranked, i: int, j: int) -> Merits:
         is_service=bool(catalogue.is_service[j]),
         is_moment=catalogue.cards[j].offer_id in situation.inputs.moment,
         overlay=overlay_id,
-        overlay_days=float(situation.inputs.numbers(days)[i]) if days else float("nan"),
+        overlay_days=days_told(float(situation.inputs.numbers(days)[i])) if days else None,
         goal=catalogue.goals[situation.classes[i], situation.stages[i]] if is_listed else None,
         is_secondary=bool(context.is_secondary[i, j]),
         is_leading=bool(context.is_leading[i, j]),
@@ -264,17 +260,14 @@ def _why_nothing(ranked: _Ranked, i: int) -> str:
     return "HOLDOUT" if (ranked.reason[i] == HELD_OUT).any() else "NO_CANDIDATE"
 
 
-def _suppressed(ranked: _Ranked, i: int, without_end: Sequence[Sequence[Suppressed]]) -> tuple[Suppressed, ...]:
-    """The offers that are out, in order of their id; those without an end are shared between customers."""
-    reasons = ranked.reason[i].tolist()
-    ends = _ends(ranked.found.until[i])
-    if not ends:
-        return tuple([without_end[reason][j] for j, reason in enumerate(reasons) if reason != NO_REASON])
-    return tuple(
-        without_end[reason][j]._replace(until=ends[j]) if j in ends else without_end[reason][j]
-        for j, reason in enumerate(reasons)
-        if reason != NO_REASON
-    )
+def _left_out(ranked: _Ranked, i: int) -> tuple[LeftOut, ...]:
+    """The offers that are out by reason and end, in order of each one's first offer."""
+    cards, reasons, ends = ranked.catalogue.cards, ranked.found.reasons, _ends(ranked.found.until[i])
+    found: dict[tuple[tuple[str, str], datetime | None], list[str]] = {}
+    for j, reason in enumerate(ranked.reason[i].tolist()):
+        if reason != NO_REASON:
+            found.setdefault((reasons[reason], ends.get(j)), []).append(cards[j].offer_id)
+    return tuple([LeftOut(*reason, end, tuple(offer_ids)) for (reason, end), offer_ids in found.items()])
 
 
 def _ends(until: Instants) -> dict[int, datetime]:

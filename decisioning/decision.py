@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import NamedTuple
 
 from decisioning.catalogue.cards import Words
 from decisioning.catalogue.variants import Variant
+from decisioning.grounds import Grounds
 from decisioning.playbooks import Playbook
-from decisioning.reasons import Reason, what_would_allow
+from decisioning.treatments import Treatment
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """The components of one score: probabilities, times, and amounts in reporting currency."""
 
     p: float
@@ -26,60 +26,49 @@ class Parts:
     lever: float
     shadow_price: float
 
-    def to_json(self) -> dict[str, float | bool]:
-        return {
-            "p": self.p,
-            "uplift": self.uplift,
-            "uplift_is_assumed": self.uplift_is_assumed,
-            "value": self.value,
-            "reward": self.reward,
-            "cost": self.cost,
-            "context": self.context,
-            "lever": self.lever,
-            "shadow_price": self.shadow_price,
-        }
 
-
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """One offer in one slot. `propensity` is its probability given the slots above it."""
 
     rank: int
-    offer_id: str
-    product_id: str | None
-    hook_id: str | None
-    treatment_id: str
-    channel: str
-    name: Words
+    treatment: Treatment
     score: float
     components: Parts
     p_channel: float | None
     propensity: float
-    reasons: tuple[Reason, ...]
-    playbook: Playbook
+    reasons: Grounds
     expires_at: datetime
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "rank": self.rank,
-            "offer_id": self.offer_id,
-            "product_id": self.product_id,
-            "hook_id": self.hook_id,
-            "treatment_id": self.treatment_id,
-            "channel": self.channel,
-            "name": self.name.to_json(),
-            "score": self.score,
-            "components": self.components.to_json(),
-            "p_channel": self.p_channel,
-            "propensity": self.propensity,
-            "reasons": [reason.to_json() for reason in self.reasons],
-            "playbook": self.playbook.to_json(self.reasons),
-            "expires_at": self.expires_at.isoformat(),
-        }
+    @property
+    def offer_id(self) -> str:
+        return self.treatment.offer_id
+
+    @property
+    def product_id(self) -> str | None:
+        return self.treatment.product_id
+
+    @property
+    def hook_id(self) -> str | None:
+        return self.treatment.hook_id
+
+    @property
+    def treatment_id(self) -> str:
+        return self.treatment.treatment_id
+
+    @property
+    def channel(self) -> str:
+        return self.treatment.channel
+
+    @property
+    def name(self) -> Words:
+        return self.treatment.name
+
+    @property
+    def playbook(self) -> Playbook:
+        return self.treatment.playbook
 
 
-@dataclass(frozen=True, slots=True)
-class ShadowSlot:
+class ShadowSlot(NamedTuple):
     """What a holdout would have been offered."""
 
     rank: int
@@ -87,11 +76,8 @@ class ShadowSlot:
     score: float
     propensity: float
 
-    def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
 
-
-class Suppressed(NamedTuple):  # a tuple, not a dataclass: a night makes forty of them a customer
+class Suppressed(NamedTuple):
     """An offer that is not in the list, and its one reason."""
 
     offer_id: str
@@ -99,31 +85,29 @@ class Suppressed(NamedTuple):  # a tuple, not a dataclass: a night makes forty o
     code: str
     until: datetime | None
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "offer_id": self.offer_id,
-            "filter": self.filter,
-            "code": self.code,
-            "until": None if self.until is None else self.until.isoformat(),
-            "what_would_allow_it": what_would_allow(self.code).to_json(),
-        }
+
+class LeftOut(NamedTuple):
+    """Offers that are not in the list for one reason, in order of their id; `until` is when it lapses, if known."""
+
+    filter: str
+    code: str
+    until: datetime | None
+    offer_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
+class Arm(NamedTuple):
     """The customer's arm in the bank's yearly holdout."""
 
     name: str
     holdout: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """One customer's decision; `marks` are codes of what was assumed, `no_action` the code of why nothing is offered.
 
     `variant` is the customer's cell as his tier sees it, None where he switched personal recommendation off or the
     policy tells none. `end_propensity` is the probability with which NO_ACTION ended the list where it did, None where
-    it is full.
+    it is full. `left_out` are the other offers reason by reason, in order of each reason's first offer.
     `shadow` is what a holdout would have been offered. `fallback`: no model, ranked with the policy's prior.
     """
 
@@ -145,35 +129,11 @@ class Decision:
     degraded: bool
     stale: bool
     fallback: bool
-    suppressed: tuple[Suppressed, ...]
+    left_out: tuple[LeftOut, ...]
     shadow: tuple[ShadowSlot, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data under the names of `POST /v1/decisions`, without the ids that serving adds."""
-        return self.stated() | {
-            "suppressed": [out.to_json() for out in self.suppressed],
-            "shadow": [slot.to_json() for slot in self.shadow],
-        }
-
-    def stated(self) -> dict[str, Any]:
-        """The part of `to_json` that says what was decided and why, without the offers that were left out."""
-        return {
-            "decided_at": self.decided_at.isoformat(),
-            "customer_id": self.customer_id,
-            "cell": {"customer_class": self.customer_class, "stage": self.stage},
-            "tier": self.tier,
-            "grade": self.grade,
-            "benefits": list(self.benefits),
-            "variant": None if self.variant is None else self.variant.to_json(),
-            "release_id": self.release_id,
-            "prices_version": self.prices_version,
-            "arm": {"name": self.arm.name, "holdout": self.arm.holdout},
-            "offers": [slot.to_json() for slot in self.offers],
-            "no_action": self.no_action is not None,
-            "no_action_reason": None if self.no_action is None else Reason(self.no_action).to_json(),
-            "end_propensity": self.end_propensity,
-            "marks": [Reason(code).to_json() for code in self.marks],
-            "degraded": self.degraded,
-            "stale": self.stale,
-            "fallback": self.fallback,
-        }
+    @property
+    def suppressed(self) -> tuple[Suppressed, ...]:
+        """The offers that are not in the list one by one, in order of their id."""
+        every = [Suppressed(name, out.filter, out.code, out.until) for out in self.left_out for name in out.offer_ids]
+        return tuple(sorted(every, key=itemgetter(0)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import orjson
 
 from decisioning.catalogue.cards import Words
 from decisioning.catalogue.catalogue import Bools, Floats
@@ -15,10 +16,25 @@ DAYS_OF = {
     "MATURITY": "days_to_maturity", "LOAN_END": "days_to_loan_end", "PAYDAY": "days_since_salary",
 }  # fmt: skip
 _N_AMONG_BEST = 3
+_N_WHY = 2
+
+
+class Grounds(tuple[Reason, ...]):
+    """The reasons of an offer, strongest first, with their JSON, which most customers share."""
+
+    @cached_property
+    def told(self) -> orjson.Fragment:
+        """The reasons with their sentences, as they are written."""
+        return orjson.Fragment(orjson.dumps([reason.to_json() for reason in self]))
+
+    @cached_property
+    def why(self) -> orjson.Fragment:
+        """The sentences with which a playbook begins, as they are written."""
+        return orjson.Fragment(orjson.dumps([reason.words().to_json() for reason in self[:_N_WHY]]))
 
 
 class Merits(NamedTuple):
-    """What speaks for one offer and one customer; `overlay_days` is NaN for an overlay that counts none.
+    """What speaks for one offer and one customer; `overlay_days` as `days_told`, None for an overlay that counts none.
 
     `goal` is that of the customer's own cell where it lists the offer. `is_likely` and `is_worthwhile`: among the best
     of the customer's candidates by response probability and by gain (τ·V); `is_leading`: first in his cell for his
@@ -29,7 +45,7 @@ class Merits(NamedTuple):
     is_service: bool
     is_moment: bool
     overlay: str | None
-    overlay_days: float
+    overlay_days: str | None
     goal: Words | None
     is_secondary: bool
     is_leading: bool
@@ -40,31 +56,19 @@ class Merits(NamedTuple):
     is_prior: bool
 
 
-def grounds(merits: Merits) -> tuple[Reason, ...]:
+@lru_cache(maxsize=1 << 14)
+def grounds(merits: Merits) -> Grounds:
     """The reasons of an offer: request, service, moment, overlay, cell, tier, likelihood, worth, risk.
 
-    >>> rest = (None, float("nan"), None, False, False, False, True, False, None, False)
+    Written once: most customers are given the same few.
+
+    >>> rest = (None, None, None, False, False, False, True, False, None, False)
     >>> [reason.code for reason in grounds(Merits(True, False, False, *rest))]
     ['ASKED', 'HIGH_GAIN', 'NO_RISK']
     """
-    days = f"{merits.overlay_days:.0f}" if merits.overlay_days == merits.overlay_days else None
-    return _reasons(merits._replace(overlay_days=0.0), days)
-
-
-def third_largest(figures: Floats, permitted: Bools) -> Floats:
-    """The third largest figure among each customer's candidates, (n,); at or above it fewer than three are larger."""
-    place = max(figures.shape[1] - _N_AMONG_BEST, 0)
-    among = np.where(permitted, figures, -np.inf)
-    among.partition(place, axis=1)
-    return among[:, place]
-
-
-@lru_cache(maxsize=1 << 14)
-def _reasons(merits: Merits, days: str | None) -> tuple[Reason, ...]:
-    """Written once: most customers are given the same few."""
     found = [Reason(code) for code, holds in _occasions(merits) if holds]
     if merits.overlay is not None:
-        given: Facts = () if days is None else (("days", days),)
+        given: Facts = () if merits.overlay_days is None else (("days", merits.overlay_days),)
         found.append(Reason(f"{OVERLAY}{merits.overlay}", zh=given, en=given))
     if not merits.is_service and merits.generic is None:
         if merits.goal is not None:
@@ -76,7 +80,24 @@ def _reasons(merits: Merits, days: str | None) -> tuple[Reason, ...]:
     found += [Reason(code) for code, holds in _strengths(merits) if holds]
     if merits.generic is not None:
         found.append(Reason(merits.generic))
-    return tuple(found)
+    return Grounds(found)
+
+
+def days_told(days: float) -> str | None:
+    """A count of days as a reason tells it; None where it is missing.
+
+    >>> days_told(7.0), days_told(float("nan"))
+    ('7', None)
+    """
+    return f"{days:.0f}" if days == days else None
+
+
+def third_largest(figures: Floats, permitted: Bools) -> Floats:
+    """The third largest figure among each customer's candidates, (n,); at or above it fewer than three are larger."""
+    place = max(figures.shape[1] - _N_AMONG_BEST, 0)
+    among = np.where(permitted, figures, -np.inf)
+    among.partition(place, axis=1)
+    return among[:, place]
 
 
 def _occasions(merits: Merits) -> list[tuple[str, bool]]:

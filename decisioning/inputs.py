@@ -6,15 +6,15 @@ the bit (replay).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from decisioning.stored import as_stored, is_same, said_of_each, said_once
 from features.errors import BadRequest
 
 Floats = NDArray[np.float64]
@@ -59,32 +59,25 @@ class Recent:
             **codes,
         )
 
-    def each_json(self, n: int) -> list[dict[str, Any]]:
-        """What `to_json` gives of the rows of each of n customers alone."""
-        found: list[dict[str, Any]] = [{name: [] for name in ("customer", "at", *_CODES)} for _ in range(n)]
+    def each_rows(self, n: int) -> list[list[tuple[Any, ...]]]:
+        """The rows of each of n customers as (kind, at, offer_id, channel, purpose, outcome), `at` in microseconds."""
+        found: list[list[tuple[Any, ...]]] = [[] for _ in range(n)]
         if len(self):
-            columns = [getattr(self, name).tolist() for name in _CODES]
-            at = np.datetime_as_string(self.at, "us").tolist()
-            for customer, *row in zip(self.customer.tolist(), at, *columns, strict=True):
-                mine = found[customer]
-                mine["customer"].append(0)
-                for name, value in zip(("at", *_CODES), row, strict=True):
-                    mine[name].append(value)
+            at = self.at.astype("datetime64[us]", copy=False).view(np.int64)
+            columns = [column.tolist() for column in (self.kind, at, *(getattr(self, name) for name in _CODES[1:]))]
+            for customer, *row in zip(self.customer.tolist(), *columns, strict=True):
+                found[customer].append(tuple(row))
         return found
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "customer": self.customer.tolist(),
-            "at": [str(at) for at in self.at],
-            **{name: getattr(self, name).tolist() for name in _CODES},
-        }
-
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def of_rows(cls, rows: Iterable[Sequence[Any]]) -> Self:
+        """One customer's, from rows as `each_rows` gives them."""
+        kind, at, *codes = zip(*rows, strict=True) if (rows := list(rows)) else [()] * (1 + len(_CODES))
         return cls(
-            customer=np.array(data["customer"], dtype=np.int64),
-            at=np.array(data["at"], dtype="datetime64[us]"),
-            **{name: _objects(data[name]) for name in _CODES},
+            customer=np.zeros(len(at), dtype=np.int64),
+            at=np.array(at, dtype="datetime64[us]"),
+            kind=_objects(kind),
+            **{name: _objects(values) for name, values in zip(_CODES[1:], codes, strict=True)},
         )
 
 
@@ -157,132 +150,94 @@ class Inputs(Terms):
         values = self.facts.get(name)
         return np.full(self.n, None, dtype=object) if values is None else values
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data that JSON carries exactly: NaN as null, floats by their shortest exact form, dates as ISO."""
-        plain = {name: getattr(self, name) for name in _PLAIN}
-        return plain | {
-            "customer_ids": list(self.customer_ids),
-            "asked": list(self.asked),
-            "moment": list(self.moment),
-            "now": self.now.isoformat(),
-            "numbers": {k: _listed(v) for k, v in self.facts.items() if v.dtype.kind in "fiub"},
-            "codes": {k: v.tolist() for k, v in self.facts.items() if v.dtype == object},
-            "dates": {k: _dates(v) for k, v in self.facts.items() if v.dtype.kind == "M"},
-            "recent": self.recent.to_json(),
-            "uplift_is_assumed": self.uplift_is_assumed.tolist(),
-            **{name: _listed(getattr(self, name)) for name in _SCORES},
-        }
-
     def each_json(self) -> list[dict[str, Any]]:
         """The inputs of each customer alone, in order: what his decision is stored with.
 
-        As `to_json`, but for facts, which are values instead of lists of one; `from_json` reads both.
+        JSON carries it exactly: floats by their shortest exact form, missing numbers as NaN, which the writer makes
+        null, dates as days since 1970. So a fact's own value says its kind. `p_channel` is left out where it is `p`,
+        and a share that all offers have is said once.
         """
-        names = {kind: [name for name, v in self.facts.items() if v.dtype.kind in kind] for kind in ("fiub", "O", "M")}
-        numbers = _side_by_side([self.facts[name] for name in names["fiub"]], self.n, np.float64).T.tolist()
-        codes = _side_by_side([self.facts[name] for name in names["O"]], self.n, object).T.tolist()
-        on = [self.facts[name].astype("datetime64[D]", copy=False) for name in names["M"]]
-        days = _side_by_side(on, self.n, "datetime64[D]").view(np.int64).T.tolist()
-        shared = {name: getattr(self, name) for name in _PLAIN} | {
-            "asked": list(self.asked), "moment": list(self.moment), "now": self.now.isoformat(),
-            "uplift_is_assumed": self.uplift_is_assumed.tolist(),
-            "uplift_share": _listed(self.uplift_share), "shadow_price": _listed(self.shadow_price),
-        }  # fmt: skip
+        names, columns = tuple(self.facts), [_plain(values).tolist() for values in self.facts.values()]
+        rows = zip(*columns, strict=True) if columns else [()] * self.n
+        shared = {name: getattr(self, name) for name in PLAIN} | {
+            "now": self.now.isoformat(),
+            "n_offers": len(self.uplift_share),
+            "uplift_is_assumed": said_once(self.uplift_is_assumed.tolist()),
+            "uplift_share": said_once(self.uplift_share.tolist()),
+            "shadow_price": _listed(self.shadow_price),
+        }
         p, p_channel, uplift = (_rows(given, self.n) for given in (self.p, self.p_channel, self.uplift))
-        recent = self.recent.each_json(self.n)
-        return [
-            shared
-            | {
-                "customer_ids": [customer_id],
-                "numbers": {k: None if v != v else v for k, v in zip(names["fiub"], numbers[i], strict=True)},
-                "codes": dict(zip(names["O"], codes[i], strict=True)),
-                "dates": dict(zip(names["M"], map(day_text, days[i]), strict=True)),
-                "recent": recent[i],
-                "p": p[i],
-                "p_channel": p_channel[i],
-                "uplift": uplift[i],
-            }
-            for i, customer_id in enumerate(self.customer_ids)
+        recent = self.recent.each_rows(self.n)
+        found = [
+            {"customer_id": customer_id}
+            | shared
+            | {"recent": recent[i], "p": p[i], "uplift": uplift[i], "facts": dict(zip(names, row, strict=True))}
+            for i, (customer_id, row) in enumerate(zip(self.customer_ids, rows, strict=True))
         ]
+        for one, mine, there in zip(found, p, p_channel, strict=True):
+            if not is_same(mine, there):
+                one["p_channel"] = there
+        return found
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inputs that `to_json` or `each_json` wrote, equal to the bit."""
-        facts: dict[str, NDArray[Any]] = {k: _floats(_several(v)) for k, v in data["numbers"].items()}
-        facts |= {k: _objects(_several(v)) for k, v in data["codes"].items()}
-        for name, days in data["dates"].items():
-            facts[name] = np.array([day or "NaT" for day in _several(days)], dtype="datetime64[D]")
-        scores: dict[str, Any] = {
-            name: None if data.get(name) is None else _floats(data[name]) for name in _SCORES
-        }  # decisions from before the first uplift champion were stored without `uplift`
+        """The inputs that `each_json` wrote of a customer, equal to the bit; a fact that was missing is left out."""
+        data = as_stored(data)
+        m, shadow_price = data["n_offers"], data["shadow_price"]
+        rows = {"p": data["p"], "p_channel": data.get("p_channel", data["p"]), "uplift": data.get("uplift")}
+        scores: dict[str, Any] = {name: None if row is None else _floats([row]) for name, row in rows.items()}
         return cls(
-            customer_ids=tuple(data["customer_ids"]),
-            facts=facts,
-            recent=Recent.from_json(data["recent"]),
+            customer_ids=(data["customer_id"],),
+            facts={name: _column(value) for name, value in data["facts"].items() if value is not None},
+            recent=Recent.of_rows(data["recent"]),
             now=datetime.fromisoformat(data["now"]),
+            uplift_is_assumed=np.array(said_of_each(data["uplift_is_assumed"], m), dtype=bool),
+            uplift_share=_floats(said_of_each(data["uplift_share"], m)),
+            shadow_price=None if shadow_price is None else _floats(shadow_price),
             asked=tuple(data["asked"]),
             moment=tuple(data["moment"]),
-            uplift_is_assumed=np.array(data["uplift_is_assumed"], dtype=bool),
-            scored_by=data.get("scored_by", CHAMPION),  # as for `uplift`
-            **{name: data[name] for name in _PLAIN if name != "scored_by"},
+            **{name: data[name] for name in PLAIN if name not in ("asked", "moment")},
             **scores,
         )
 
 
 _CODES = ("kind", "offer_id", "channel", "purpose", "outcome")
-_SCORES = ("p", "p_channel", "uplift_share", "shadow_price", "uplift")
-_PLAIN = (
+PLAIN = (
     "channel", "limit", "zone", "consent_basis", "release_id", "epoch", "prices_version", "degraded", "stale",
-    "scored_by",
+    "scored_by", "asked", "moment",
 )  # fmt: skip
 
 
-def _objects(values: list[Any]) -> NDArray[Any]:
+def _objects(values: Sequence[Any]) -> NDArray[Any]:
     array = np.empty(len(values), dtype=object)
-    array[:] = values
+    array[:] = list(values)
     return array
 
 
-def _listed(values: Floats | None) -> list[Any] | None:
-    """Nested lists with None for NaN."""
-    if values is None:
-        return None
-    listed: list[Any] = values.tolist()
-    if not np.isnan(values).any():
-        return listed
-    if values.ndim == 1:
-        return [None if value != value else value for value in listed]
-    return [_listed(row) for row in values]
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    """A fact's values as numbers, codes or days since 1970."""
+    if values.dtype == object:
+        return values
+    if values.dtype.kind == "M":
+        return values.astype("datetime64[D]", copy=False).view(np.int64)
+    return values.astype(np.float64, copy=False)
 
 
-def _floats(values: list[Any]) -> Floats:
-    return np.array(values, dtype=np.float64)
+def _column(value: float | str) -> NDArray[Any]:
+    """The column of one row that a stored fact stands for."""
+    if isinstance(value, str):
+        return _objects([value])
+    return np.array([value], dtype=np.float64 if isinstance(value, float) else "datetime64[D]")
 
 
-def _dates(values: NDArray[Any]) -> list[str | None]:
-    return [None if np.isnat(day) else str(day) for day in values]
-
-
-def _side_by_side(columns: list[NDArray[Any]], n: int, dtype: Any) -> NDArray[Any]:
-    """Columns of n rows as one array (columns, n)."""
-    found = np.empty((len(columns), n), dtype=dtype)
-    if columns:
-        np.concatenate(columns, out=found.reshape(-1), casting="unsafe")
-    return found
+def _listed(values: Floats | None) -> list[float] | None:
+    listed: list[float] | None = None if values is None else values.tolist()
+    return listed
 
 
 def _rows(values: Floats | None, n: int) -> list[Any]:
-    return [None] * n if values is None else [[row] for row in _listed(values) or ()]
+    return [None] * n if values is None else values.tolist()
 
 
-def _several(values: Any) -> list[Any]:
-    return values if isinstance(values, list) else [values]
-
-
-@lru_cache(maxsize=1 << 16)
-def day_text(day: int) -> str | None:
-    """A day, counted from 1970, as text; None for NaT."""
-    return None if day == _NAT else str(np.datetime64(day, "D"))
-
-
-_NAT = int(np.iinfo(np.int64).min)
+def _floats(values: Any) -> Floats:
+    return np.array(values, dtype=np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import orjson
 
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.inputs import Inputs
@@ -21,7 +22,7 @@ def in_one_row(name: str, apply: Filter) -> Callable[[Scene, Tally], None]:
 
     def alone(scene: Scene, tally: Tally) -> None:
         catalogue = scene.shelf.catalogue
-        situation = Situation.of(Inputs.from_json(scene.case.to_json()), catalogue)
+        situation = Situation.of(Inputs.from_json(orjson.loads(orjson.dumps(scene.case.to_json()))), catalogue)
         _note(name, apply(situation, catalogue, scene.shelf.policy), tally)
 
     return alone

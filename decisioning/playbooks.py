@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from decisioning.catalogue.cards import OfferCard, Words
-from decisioning.reasons import Reason, sentence_of
+from decisioning.reasons import sentence_of
 
-_N_WHY = 2
 _NEXT_STEP = {"in_session": "NEXT_IN_SESSION", "outbound": "NEXT_OUTBOUND", "face_to_face": "NEXT_FACE_TO_FACE"}
 
 
@@ -32,15 +30,10 @@ class Playbook(NamedTuple):
             template=card.first_template,
         )
 
-    def to_json(self, reasons: tuple[Reason, ...]) -> dict[str, Any]:
-        return {"why": [reason.to_json()["text"] for reason in reasons[:_N_WHY]], **_same_for_all(self)}
-
-
-@lru_cache(maxsize=1 << 12)
-def _same_for_all(playbook: Playbook) -> dict[str, Any]:
-    """What a playbook says to whomever it is used with."""
-    return {
-        "talk_track": playbook.talk_track.to_json(),
-        "objections": [sentence_of(code).to_json() for code in playbook.objections],
-        "next_step": sentence_of(playbook.next_step).to_json() | {"template": playbook.template},
-    }
+    def to_json(self) -> dict[str, Any]:
+        """What it says to whomever it is used with; why it is brought to a customer stands with the reasons."""
+        return {
+            "talk_track": self.talk_track.to_json(),
+            "objections": [sentence_of(code).to_json() for code in self.objections],
+            "next_step": sentence_of(self.next_step).to_json() | {"template": self.template},
+        }

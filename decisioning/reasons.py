@@ -6,7 +6,6 @@ No sentence carries an amount: the list is also read on networks where customers
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -32,18 +31,12 @@ class Reason(NamedTuple):  # hashed at each slot, which a tuple does in a tenth 
         return Words(sentence.zh.format_map(_Given(self.zh)), sentence.en.format_map(_Given(self.en)))
 
     def to_json(self) -> dict[str, object]:
-        return _stated(self)
+        return {"code": self.code, "text": self.words().to_json()}
 
 
 class _Given(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return "—"
-
-
-@lru_cache(maxsize=1 << 14)
-def _stated(reason: Reason) -> dict[str, object]:
-    """A reason in words, written once: most customers are given the same few."""
-    return {"code": reason.code, "text": reason.words().to_json()}
 
 
 def sentence_of(code: str) -> Words:

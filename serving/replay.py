@@ -15,7 +15,7 @@ from decisioning.decide import decide
 from decisioning.inputs import Inputs
 from decisioning.policy import DecisionsPolicy
 from serving.desk.ground import catalogue_of
-from serving.desk.records import decided_part, plain, written
+from serving.desk.records import decided_part, plain
 from serving.ledger import DecisionRow
 from serving.releases import release_of
 
@@ -50,7 +50,7 @@ def replay(home: Path, row: DecisionRow) -> Replayed:
     policy, catalogue = _rules(home, row.release_id, day)
     again = plain(decide(inputs, catalogue, policy)[0]) | {"decisions_digest": policy.digest}
     stored = decided_part(json.loads(row.answer)) | {"decisions_digest": row.decisions_digest}
-    found = differences(stored, json.loads(written(again)))
+    found = differences(stored, again)
     return Replayed(row.decision_id, row.release_id, tuple(found[:_MOST_DIFFERENCES]))
 
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from decisioning.catalogue.bands import Bands
 from decisioning.catalogue.cards import OfferCard, Words
-from decisioning.decision import Suppressed
 from decisioning.policy import DecisionsPolicy
 from decisioning.rules import Rules
+from decisioning.treatments import Treatment
 from features.errors import BadPolicy
 from features.vocabulary import Stage
 
@@ -77,8 +77,8 @@ class Catalogue:
     benefits: Mapping[str, tuple[str, ...]]
     information: tuple[OfferCard, ...]
     class_names: frozenset[str]
-    # every offer as it stands where it is out for a filter and code: filled by the decisions that need it
-    left_out: dict[tuple[str, str], tuple[Suppressed, ...]] = field(default_factory=dict, compare=False, repr=False)
+    # what is said of an offer in a channel: filled by the decisions that need it
+    treatments: dict[tuple[int, int], Treatment] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -138,10 +138,13 @@ class Catalogue:
     def offer_ids(self) -> tuple[str, ...]:
         return tuple(self.index)
 
-    def treatment_id(self, offer: int, channel: int) -> str:
-        """Id of an offer's treatment in a channel: offer, channel and version of the copy."""
-        card = self.cards[offer]
-        return f"{card.offer_id}:{self.channels[channel]}:{card.version}"
+    def treatment(self, offer: int, channel: int) -> Treatment:
+        """What is said of an offer in a channel."""
+        found = self.treatments.get((offer, channel))
+        if found is None:
+            found = Treatment.of(self.cards[offer], self.channels[channel], self.modes[channel])
+            self.treatments[offer, channel] = found
+        return found
 
     def mask(self, offer_ids: Sequence[str]) -> Bools:
         """Which offers are named, bool (m,); ids that are not ranked are passed over."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -69,8 +68,7 @@ class Variants(Frozen):
             yield from ((f"variant {class_id}/{band}", row) for band, row in bands.items())
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(NamedTuple):  # hashed at each decision
     """A cell as one band of tiers sees it: channels in order, the benefit that goes with it, products, hook."""
 
     band: str

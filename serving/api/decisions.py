@@ -62,7 +62,7 @@ async def make_decisions(request: Request) -> Response:
     digest = hashlib.sha256(body).hexdigest()
     claim = await asyncio.to_thread(desk.ledger.begin, actor.name, "POST /v1/decisions", idempotency_key, digest)
     if isinstance(claim, StoredAnswer):
-        return _as_json(claim.answer, claim.status)
+        return _as_json(claim.answer.encode(), claim.status)
     try:
         return _as_json(await _decided(request, actor, asked, started, claim))
     except BaseException:
@@ -113,8 +113,8 @@ def _read(body: bytes) -> DecisionRequest:
 
 async def _decided(
     request: Request, actor: Actor, asked: DecisionRequest, started: float, claim: Claim | None = None
-) -> str:
-    """The answer's text, once its decisions are kept; a claimed key is finished in the transaction that keeps them."""
+) -> bytes:
+    """The answer, once its decisions are kept; a claimed key is finished in the transaction that keeps them."""
     desk: Desk = request.app.state.desk
     if asked.customer_ids is None:
         require(actor, "decide", asked.customer_id)
@@ -130,13 +130,13 @@ async def _decided(
     await desk.turns.begin(ids)
     try:
         done = await _decide(desk, Inquiry(asked, ids, actor.name, is_kept_at_once=claim is None))
-        text = _told(asked, actor, done.decided, started)
-        await _kept(desk, done, None if claim is None else Finish(claim, 200, text))
+        body = _told(asked, actor, done.decided, started)
+        await _kept(desk, done, None if claim is None else Finish(claim, 200, body.decode()))
     finally:
         desk.turns.end(ids)
         desk.few.answered()
         desk.waking.answered()
-    return text
+    return body
 
 
 async def _decide(desk: Desk, inquiry: Inquiry) -> Done:
@@ -158,7 +158,7 @@ async def _kept(desk: Desk, done: Done, finish: Finish | None) -> None:
         await asyncio.wrap_future(desk.ledger.record(rows, finish=finish))
 
 
-def _told(asked: DecisionRequest, actor: Actor, decided: Decided, started: float) -> str:
+def _told(asked: DecisionRequest, actor: Actor, decided: Decided, started: float) -> bytes:
     if asked.customer_ids is None:
         if decided.unknown:
             raise unknown_customer(decided.unknown[0])
@@ -166,14 +166,14 @@ def _told(asked: DecisionRequest, actor: Actor, decided: Decided, started: float
     found = [
         _timed(told(decided.kept[c], asked.explain, actor), started) for c in asked.customer_ids if c in decided.kept
     ]
-    errors = [_refusal(c, decided) for c in asked.customer_ids if c not in decided.kept]
-    return f'{{"decisions":[{",".join(found)}],"errors":{text_of(errors)}}}'
+    errors = text_of([_refusal(c, decided) for c in asked.customer_ids if c not in decided.kept])
+    return b'{"decisions":[%b],"errors":%b}' % (b",".join(found), errors.encode())
 
 
-def _timed(text: str, started: float) -> str:
-    """The answer's text with the milliseconds up to here; spliced, so that the rest is written once."""
+def _timed(body: bytes, started: float) -> bytes:
+    """The answer with the milliseconds up to here; spliced, so that the rest is written once."""
     took_ms = (time.perf_counter() - started) * 1_000
-    return f'{text[:-1]},"took_ms":{took_ms:.3f}}}'
+    return b'%b,"took_ms":%.3f}' % (body[:-1], took_ms)
 
 
 def _refusal(customer_id: str, decided: Decided) -> dict[str, Any]:
@@ -182,8 +182,8 @@ def _refusal(customer_id: str, decided: Decided) -> dict[str, Any]:
     return {"customer_id": customer_id, "problem": problem(why)}
 
 
-def _as_json(text: str, status: int = 200) -> Response:
-    return Response(text.encode(), status, media_type="application/json")
+def _as_json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type="application/json")
 
 
 async def _stored(request: Request, actor: Actor, decision_id: str) -> StoredDecision:

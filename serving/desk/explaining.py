@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from decisioning.stored import facts_told
 from features.policy import SegmentsPolicy
 from serving.desk.leaving import leaving
-from serving.desk.records import suppressed_in_words
+from serving.desk.records import left_out_of, suppressed_in_words
 from serving.disclosure import disclosed, seen_tags, shown_to
 from serving.ledger import DecisionRow
 from serving.security import Actor
@@ -18,7 +19,7 @@ def explanation(row: DecisionRow, home: Path, segments: SegmentsPolicy, actor: A
     """Who asked, what was offered and why, what was not and what would allow it, why the customer was thought to leave,
     and the facts, as far as `actor` may see."""
     record, inputs = json.loads(row.answer), json.loads(row.inputs)
-    record = disclosed(record | {"suppressed": suppressed_in_words(record["suppressed"])}, actor)
+    record = disclosed(record | {"suppressed": suppressed_in_words(left_out_of(record))}, actor)
     return {
         "decision_id": row.decision_id,
         "customer_id": row.customer_id,
@@ -40,8 +41,8 @@ def explanation(row: DecisionRow, home: Path, segments: SegmentsPolicy, actor: A
 def _facts(inputs: dict[str, Any], segments: SegmentsPolicy, actor: Actor) -> dict[str, Any]:
     """Facts that were known, by name; those that are not on the actor's list are left out, and so are such tags."""
     shown = shown_to(actor)
-    every = {**inputs["numbers"], **inputs["codes"], **inputs["dates"]}
-    if every.get("tags") is not None:
-        tags = seen_tags([tag for tag in every["tags"].split("|") if tag], segments, actor)
+    every = facts_told(inputs)
+    if "tags" in every:
+        tags = seen_tags([tag for tag in str(every["tags"]).split("|") if tag], segments, actor)
         every["tags"] = f"|{'|'.join(tags)}|" if tags else "|"
-    return {name: value for name, value in sorted(every.items()) if value is not None and name in shown}
+    return {name: value for name, value in sorted(every.items()) if name in shown}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from decisioning.stored import facts_told
 from features.vocabulary import Kind
 from serving.disclosure import shown_to
 from serving.releases import Release, release_of
@@ -25,8 +26,7 @@ _OPEN = frozenset({*(cause for cause in Cause if cause.is_service), Cause.STANDI
 def leaving(home: Path, release_id: str, inputs: dict[str, Any], actor: Actor) -> dict[str, Any] | None:
     """What is told of a decision's customer from its stored inputs, as `leaving_now` tells it."""
     release, model = _model(home, release_id)
-    told = {**inputs["numbers"], **inputs["codes"]}
-    facts = {name: np.array([value], dtype=object) for name, value in told.items()}
+    facts = {name: np.array([value], dtype=object) for name, value in facts_told(inputs).items()}
     return leaving_now(release, model, facts, actor)
 
 

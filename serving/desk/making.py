@@ -275,7 +275,7 @@ def _row(one: Kept, inquiry: Inquiry, inputs: str, ground: Ground, rules: Rulebo
         arm=decision.arm.name,
         answer=one.stored_text(),
         inputs=inputs,
-        placements=placements_of(one, rules.catalogue, rules.costs),
+        placements=placements_of(one, rules.costs),
         repeat_of=one.repeat_of,
         is_degraded=decision.degraded,
         is_fallback=decision.fallback,

@@ -9,19 +9,18 @@ from __future__ import annotations
 import itertools
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from math import isfinite
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import orjson
 
-from decisioning.catalogue.catalogue import Catalogue
 from decisioning.decision import Decision
 from decisioning.reasons import what_would_allow
 from features.vocabulary import Purpose, Sensitivity
+from serving.desk.statements import beside, placement_id_of, statement
 from serving.disclosure import disclosed
 from serving.ledger import PlacementRow
 from serving.security import Actor
@@ -32,20 +31,23 @@ _GIVEN = {"decision_id", "repeat_of"}
 _SERIAL = itertools.count()
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """One decision in the forms that serving needs: what is told, and what is kept beside it."""
+class Kept(NamedTuple):
+    """One decision in the forms that serving needs: what was decided, and what of it is told, as JSON."""
 
     decision: Decision
     decision_id: str | None
     repeat_of: str | None
-    public: Plain
-    private: Plain
-    public_text: str
+    written: bytes
+
+    @property
+    def public(self) -> Plain:
+        """What is told as plain data."""
+        told: Plain = orjson.loads(self.written)
+        return told
 
     def stored_text(self) -> str:
         """The record as the ledger keeps it."""
-        return f"{self.public_text[:-1]},{written(self.private)[1:]}"
+        return b"".join((self.written[:-1], b",", beside(self.decision)[1:])).decode()
 
 
 def written(plain: Plain) -> str:
@@ -68,45 +70,35 @@ def new_decision_id(now: datetime) -> str:
     return f"d{micros:014x}{next(_SERIAL) & 0xFFFFF:05x}{secrets.token_hex(5)}"
 
 
-def placement_id_of(decision_id: str, rank: int) -> str:
-    """Id of the placement in slot `rank` of a decision."""
-    return f"p{decision_id[1:]}-{rank}"
-
-
 def kept_of(decision: Decision, decision_id: str | None, repeat_of: str | None) -> Kept:
     """The record of a decision; without an id (a dry run) its slots have no placement."""
-    public = {"decision_id": decision_id, **decision.stated(), "repeat_of": repeat_of}
-    public["offers"] = [
-        {"placement_id": None if decision_id is None else placement_id_of(decision_id, slot["rank"]), **_exact(slot)}
-        for slot in public["offers"]
-    ]
-    return Kept(decision, decision_id, repeat_of, public, _private(decision), written(public))
+    return Kept(decision, decision_id, repeat_of, statement(decision, decision_id, repeat_of))
 
 
 def plain(decision: Decision) -> Plain:
-    """All that was decided as plain data, reasons against an offer as (offer, filter, code, until)."""
-    return decision.stated() | _private(decision)
-
-
-def _private(decision: Decision) -> Plain:
-    suppressed = [
-        (out.offer_id, out.filter, out.code, None if out.until is None else out.until.isoformat())
-        for out in decision.suppressed
-    ]
-    return {"suppressed": suppressed, "shadow": [slot.to_json() for slot in decision.shadow]}
-
-
-def _exact(slot: Plain) -> Plain:
-    """A slot whose score is a number: JSON has neither NaN nor infinity, and the writer would write null for them."""
-    if not isfinite(slot["score"]):
-        raise ArithmeticError(f"the score of offer {slot['offer_id']} is not a number")
-    return slot
+    """All that was decided as plain data, reasons against an offer as [offer, filter, code, until]."""
+    return decided_part(json.loads(kept_of(decision, None, None).stored_text()))
 
 
 def decided_part(record: Plain) -> Plain:
     """A stored record without the ids that serving gave it: what deciding again must give to the bit."""
     offers = [{name: value for name, value in slot.items() if name != "placement_id"} for slot in record["offers"]]
-    return {name: value for name, value in record.items() if name not in _GIVEN} | {"offers": offers}
+    decided = {name: value for name, value in record.items() if name not in _GIVEN}
+    return decided | {"offers": offers, "suppressed": left_out_of(record)}
+
+
+def left_out_of(record: Plain) -> list[list[Any]]:
+    """The offers that a stored record left out as [offer, filter, code, until], in order of their id.
+
+    Older records have them so; later ones say each filter, code and end once, with the offers that it put out.
+
+    >>> left_out_of({"suppressed": [["eligibility", "GATE", None, ["P01", "P09"]]]})
+    [['P01', 'eligibility', 'GATE', None], ['P09', 'eligibility', 'GATE', None]]
+    """
+    entries = record["suppressed"]
+    if entries and isinstance(entries[0][3], list):
+        entries = [[name, *reason] for *reason, names in entries for name in names]
+    return sorted(entries, key=itemgetter(0))
 
 
 def public_of(stored_text: str) -> Plain:
@@ -114,21 +106,21 @@ def public_of(stored_text: str) -> Plain:
     return {name: value for name, value in json.loads(stored_text).items() if name not in _PRIVATE}
 
 
-def told(kept: Kept, explain: str, actor: Actor) -> str:
-    """What `actor`, who asked for `explain` (none, reasons, full), is told, as JSON text."""
+def told(kept: Kept, explain: str, actor: Actor) -> bytes:
+    """What `actor`, who asked for `explain` (none, reasons, full), is told, as JSON."""
     if explain == "reasons" and actor.may_see(Sensitivity.C2):
-        return kept.public_text
+        return kept.written
+    public = kept.public
     if explain == "reasons":
-        return written(disclosed(kept.public, actor))
+        return orjson.dumps(disclosed(public, actor))
     if explain == "full":
-        full = kept.public | {"suppressed": suppressed_in_words(kept.private["suppressed"])}
-        return written(disclosed(full, actor))
-    offers = [slot | {"reasons": [], "playbook": None} for slot in kept.public["offers"]]
-    return written(kept.public | {"offers": offers})
+        left_out = left_out_of(orjson.loads(kept.stored_text()))
+        return orjson.dumps(disclosed(public | {"suppressed": suppressed_in_words(left_out)}, actor))
+    return orjson.dumps(public | {"offers": [slot | {"reasons": [], "playbook": None} for slot in public["offers"]]})
 
 
-def suppressed_in_words(suppressed: Iterable[Sequence[Any]]) -> list[Plain]:
-    """Offers left out, with what would allow each, in both languages."""
+def suppressed_in_words(suppressed: Iterable[Iterable[Any]]) -> list[Plain]:
+    """Offers left out, each as (offer, filter, code, until), with what would allow it, in both languages."""
     return [
         {"offer_id": offer_id, "filter": name, "code": code, "until": until,
          "what_would_allow_it": what_would_allow(code).to_json()}
@@ -136,20 +128,20 @@ def suppressed_in_words(suppressed: Iterable[Sequence[Any]]) -> list[Plain]:
     ]  # fmt: skip
 
 
-def placements_of(kept: Kept, catalogue: Catalogue, costs: Mapping[str, Decimal]) -> tuple[PlacementRow, ...]:
+def placements_of(kept: Kept, costs: Mapping[str, Decimal]) -> tuple[PlacementRow, ...]:
     """The placements of a decision that has an id, at the `costs` of each channel; care is not counted as sales."""
-    ids = [slot["placement_id"] for slot in kept.public["offers"]]
-    return tuple(
+    decision_id = str(kept.decision_id)
+    return tuple([
         PlacementRow(
-            placement_id=placement_id,
-            rank=slot.rank,
-            offer_id=slot.offer_id,
-            treatment_id=slot.treatment_id,
-            channel=slot.channel,
-            propensity=slot.propensity,
-            expires_at=slot.expires_at,
-            purpose=Purpose.SERVICE if catalogue.is_care[catalogue.index[slot.offer_id]] else Purpose.SALES,
-            cost_amount=costs[slot.channel],
+            placement_id_of(decision_id, slot.rank),
+            slot.rank,
+            slot.treatment.offer_id,
+            slot.treatment.treatment_id,
+            slot.treatment.channel,
+            slot.propensity,
+            slot.expires_at,
+            Purpose.SERVICE if slot.treatment.is_care else Purpose.SALES,
+            costs[slot.treatment.channel],
         )
-        for placement_id, slot in zip(ids, kept.decision.offers, strict=True)
-    )
+        for slot in kept.decision.offers
+    ])  # fmt: skip

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
@@ -95,7 +94,7 @@ class Posting:
 def _has(connection: Connection, entry: Entry) -> bool:
     """Whether the ledger has this very decision: somebody was killed before he could strike it out."""
     row = entry.row()
-    in_order = replace(row, placements=tuple(sorted(row.placements, key=attrgetter("rank", "placement_id"))))
+    in_order = row._replace(placements=tuple(sorted(row.placements, key=attrgetter("rank", "placement_id"))))
     try:
         return read_decision(connection, row.decision_id).row == in_order
     except NotFound:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from features.errors import BadRequest
 from features.vocabulary import Outcome, Purpose
@@ -17,8 +18,7 @@ from serving.ledger.tables import micros, minor
 CONTACT_STATUSES = ("sent", "delivered", "opened", "failed", "blocked")
 
 
-@dataclass(frozen=True, slots=True)
-class PlacementRow:
+class PlacementRow(NamedTuple):
     """One offer in one slot of a decision; `propensity` None: without chance; `cost_amount`: what contacting costs."""
 
     placement_id: str
@@ -32,8 +32,7 @@ class PlacementRow:
     cost_amount: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionRow:
+class DecisionRow(NamedTuple):
     """One decision as it is kept: `answer` and `inputs` are JSON text, the answer given and the inputs by value.
 
     `actor` is who asked for it.

@@ -7,7 +7,6 @@ a card from the next build on. Such a cell is told like any other, with `is_plan
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import Any
 
 from decisioning.catalogue.variants import variant
@@ -88,7 +87,7 @@ def _variants(policy: DecisionsPolicy, class_id: str, stage: Stage) -> Iterator[
     told = policy.variants.classes.get(class_id, {})
     for band, tiers in policy.variants.bands.items():
         if band in told:
-            yield {"tiers": list(tiers), **asdict(variant(policy.matrix, policy.variants, class_id, stage, tiers[0]))}
+            yield {"tiers": list(tiers), **variant(policy.matrix, policy.variants, class_id, stage, tiers[0])._asdict()}
 
 
 def _product(rules: Rulebook, product_id: str) -> Plain:

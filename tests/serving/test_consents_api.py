@@ -115,7 +115,7 @@ def test_a_decision_before_it_is_replayed_as_it_was_and_one_after_it_too(bank: B
     replayed = [bank.ask("POST", f"/v1/decisions/{d}/replay", role="auditor").json() for d in (before, after)]
     assert [answer["identical"] for answer in replayed] == [True, True]
     stored = [
-        json.loads(bank.desk.ledger.decision(d).row.inputs)["codes"]["consented_channels"] for d in (before, after)
+        json.loads(bank.desk.ledger.decision(d).row.inputs)["facts"]["consented_channels"] for d in (before, after)
     ]
     assert stored == ["|ALL|", "|"]
 

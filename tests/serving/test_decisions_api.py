@@ -19,6 +19,7 @@ from decisioning.policy import decisions
 from features.policy import segments
 from serving.api.documents import DecisionAnswer, DecisionAnswers, Explanation
 from serving.desk.ground import catalogue_of
+from serving.desk.records import plain
 from serving.forests import leaves
 from serving.releases import current, cut, switch
 from tests.serving.conftest import Bank, open_bank
@@ -77,11 +78,11 @@ def test_the_answer_is_what_the_rules_and_the_champions_give_when_asked_directly
         uplift_is_assumed=np.ones(catalogue.m, dtype=bool), channel="APP", limit=3, now=now, zone="Asia/Shanghai",
         consent_basis="none", release_id=answer["release_id"], epoch=current(bank.home).epoch, prices_version="none",
     )  # fmt: skip
-    expected = decide(inputs, catalogue, policy)[0].to_json()
+    expected = plain(decide(inputs, catalogue, policy)[0])
     for name in ("cell", "tier", "arm", "no_action", "marks", "benefits"):
         assert answer[name] == expected[name]
     told = [{name: slot[name] for name in slot if name != "placement_id"} for slot in answer["offers"]]
-    assert told == json.loads(json.dumps(expected["offers"]))
+    assert told == expected["offers"]
 
 
 def test_a_decision_read_back_is_what_was_told(bank: Bank) -> None:

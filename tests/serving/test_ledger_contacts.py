@@ -37,7 +37,7 @@ def decided(ledger: Ledger, **said: Any) -> str:
     slot = PlacementRow(f"{customer_id}.1", 1, "P01", "P01-SMS-1", "SMS", 0.25, LATER, "SERVICE", Decimal("0.05"))
     names = ("R1", "none", "s", "d", "treated", "{}", "{}")
     row = DecisionRow(f"D-{customer_id}", customer_id, NOON, "SMS", *names, (slot,))
-    ledger.record([replace(row, **said)]).result()
+    ledger.record([row._replace(**said)]).result()
     return customer_id
 
 

@@ -186,7 +186,7 @@ def test_the_pages_night_model_arrives_among_the_facts_of_decisions(home: Path) 
     expected = (profile["aum_end"] * by_hand(home, last).reindex(profile.index)).fillna(0.0)
     ids = list(expected.sort_values(ascending=False).index[:5])
     facts = decided(home, ids)
-    assert [facts[one]["numbers"]["need_score"] for one in ids] == pytest.approx(list(expected[ids]), rel=1e-9)
+    assert [facts[one]["facts"]["need_score"] for one in ids] == pytest.approx(list(expected[ids]), rel=1e-9)
     assert expected[ids].min() > 0
 
 

@@ -25,7 +25,7 @@ PORTRAIT, TAG = "/v1/customers/C-USUAL", "/v1/customers/C-USUAL/tags/near_up"
 
 def inputs_of(bank: Bank, decision_id: str) -> dict[str, str]:
     """Codes and sets that a decision was made from, as stored with it."""
-    found: dict[str, str] = json.loads(bank.desk.ledger.decision(decision_id).row.inputs)["codes"]
+    found: dict[str, str] = json.loads(bank.desk.ledger.decision(decision_id).row.inputs)["facts"]
     return found
 
 

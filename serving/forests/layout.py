@@ -57,9 +57,8 @@ class Columns:
     def each(self, facts: Sequence[Mapping[str, Plain]]) -> Matrix:
         """The same of n customers whose facts are plain values, one mapping each."""
         packed = [self._struct.pack(*self._numbers_of(one), *self._codes_of(one)) for one in facts]
-        return np.frombuffer(bytearray().join(packed)).reshape(
-            len(facts), -1
-        )  # writable, as `rows` are: another kind of array would be compiled for anew
+        rows = np.frombuffer(bytearray().join(packed))  # writable: for any other kind the kernel is compiled anew
+        return rows.reshape(len(facts), -1)
 
     def _numbers_of(self, facts: Mapping[str, Any]) -> Sequence[float]:
         try:

@@ -18,7 +18,7 @@ from serving.ledger.daybook import Daybook
 from serving.ledger.rows import DecisionRow
 from serving.ledger.writer import Unconfirmed
 
-HELD_MILLISECONDS = 3  # for which somebody else's write is waited for: to go round it by the queue takes as long
+HELD_MILLISECONDS = 10  # for which somebody else's entry or strike is waited for: to go by the queue takes longer
 SLOW_SECONDS = 0.005  # syncs that hold up every other request for longer, on average, are not for the event loop
 PAUSE_SECONDS = 1.0  # for which the queue then does the writing
 MOST_WAITING = 4_096  # decisions not posted yet, some 30 MB; who wants to read then waits a second for them

@@ -48,7 +48,8 @@ def attend(url: str, home: Path, lifeline: IO[Any]) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the server ends first, and then the lifeline
+    for asked in (signal.SIGINT, signal.SIGTERM):  # a terminal and a service's keeper tell the server too, and with it
+        signal.signal(asked, signal.SIG_IGN)  # the lifeline ends
     where = json.loads(sys.stdin.readline())
     attend(where["url"], Path(where["home"]), sys.stdin)
 

@@ -8,14 +8,13 @@ from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
-import pyarrow as pa
 from sqlalchemy import Connection
 
 from features.vocabulary import KEPT_DAYS
-from serving.ledger import answers, consents, contacts, export, history, idempotency, reading, tag_deletions
+from serving.ledger import answers, consents, contacts, idempotency, reading, tag_deletions
 from serving.ledger.advice import AdviceCounts, read_advice
 from serving.ledger.at_once import AtOnce
 from serving.ledger.chain import Chain, ChainReport, Head, head, pseudonym_key
@@ -46,6 +45,9 @@ from serving.ledger.rows import (
 from serving.ledger.scope import Scope
 from serving.ledger.tables import micros
 from serving.ledger.writer import QUEUE_MAX, Writer
+
+if TYPE_CHECKING:  # the process that posts has no use for these libraries, 90 MB of them
+    import pyarrow as pa
 
 
 class Ledger:
@@ -134,6 +136,8 @@ class Ledger:
         url = self._engines.writer.url
         if self._daybook is not None and self._poster is None:
             self._poster = Poster(url.set(database=str(file_of(url))), self._home, self.post)
+            if self._poster.process_id is not None:
+                self._checkpoints.close()  # it copies the logs as well
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -219,9 +223,11 @@ class Ledger:
         self, contacts: pa.Table | None = None, responses: pa.Table | None = None, complaints: pa.Table | None = None
     ) -> None:
         """Take in the bank's own history, in the form of its tables; once more changes nothing."""
+        from serving.ledger import history
+
         for name, rows in (("contact", contacts), ("response", responses), ("complaint", complaints)):
             for part in history.portions(rows) if rows is not None else ():
-                self._writer.submit(partial(_seed, name, part)).result()
+                self._writer.submit(partial(history.seed, name=name, rows=part)).result()
 
     def recent(self, customer_ids: Sequence[str], before: datetime, days: int = KEPT_DAYS) -> RecentRows:
         """Contacts and responses of the last `days` days and open complaints, strictly before an instant."""
@@ -308,9 +314,7 @@ class Ledger:
 
     def export(self, folder: Path) -> dict[str, int]:
         """Write what the ledger learned as Parquet under `folder`; the number of rows by table."""
+        from serving.ledger import export
+
         with self._reading() as connection:
             return export.export(connection, folder)
-
-
-def _seed(name: str, rows: pa.Table, connection: Connection) -> None:
-    history.seed(connection, name, rows)

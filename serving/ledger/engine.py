@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect
 
 from features.errors import NotReady
 from serving.ledger.databases import engines_of, unreachable
 from serving.ledger.tables import decision
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -120,6 +120,9 @@ def looked_at(url: str) -> Iterator[Connection | None]:
 
 def migrate(engines: Engines, home: Path, revision: str = "head") -> None:
     """Bring the tables to `revision`, one process at a time; raises LedgerTooNew for tables of a later version."""
+    from alembic import command
+    from alembic.util import CommandError
+
     with alone(home), engines.writing() as connection:
         try:
             command.upgrade(migrations(connection), revision)
@@ -130,6 +133,8 @@ def migrate(engines: Engines, home: Path, revision: str = "head") -> None:
 
 def migrations(connection: Connection) -> Config:
     """Alembic's configuration for the ledger, bound to `connection`."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection

@@ -148,6 +148,15 @@ def test_the_first_decision_of_a_day_is_known_while_it_waits(url: str, tmp_path:
         assert [first_of(one, "C9") for one in (ledger, other)] == ["D9", "D9"]
 
 
+def test_of_a_posted_and_a_waiting_decision_the_earlier_one_is_the_first(url: str, tmp_path: Path) -> None:
+    with opened(url, tmp_path) as ledger, opened(url, tmp_path) as other:
+        ledger.record([decided("D5", at=NOON + 5 * MINUTE)]).result()
+        for name, minutes, first in (("D7", 7, "D5"), ("E5", 5, "D5"), ("D3", 3, "D3")):
+            assert ledger.record_at_once([decided(name, at=NOON + minutes * MINUTE)])
+            assert [first_of(one) for one in (ledger, other)] == [first, first]
+        assert first_of(other, before=NOON + 4 * MINUTE) == "D3"
+
+
 def test_first_decisions_are_forgotten_and_read_again(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

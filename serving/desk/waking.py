@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-AWAKE_SECONDS = 0.0003  # at most, after an answer: what a quiet server spends on each request that comes soon enough
+AWAKE_SECONDS = 0.0005  # at most, after an answer: what a quiet server spends on each request that comes soon enough
 
 
 class Waking:

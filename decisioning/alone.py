@@ -73,13 +73,12 @@ class _Ranked(NamedTuple):
     weighing: Weighing
     worth: dict[int, Weighed]
     permitted: Offers
-    candidates: Offers | None
     drawn: _Drawn
     shadow: _Drawn | None
 
     @property
     def is_held_out(self) -> bool:
-        return self.candidates is not None
+        return self.shadow is not None
 
 
 class Alone:
@@ -167,7 +166,7 @@ def _ranked(weighed: Sequence[_Weighed], shelf: Shelf) -> Iterator[_Ranked]:
     drawn = iter(_drawn(lists, shelf))
     found = [next(drawn) for _ in weighed]
     for one, mine in zip(weighed, found, strict=True):
-        yield _Ranked(*one, mine, None if one.candidates is None else next(drawn))
+        yield _Ranked(*one[:-1], mine, None if one.candidates is None else next(drawn))
 
 
 def _drawn(lists: Sequence[tuple[_Weighed, Offers]], shelf: Shelf) -> list[_Drawn]:

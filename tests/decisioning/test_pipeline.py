@@ -207,6 +207,17 @@ def test_customers_of_other_lengths_of_list_may_be_decided_together(stored: Inpu
     assert found == [decide(one, catalogue, NOISY)[0] for one in asked]
 
 
+def test_a_list_that_is_cut_does_not_say_that_doing_nothing_ended_it() -> None:
+    catalogue = Catalogue.of(SMALL)
+    stored = inputs({}, catalogue=catalogue)
+    asked = [replace(stored, limit=limit) for limit in (1, 11)]
+    short, long = Alone(catalogue, SMALL).decide([Case.of(one) for one in asked])
+    assert (len(short.offers), short.end_propensity) == (1, None)
+    assert len(long.offers) > 1
+    assert long.end_propensity is not None
+    assert [short, long] == [decide(one, catalogue, SMALL)[0] for one in asked]
+
+
 @settings(RELAXED, max_examples=40)
 @given(batches(NOISY, customers(), most=2))
 def test_filters_without_a_twin_are_asked_in_arrays_and_decide_the_same(stored: Inputs) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from serving.api.documents import DecisionAnswer, DecisionAnswers, Explanation
 from serving.desk.ground import catalogue_of
 from serving.desk.records import plain
 from serving.forests import leaves
+from serving.ledger import DecisionRow, Unconfirmed
 from serving.releases import current, cut, switch
 from tests.serving.conftest import Bank, open_bank
 from tests.serving.homes import CUSTOMERS, INSTANT, arrays_for, build, publish_rows, write_models
@@ -236,6 +238,30 @@ def test_every_decision_told_is_in_the_ledger_when_many_ask_at_once(own_bank: Ba
     with own_bank.db() as db:
         kept = {row[0] for row in db.execute("SELECT decision_id FROM decision")}
     assert kept == set(told)
+
+
+def test_decisions_that_the_disk_did_not_confirm_are_not_told_and_not_made_again(
+    own_bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def unconfirmed(rows: Sequence[DecisionRow]) -> bool:
+        asked.append(len(rows))
+        raise Unconfirmed("the ledger's database did not confirm that it wrote")
+
+    monkeypatch.setattr(own_bank.desk.ledger, "record_at_once", unconfirmed)
+    answer = own_bank.ask("POST", "/v1/decisions", json={"customer_id": "C-USUAL", "channel": "APP"})
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/ledger-unconfirmed")
+    assert asked == [1]
+    assert n_decisions(own_bank) == 0
+
+
+def test_what_cannot_be_kept_at_once_is_kept_by_the_queue_before_it_is_told(
+    own_bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_bank.desk.ledger, "record_at_once", lambda rows: False)
+    own_bank.decide("C-USUAL")
+    assert n_decisions(own_bank) == 1
 
 
 def test_the_same_idempotency_key_gives_the_same_bytes_and_another_body_is_refused(own_bank: Bank) -> None:

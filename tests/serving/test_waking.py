@@ -27,7 +27,7 @@ def turns_within(seconds: float, *, gap: float, n_requests: int) -> int:
             n_turns += 1
             turn(at)
 
-        awake._turn = counted  # type: ignore[method-assign]
+        awake._turn = counted  # type: ignore[method-assign]  # counted on their way
         await asyncio.sleep(seconds)
         assert loop.is_running()
         return n_turns

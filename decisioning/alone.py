@@ -82,7 +82,7 @@ class _Ranked(NamedTuple):
 
 
 class Alone:
-    """Decides one customer at a time under one catalogue and policy."""
+    """Decides a few customers, each by himself but for the drawing, under one catalogue and policy."""
 
     def __init__(self, catalogue: Catalogue, policy: DecisionsPolicy, filters: Sequence[FilterAlone] = FILTERS) -> None:
         self._shelf, self._filters = Shelf.of(catalogue, policy), filters

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decisioning.inputs import Inputs, Terms
-from decisioning.rules_alone import NO_DAY, Plain
-from decisioning.stored import is_same, said_once
+from decisioning.stored import NO_DAY, is_same, said_once
+from features.packing import Plain
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -41,8 +41,8 @@ class Case(NamedTuple):
     recent: Sequence[Happened]
     p: Sequence[float] | None
     p_channel: Sequence[float] | None
-    uplift_share: Sequence[float]
-    uplift_is_assumed: Sequence[bool]
+    uplift_share: tuple[float, ...]
+    uplift_is_assumed: tuple[bool, ...]
     terms: Terms
     shadow_price: Sequence[float] | None = None
     uplift: Sequence[float] | None = None
@@ -77,8 +77,8 @@ class Case(NamedTuple):
             recent=[Happened(*row) for row in rows],
             p=None if inputs.p is None else inputs.p[0].tolist(),
             p_channel=None if inputs.p_channel is None else inputs.p_channel[0].tolist(),
-            uplift_share=inputs.uplift_share.tolist(),
-            uplift_is_assumed=inputs.uplift_is_assumed.tolist(),
+            uplift_share=tuple(inputs.uplift_share.tolist()),
+            uplift_is_assumed=tuple(inputs.uplift_is_assumed.tolist()),
             terms=terms,
             shadow_price=None if inputs.shadow_price is None else inputs.shadow_price.tolist(),
             uplift=None if inputs.uplift is None else inputs.uplift[0].tolist(),

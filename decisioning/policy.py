@@ -73,6 +73,11 @@ class ContactPolicy(Frozen):
     quiet_to_hour: Annotated[int, Field(ge=0, le=23)]
     refusal_days: Annotated[int, Field(ge=0)]
 
+    def is_quiet(self, hour: int) -> bool:
+        """Whether the hour lies in the quiet hours, which may span midnight; equal ends are none."""
+        start, stop = self.quiet_from_hour, self.quiet_to_hour
+        return start <= hour < stop if start <= stop else hour >= start or hour < stop
+
 
 class Suitability(Frozen):
     """Proactive risk caps by age (R28): from `age` on, no product above `risk_level`."""

@@ -76,6 +76,17 @@ class Situation:
         )
 
 
+def refusals_of(names: str) -> list[tuple[str, str]]:
+    """The categories of a set of withheld ones, each with the channel for which it is closed, empty for every one.
+
+    >>> refusals_of("|LOAN|FUND/SMS|")
+    [('LOAN', ''), ('FUND', 'SMS')]
+    """
+    return [
+        (category, channel) for category, _, channel in (code.partition("/") for code in names.strip("|").split("|"))
+    ]
+
+
 def _answers(facts: Mapping[str, NDArray[Any]], n: int, catalogue: Catalogue) -> dict[str, Answers]:
     """Answers of the catalogue's rules, cut into its four parts."""
     every = catalogue.rules.answers(facts, n)

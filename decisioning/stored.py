@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from decisioning.rules_alone import NO_DAY
-
 _EPOCH, _FIRST = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1).toordinal()
+NO_DAY = -(1 << 63)  # how NumPy writes "not a day"
 _ROW = ("kind", "at", "offer_id", "channel", "purpose", "outcome")
 
 

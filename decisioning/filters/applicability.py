@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.policy import DecisionsPolicy
 from decisioning.rules import Bools
-from decisioning.shelf import Scene, Tally, places
 from decisioning.situation import Situation
 from decisioning.verdicts import Bench, Instants, Verdicts
 from features.vocabulary import Outcome
@@ -76,30 +75,3 @@ def _latest(situation: Situation, catalogue: Catalogue, outcomes: Sequence[Outco
             row = latest[recent.customer[k]]
             np.maximum(row, recent.at[k].astype(np.int64), out=row, where=catalogue.same_thing[j])
     return latest.astype("datetime64[us]")
-
-
-def applicability_alone(scene: Scene, tally: Tally) -> None:
-    """The same for one customer."""
-    shelf, case = scene.shelf, scene.case
-    held = shelf.products(case.code("held_products")) | shelf.products(case.code("active_services"))
-    tally.reject(held & ~shelf.repeatable, ("applicability", "HELD"))
-    if not case.recent:
-        return
-    refused = {j: at + shelf.policy.contact.refusal_days * _DAY_US for j, at in _latest_alone(scene, _REFUSALS).items()}
-    days = shelf.catalogue.outcome_days
-    converted = {j: at + int(days[j]) * _DAY_US for j, at in _latest_alone(scene, (Outcome.CONVERTED,)).items()}
-    for code, lapses in (("REFUSED", refused), ("CONVERTED", converted)):
-        which = sum(1 << j for j, until in lapses.items() if until > scene.now_us)
-        unasked = which & ~scene.asked if code == "REFUSED" else which
-        tally.reject(unasked, ("applicability", code), lapses.__getitem__)
-
-
-def _latest_alone(scene: Scene, outcomes: Sequence[Outcome]) -> dict[int, int]:
-    """When one customer last answered so to each offer or another of its product."""
-    latest: dict[int, int] = {}
-    for row in scene.case.recent:
-        offer = scene.shelf.catalogue.index.get(row.offer_id or "")
-        if row.outcome in outcomes and offer is not None:
-            for j in places(scene.shelf.same_thing[offer]):
-                latest[j] = max(latest.get(j, row.at), row.at)
-    return latest

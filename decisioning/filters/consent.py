@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.policy import DecisionsPolicy
 from decisioning.rules import Bools
-from decisioning.shelf import Scene, Tally, places
-from decisioning.situation import Situation
+from decisioning.situation import Situation, refusals_of
 from decisioning.verdicts import PASSES, Bench, Verdicts
 
 TABLE = ("PASSES", "DO_NOT_CALL", "NO_CONSENT", "CATEGORY_WITHHELD")
@@ -50,7 +49,7 @@ def consent(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy)
             continue
         if len(channels[0]) == 1:
             channels = np.repeat(channels, catalogue.m, axis=1)
-        for category, channel in _refused(names):
+        for category, channel in refusals_of(names):
             offers = sales & catalogue.of_category.get(category, False)
             if not channel:
                 codes[i, offers] = _WITHHELD
@@ -58,38 +57,6 @@ def consent(situation: Situation, catalogue: Catalogue, policy: DecisionsPolicy)
                 k = catalogue.channel_index[channel]
                 channels[i, offers & (channels[i, :, k] == PASSES), k] = _WITHHELD
     return Verdicts(TABLE, codes, channels)
-
-
-def consent_alone(scene: Scene, tally: Tally) -> None:
-    """The same for one customer."""
-    shelf, case = scene.shelf, scene.case
-    basis, told = case.terms.consent_basis, case.code("consented_channels")
-    if basis == "bank_attests" and told is None:
-        refused = 0
-    else:
-        refused = shelf.outbound & ~(0 if basis == "none" else shelf.channels_in(told))
-    closed = shelf.channels_in(case.code("do_not_call"))
-    names = case.code("withheld_categories")
-    if names is None or names == _NONE:
-        tally.close("consent", (("DO_NOT_CALL", closed), ("NO_CONSENT", refused)))
-        return
-    sales, reason = shelf.every & ~(shelf.care | scene.asked), ("consent", "CATEGORY_WITHHELD")
-    withheld = [(shelf.of_category.get(category, 0) & sales, channel) for category, channel in _refused(names)]
-    for offers, channel in withheld:
-        if not channel:
-            tally.reject(offers, reason)
-    index = shelf.catalogue.channel_index
-    both = [("DO_NOT_CALL", closed), ("NO_CONSENT", refused)]
-    shut = [(("consent", code), k, shelf.every) for code, channels in both for k in places(channels)]
-    shut += [(reason, index[channel], offers) for offers, channel in withheld if channel in index]
-    tally.shut(shut)
-
-
-def _refused(names: str) -> list[tuple[str, str]]:
-    """Each category and the channel for which it is closed, empty for every one."""
-    return [
-        (category, channel) for category, _, channel in (code.partition("/") for code in names.strip("|").split("|"))
-    ]
 
 
 def _named(sets: NDArray[Any], channels: tuple[str, ...]) -> Bools:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from decisioning.catalogue.catalogue import Catalogue
 from decisioning.inputs import Recent
 from decisioning.policy import ContactPolicy, DecisionsPolicy
 from decisioning.rules import Bools
-from decisioning.shelf import Channels, Scene, Tally
 from decisioning.situation import Situation
 from decisioning.verdicts import Bench, Codes, Instants, Verdicts
 from features.vocabulary import Purpose
@@ -51,7 +49,7 @@ def _channel_codes(situation: Situation, catalogue: Catalogue, contact: ContactP
     both = Bench(TABLE, (situation.n, len(catalogue.channels)))
     both.reject(~situation.channels.true.T, "CHANNEL_NOT_FOR_CUSTOMER")
     both.reject((situation.inputs.numbers("is_stale") == 1)[:, None] & catalogue.is_outbound, "STALE")
-    if _is_quiet(situation.hour, contact):
+    if contact.is_quiet(situation.hour):
         both.reject(catalogue.has_quiet_hours, "QUIET_HOURS")
     for_sales = Bench(TABLE, both.codes.shape)
     for_sales.codes[:] = both.codes
@@ -116,47 +114,3 @@ def _place(sorted_ids: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _is_capped(freed_at: Instants, situation: Situation) -> Bools:
     return freed_at > situation.now
-
-
-def _is_quiet(hour: int, contact: ContactPolicy) -> bool:
-    """Whether the hour lies in the quiet hours, which may span midnight; equal ends are none."""
-    start, stop = contact.quiet_from_hour, contact.quiet_to_hour
-    return start <= hour < stop if start <= stop else hour >= start or hour < stop
-
-
-def contact_policy_alone(scene: Scene, tally: Tally) -> None:
-    """The same for one customer."""
-    shelf, contact = scene.shelf, scene.shelf.policy.contact
-    sales = shelf.every & ~(shelf.care | scene.asked)
-    if scene.case.number("n_open_complaints") > 0:
-        tally.reject(sales, ("contact_policy", "OPEN_COMPLAINT"))
-    told = [row for row in scene.case.recent if row.kind == "contact"]
-    sold = [row for row in told if row.purpose == Purpose.SALES]
-    freed_at = _freed_at_alone([row.at for row in sold], contact.sales_max, contact.sales_window_days)
-    if freed_at > scene.now_us:
-        until = None if freed_at == _NEVER_US else lambda _: freed_at
-        tally.reject(sales, ("contact_policy", "SALES_CAP"), until)
-    others: Channels = 0
-    if scene.known & shelf.asked.everywhere != shelf.asked.everywhere:
-        others = sum(1 << k for k, verdict in enumerate(shelf.asked.channels) if not verdict.holds(scene.known))
-    messages = [row.at for row in told if row.purpose != Purpose.LEGAL]
-    is_full = _freed_at_alone(messages, contact.all_max, contact.all_window_days) > scene.now_us
-    both = (
-        ("CHANNEL_NOT_FOR_CUSTOMER", others),
-        ("STALE", shelf.outbound if scene.case.number("is_stale") == 1 else 0),
-        ("QUIET_HOURS", shelf.quiet if _is_quiet(scene.hour, contact) else 0),
-        ("MESSAGE_CAP", shelf.outbound if is_full else 0),
-    )
-    capped: Channels = 0
-    for k, (most, window_days) in enumerate(shelf.catalogue.channel_caps):
-        if most is not None and len(sold) >= most:
-            mine = [row.at for row in sold if row.channel == shelf.catalogue.channels[k]]
-            capped |= (_freed_at_alone(mine, most, window_days) > scene.now_us) << k
-    tally.close("contact_policy", both, (("CHANNEL_CAP", capped),))
-
-
-def _freed_at_alone(at: Sequence[int], most: int, window_days: int) -> int:
-    """When room is made again under a cap, microseconds since 1970; 0 where fewer ever were."""
-    if most == 0:
-        return _NEVER_US
-    return sorted(at)[-most] + window_days * _DAY_US if len(at) >= most else 0

@@ -6,7 +6,6 @@ import numpy as np
 
 from decisioning.catalogue.catalogue import Catalogue, Floats
 from decisioning.policy import DecisionsPolicy
-from decisioning.shelf import Scene, Tally
 from decisioning.situation import Situation
 from decisioning.verdicts import Bench, Verdicts
 
@@ -55,44 +54,4 @@ def readiness(situation: Situation, policy: DecisionsPolicy) -> Floats:
     for name, weight in figures.weights.items():
         part = parts[name]
         total += weight * np.where(part > 0, np.minimum(part, 1.0), 0.0)
-    return total
-
-
-def eligibility_alone(scene: Scene, tally: Tally) -> None:
-    """The same for one customer."""
-    shelf, case = scene.shelf, scene.case
-    unknown = refused = 0
-    known = scene.known
-    for yes, no, offers in shelf.asked.gates:
-        if not known & yes:
-            if known & no:
-                refused |= offers
-            else:
-                unknown |= offers
-    tally.reject(unknown, ("eligibility", "DATA_MISSING"))
-    tally.reject(refused, ("eligibility", "GATE"))
-    unasked_core = shelf.core & ~scene.asked
-    if scene.stage in shelf.barred_stages:
-        tally.reject(unasked_core, ("eligibility", "CELL_BARRED"))
-    gated = unasked_core & shelf.readiness.over(0.0)
-    if gated & tally.left:
-        is_stranger = not case.number("days_with_product") >= shelf.policy.readiness.stranger_days
-        too_early = shelf.every if is_stranger else shelf.readiness.over(readiness_alone(scene))
-        tally.reject(too_early & gated, ("eligibility", "NOT_READY"))
-    tally.reject(shelf.own_minimum.over(case.number("aum_now")), ("eligibility", "BELOW_MINIMUM"))
-
-
-def readiness_alone(scene: Scene) -> float:
-    """The readiness of one customer."""
-    figures, case = scene.shelf.policy.readiness, scene.case
-    parts = {
-        "days": case.number("days_with_product") / figures.full_days,
-        "services": case.number("n_services_3m") / figures.full_services,
-        "active_days": case.number("active_days_3m") / figures.full_active_days,
-        "hook_done": float(case.number("n_conversions_12m") >= 1),
-    }
-    total = 0.0
-    for name, weight in figures.weights.items():
-        part = parts[name]
-        total += weight * (min(part, 1.0) if part > 0 else 0.0)
     return total

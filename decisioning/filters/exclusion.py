@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.policy import DecisionsPolicy
-from decisioning.shelf import Scene, Tally
 from decisioning.situation import Situation
 from decisioning.verdicts import Bench, Verdicts
 
@@ -22,11 +21,3 @@ def exclusion(situation: Situation, catalogue: Catalogue, policy: DecisionsPolic
         if holds.any():
             bench.reject(holds[:, None] & ~(catalogue.is_care & rule.keeps_care), rule.code)
     return Verdicts(table, bench.codes)
-
-
-def exclusion_alone(scene: Scene, tally: Tally) -> None:
-    """The same for one customer."""
-    shelf = scene.shelf
-    for rule, verdict in zip(shelf.policy.exclusions, shelf.asked.exclusions, strict=True):
-        if verdict.holds(scene.known):
-            tally.reject(shelf.every & ~shelf.care if rule.keeps_care else shelf.every, ("exclusion", rule.code))

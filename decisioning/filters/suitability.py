@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.policy import DecisionsPolicy
-from decisioning.shelf import Scene, Tally
 from decisioning.situation import Situation
 from decisioning.verdicts import Bench, Verdicts
 
@@ -39,23 +38,3 @@ def suitability(situation: Situation, catalogue: Catalogue, policy: DecisionsPol
             free = catalogue.is_private & (bench.codes[row] == 0)
             bench.codes[row, free] = TABLE.index(code)
     return Verdicts(TABLE, bench.codes)
-
-
-def suitability_alone(scene: Scene, tally: Tally) -> None:
-    """The same for one customer."""
-    shelf, case = scene.shelf, scene.case
-    level, is_valid, age = (case.number(name) for name in ("risk_level", "is_risk_valid", "age"))
-    if level != level or is_valid != is_valid:
-        tally.reject(shelf.risk.over(0), ("suitability", "DATA_MISSING"))
-    if is_valid == 0:
-        tally.reject(shelf.risk.over(0), ("suitability", "ASSESSMENT_EXPIRED"))
-    tally.reject(shelf.risk.over(level), ("suitability", "RISK_TOO_HIGH"))
-    for from_age, cap in sorted(shelf.policy.suitability.age_caps.items()):
-        if age != age:
-            tally.reject(shelf.risk.over(cap), ("suitability", "DATA_MISSING"))
-        elif age >= from_age:
-            tally.reject(shelf.risk.over(cap), ("suitability", "AGE_CAP"))
-    investor_type = case.code("investor_type")
-    if shelf.private and investor_type not in _QUALIFIED:
-        code = "DATA_MISSING" if investor_type is None else "NOT_QUALIFIED"
-        tally.reject(shelf.private, ("suitability", code))

@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import cast
 from zoneinfo import ZoneInfo
 
-from decisioning.alone import Alone
 from decisioning.arms import unit_hash
 from decisioning.catalogue.catalogue import Catalogue
+from decisioning.few.deciding import Few
 from decisioning.inputs import CHALLENGER, CHAMPION, ConsentBasis
 from decisioning.policy import DecisionsPolicy
 from features.policy import SegmentsPolicy
@@ -35,7 +35,7 @@ class Rulebook:
     policy: DecisionsPolicy
     catalogue: Catalogue
     scorer: Scorer
-    alone: Alone  # the pipeline for one customer
+    few: Few  # the pipeline for one customer
     costs: Mapping[str, Decimal]  # of a contact, by channel
     challenger: Scorer | None = None  # where the release carries one, in shadow too
     challenger_share: float = 0.0
@@ -104,8 +104,8 @@ class Ground:
         costs = {name: Decimal(str(channel.unit_cost_amount)) for name, channel in policy.channels.items()}
         scorer = _laid_out(self.champions, catalogue, policy)
         challenger = None if self._challengers is None else _laid_out(self._challengers, catalogue, policy)
-        alone = Alone(catalogue, policy)
-        return Rulebook(policy, catalogue, scorer, alone, costs, challenger, self.release.challenger_share)
+        few = Few(catalogue, policy)
+        return Rulebook(policy, catalogue, scorer, few, costs, challenger, self.release.challenger_share)
 
 
 def _laid_out(champions: Champions, catalogue: Catalogue, policy: DecisionsPolicy) -> Scorer:

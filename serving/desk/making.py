@@ -96,7 +96,7 @@ class Maker:
             [(inquiry.asked.channel, customer_id, row.facts) for inquiry, customer_id, row, _ in known], pinned
         )
         cases = [self._case(*one, *scores, pinned) for one, scores in zip(known, scored, strict=True)]
-        decisions = pinned.rules.alone.decide(cases)
+        decisions = pinned.rules.few.decide(cases)
         made = {
             (id(inquiry), customer_id): _made(decision, case.to_json(), inquiry, moment.first, pinned)
             for (inquiry, customer_id, _, moment), case, decision in zip(known, cases, decisions, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decisioning.case import plain_of
+from decisioning.case import Case
+from decisioning.catalogue.catalogue import Catalogue
+from decisioning.few.reading import Reading, nothing_given
+from decisioning.few.rules_loop import answer
+from decisioning.few.shelf import Shelf
 from decisioning.rules import Rules
-from decisioning.rules_alone import RulesAlone
 from features.predicates import Predicate
-from tests.decisioning.builders import column, shipped_policy
+from tests.decisioning.builders import column, inputs, shipped_policy, small_policy
 
+POLICY = small_policy()
+CATALOGUE = Catalogue.of(POLICY)
 LEAVES = st.sampled_from(
     [
         "age >= 60", "age < 18", "age == 40", "age != 40", "age in (17, 40)", "aum_now <= 0", "is_staff", "near_up",
@@ -68,13 +74,18 @@ def test_rules_asked_together_say_what_each_says_alone(texts: list[str | None], 
 
 
 @given(st.lists(RULES | st.none(), min_size=1, max_size=8), ROWS)
-def test_rules_asked_of_one_customer_without_arrays_say_the_same(texts: list[str | None], row: dict[str, Any]) -> None:
-    rules = [None if text is None else Predicate.parse(text) for text in texts]
-    answers = Rules.of(rules).answers(arrays([row]), 1)
-    alone = RulesAlone(rules)
-    known = alone.known(plain_of(arrays([row])))
-    assert [verdict.holds(known) for verdict in alone.verdicts] == answers.true[:, 0].tolist()
-    assert [verdict.fails(known) for verdict in alone.verdicts] == answers.false[:, 0].tolist()
+def test_rules_asked_of_one_customer_in_a_loop_say_the_same(texts: list[str | None], row: dict[str, Any]) -> None:
+    rules = Rules.of([None if text is None else Predicate.parse(text) for text in texts])
+    row["stage"] = row["stage"] or "PROSPECT"  # which an unknown one is settled as, before rules are asked
+    answers, catalogue = rules.answers(arrays([row]), 1), replace(CATALOGUE, rules=rules)
+    case = Case.of(replace(inputs({}, catalogue=CATALOGUE), facts=arrays([row])))
+    reading = Reading(catalogue, POLICY)
+    _, rows = reading.read([case], nothing_given(1, *catalogue.has_channel.shape))
+    shelf, truth = Shelf.of(catalogue, POLICY), np.zeros(rules.n_rows, dtype=bool)
+    yes, no = np.zeros(len(texts), dtype=bool), np.zeros(len(texts), dtype=bool)
+    answer(shelf, rows.numbers[0], rows.asked[0], reading.sayings.rows, truth, yes, no)
+    assert yes.tolist() == answers.true[:, 0].tolist()
+    assert no.tolist() == answers.false[:, 0].tolist()
 
 
 @pytest.mark.parametrize("n", [1, 4])

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from decisioning.alone import Alone
 from decisioning.case import Case, instant
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.decide import decide
+from decisioning.few.deciding import Few
 from decisioning.inputs import Inputs
 from decisioning.stored import facts_told, said_of_each
 from serving.desk.records import decided_part, kept_of, left_out_of, plain, public_of, written
@@ -47,7 +47,7 @@ def test_the_rows_are_of_every_kind() -> None:
 @pytest.mark.parametrize("row", ROWS)
 def test_a_row_of_before_is_decided_again_to_the_bit(row: dict[str, str]) -> None:
     inputs = Inputs.from_json(json.loads(row["inputs"]))
-    for decision in (*decide(inputs, CATALOGUE, POLICY), *Alone(CATALOGUE, POLICY).decide([Case.of(inputs)])):
+    for decision in (*decide(inputs, CATALOGUE, POLICY), *Few(CATALOGUE, POLICY).decide([Case.of(inputs)])):
         assert differences(decided_part(record_of(row)), plain(decision)) == []
 
 

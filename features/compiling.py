@@ -20,14 +20,14 @@ def compiled(function: Kernel) -> Kernel:
 
     It is kept beside its file or, where that folder cannot be written to, in the user's cache, as long as no file of
     its folder changes: a loop may call another of its folder and read its constants. Who must not wait for a compiler
-    calls it once beforehand. Additions stand as written: nothing is reordered.
+    calls it once beforehand. Additions stand as written: nothing is reordered; a division by 0 gives what arrays give.
     """
     before = _NUMBA.CACHE_LOCATOR_CLASSES
     _NUMBA.CACHE_LOCATOR_CLASSES = _LOCATORS
     try:
-        return cast(Kernel, njit(cache=True, nogil=True)(function))
+        return cast(Kernel, njit(cache=True, nogil=True, error_model="numpy")(function))
     except RuntimeError:  # nothing can be written to anywhere
-        return cast(Kernel, njit(nogil=True)(function))
+        return cast(Kernel, njit(nogil=True, error_model="numpy")(function))
     finally:
         _NUMBA.CACHE_LOCATOR_CLASSES = before
 

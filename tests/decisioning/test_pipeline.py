@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -17,13 +18,14 @@ from decisioning.case import Case
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.decide import decide
 from decisioning.decision import Decision
+from decisioning.few import sayings
 from decisioning.few.deciding import Few
 from decisioning.inputs import Inputs, Recent
 from decisioning.policy import DecisionsPolicy
 from serving.desk.records import kept_of, written
 from tests.decisioning import oracle
 from tests.decisioning.builders import USUAL, inputs, shipped_policy, small_policy
-from tests.decisioning.strategies import SMALL_CHANNELS, SMALL_OFFERS, customers, moments, recent_rows
+from tests.decisioning.strategies import SMALL_CHANNELS, SMALL_CLASSES, SMALL_OFFERS, customers, moments, recent_rows
 
 SMALL = small_policy()
 NOISY = small_policy(arbitration={"exploration_amount": 3.0, "holdout_share": 0.3})
@@ -232,6 +234,26 @@ def own_left_out(decision: Decision) -> Decision:
     ours = {name for name, _ in FILTERS}
     renamed = [out._replace(filter=f"own_{out.filter}") if out.filter in ours else out for out in decision.left_out]
     return decision._replace(left_out=tuple(renamed))
+
+
+def test_what_texts_say_is_worked_out_anew_where_it_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue = Catalogue.of(NOISY)
+    few = Few(catalogue, NOISY)
+    monkeypatch.setattr(sayings, "_MOST", 200)
+    for held in ("|DEP|", "|FUND|", "|LOAN|", "|DEP|FUND|", "|DEP|"):
+        for customer_class in SMALL_CLASSES:
+            one = inputs({"held_products": held, "customer_class": customer_class}, catalogue=catalogue)
+            assert few.decide([Case.of(one)]) == decide(one, catalogue, NOISY)
+
+
+def test_threads_may_share_it() -> None:
+    catalogue = Catalogue.of(NOISY)
+    few = Few(catalogue, NOISY)
+    asked = [inputs({"age": age, "tags": f"|T{age}|"}, catalogue=catalogue) for age in range(18, 90)]
+    expected = [decide(one, catalogue, NOISY)[0] for one in asked]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda one: few.decide([Case.of(one)])[0], asked * 3))
+    assert found == expected * 3
 
 
 @RELAXED

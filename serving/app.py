@@ -77,7 +77,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.sessions = Sessions(settings.home.resolve())
-    app.add_middleware(Lane, method="POST", path=decisions.router.prefix, endpoint=decisions.make_decisions)
+    app.add_middleware(Lane, method="POST", path=decisions.router.prefix, endpoint=decisions.answer_decisions)
     app.add_middleware(Doorway, body_limit_bytes=settings.body_limit_bytes, max_in_flight=settings.max_in_flight)
     for router in _ROUTERS:
         app.include_router(router)

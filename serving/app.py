@@ -75,6 +75,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
         redirect_slashes=False,
         docs_url=None,  # its pages fetch their scripts from outside, which a bank's network does not allow
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # else each request reads the environment for it
     )
     app.state.sessions = Sessions(settings.home.resolve())
     app.add_middleware(Lane, method="POST", path=decisions.router.prefix, endpoint=decisions.answer_decisions)

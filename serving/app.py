@@ -1,6 +1,6 @@
 """The application: routes and pages, problems, the doorway before them, and what lives as long as the process.
 
-uvicorn --factory serving.app:app_from_environment
+uvicorn --factory --http serving.envelope:Enveloping serving.app:app_from_environment
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The application: routes and pages, problems, the doorway before them, and what lives as long as the process.
 
-uvicorn --factory serving.app:app_from_environment
+uvicorn --factory --http serving.envelope:Enveloping serving.app:app_from_environment
 """
 
 from __future__ import annotations
@@ -75,9 +75,10 @@ def create_app(settings: Settings, desk: Desk | None = None) -> FastAPI:
         redirect_slashes=False,
         docs_url=None,  # its pages fetch their scripts from outside, which a bank's network does not allow
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # else each request reads the environment for it
     )
     app.state.sessions = Sessions(settings.home.resolve())
-    app.add_middleware(Lane, method="POST", path=decisions.router.prefix, endpoint=decisions.make_decisions)
+    app.add_middleware(Lane, method="POST", path=decisions.router.prefix, endpoint=decisions.answer_decisions)
     app.add_middleware(Doorway, body_limit_bytes=settings.body_limit_bytes, max_in_flight=settings.max_in_flight)
     for router in _ROUTERS:
         app.include_router(router)

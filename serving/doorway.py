@@ -8,13 +8,16 @@ Health checks pass a full house: an orchestrator that kills a busy server makes 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Generator, Mapping
+from types import coroutine
+from typing import Any, TypeVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features.errors import TiercelError
 from serving.errors import BodyTooLarge, BodyTooSlow, Overload, UnsupportedMedia, problem_response
 
+Read = TypeVar("Read")
 BODY_SECONDS = 10.0  # for which a body may be on its way
 _WITH_BODY = {"POST", "PUT", "PATCH"}
 _FORMS = "/console/"  # pages of ours send forms; everything else speaks JSON
@@ -51,8 +54,7 @@ class Doorway:
             await self._app(scope, receive, send)
             return
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await self._read(scope, receive, takes_forms=scope["path"].startswith(_FORMS))
+            body = await _in_time(self._read(scope, receive, takes_forms=scope["path"].startswith(_FORMS)))
         except TimeoutError:
             body = BodyTooSlow("the body did not arrive", allowed=f"within {BODY_SECONDS:g} seconds", todo="send again")
         if isinstance(body, TiercelError):
@@ -84,6 +86,31 @@ class Doorway:
     def _too_large(self) -> TiercelError:
         return BodyTooLarge("the body is too large", allowed=f"up to {self._body_limit_bytes} bytes",
                             todo="send fewer rows at a time")  # fmt: skip
+
+
+async def _in_time(reading: Coroutine[Any, Any, Read]) -> Read:
+    """What `reading` gives; raises TimeoutError where that takes longer than `BODY_SECONDS`.
+
+    Nearly every body has come with its head. To set a timer for it would take longer than to read it.
+    """
+    try:
+        waited_for = reading.send(None)
+    except StopIteration as done:
+        read: Read = done.value
+        return read
+    async with asyncio.timeout(BODY_SECONDS):
+        return await _begun(reading, waited_for)
+
+
+@coroutine
+def _begun(reading: Coroutine[Any, Any, Read], waited_for: Any) -> Generator[Any, None, Read]:
+    """The rest of a coroutine that was begun by hand and waits."""
+    try:
+        yield waited_for
+    except BaseException as error:
+        reading.throw(error)  # it is told that nobody waits for it any more
+        raise
+    return (yield from reading.__await__())
 
 
 def _as_json(body: bytes, headers: Mapping[bytes, bytes]) -> bytes | TiercelError:

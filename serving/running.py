@@ -11,6 +11,7 @@ from rich.console import Console
 from features.errors import UserMistake
 from serving.app import opened_app
 from serving.console.doors import INVITED
+from serving.envelope import Enveloping
 from serving.security import KeyRing
 from serving.settings import Settings
 
@@ -27,7 +28,7 @@ def run(settings: Settings) -> None:
     out, place = Console(soft_wrap=True), f"http://{host}:{port}"
     out.print(f"API at {place}  (described at /openapi.json; {whose})", markup=False)
     out.print(f"Console at {place}{_way_in(app, settings)}", markup=False)
-    config = uvicorn.Config(app, log_level="warning", access_log=False)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, http=Enveloping)
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -31,7 +31,7 @@ from serving.disclosure import disclosed
 from serving.errors import InvalidFields, TooManyCustomers, UnknownDecision, invalid_fields, problem
 from serving.ledger import Claim, Finish, StoredAnswer, StoredDecision
 from serving.replay import replay
-from serving.security import Actor, asker, asking, can, require
+from serving.security import Actor, asker, asking, can, header_of, require
 
 router = APIRouter(prefix="/v1/decisions", tags=["decisions"])
 Reader = Annotated[Actor, Depends(asking("read_decision"))]
@@ -52,9 +52,13 @@ async def make_decisions(request: Request) -> Response:
 
     With `dry_run` nothing is written and nothing has an id. The same Idempotency-Key and body give the same answer.
     """
+    return await answer_decisions(request, await request.body())
+
+
+async def answer_decisions(request: Request, body: bytes) -> Response:
+    """The same, of a request whose body has been read."""
     started = time.perf_counter()
     actor, idempotency_key = asker(request, "decide"), _key(request)
-    body = await request.body()
     asked = _read(body)
     desk: Desk = request.app.state.desk
     if idempotency_key is None or asked.dry_run:
@@ -93,7 +97,7 @@ async def replay_decision(request: Request, actor: Replayer, decision_id: str) -
 
 
 def _key(request: Request) -> str | None:
-    key = request.headers.get(_KEY)
+    key = header_of(request, _KEY.lower().encode())
     if key is not None and not 1 <= len(key) <= _LONGEST_KEY:
         message = f"between 1 and {_LONGEST_KEY} characters"
         raise InvalidFields([{"field": f"header.{_KEY}", "message": message}])

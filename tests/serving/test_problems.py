@@ -212,6 +212,37 @@ def test_a_body_that_does_not_arrive_is_408_and_gives_its_place_back(monkeypatch
     assert (refused.headers["connection"], later.status_code) == ("close", 200)
 
 
+def test_a_body_that_comes_late_in_pieces_is_read_whole_and_one_given_up_gives_its_place_back() -> None:
+    media, bodies = {"Content-Type": "application/json"}, []
+
+    async def in_pieces() -> AsyncIterator[bytes]:
+        for piece in (b'{"customer_id":', b' "C-USUAL"', b"}"):
+            await asyncio.sleep(0.01)
+            yield piece
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async def reached(scope: Any, receive: Any, send: Any) -> None:
+        bodies.append(await receive())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    async def run() -> httpx.Response:
+        doorway = Doorway(reached, body_limit_bytes=1024, max_in_flight=1)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(doorway), base_url="http://bank") as client:
+            given_up = asyncio.create_task(client.post(DECISIONS, content=never(), headers=media))
+            await asyncio.sleep(0.01)
+            given_up.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await given_up
+            return await client.post(DECISIONS, content=in_pieces(), headers=media)
+
+    assert asyncio.run(run()).status_code == 200
+    assert bodies == [{"type": "http.request", "body": b'{"customer_id": "C-USUAL"}', "more_body": False}]
+
+
 def test_a_defect_is_500_without_a_word_of_where_or_whose(own_bank: Bank, caplog: pytest.LogCaptureFixture) -> None:
     """The table of placements is dropped under the running server: the next decision fails inside."""
     with own_bank.db() as db:

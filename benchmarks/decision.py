@@ -77,8 +77,9 @@ def measure(size: int, seconds: float, folder: Path) -> list[Line]:
     with ExitStack() as servers:
         ports = free_port(), free_port()
         root = str(Path(__file__).parents[1])
-        for port, app in zip(ports, ("serving.app:app_from_environment", "benchmarks.decision:empty_app"), strict=True):
-            command = [sys.executable, "-m", "uvicorn", "--factory", app, "--port", str(port), "--app-dir", root]
+        ours_runs = ("--http", "serving.envelope:Enveloping", "serving.app:app_from_environment")  # as `tiercel serve`
+        for port, app in zip(ports, (ours_runs, ("benchmarks.decision:empty_app",)), strict=True):
+            command = [sys.executable, "-m", "uvicorn", "--factory", *app, "--port", str(port), "--app-dir", root]
             command += ["--log-level", "warning", "--no-access-log"]
             servers.enter_context(running(command, folder, port, TIERCEL_HOME=str(home)))
         asked(ports[0], 8, seconds, requests)  # every channel is laid out and every cache is warm

@@ -63,7 +63,7 @@ class Forest:
     def score(self, rows: Matrix, asked: NDArray[np.int32], n_told: int) -> Floats:
         """What the model says, not calibrated, (n, n_told), of customers' rows (n, columns) with the first offers of
         the list that each asks for, (n,)."""
-        return scores(rows, asked, n_told, self._packed, self._is_log_odds)
+        return scores(rows, asked, n_told, self._is_log_odds, *self._packed)
 
     def probes(self, n_columns: int) -> Matrix:
         """Rows of made-up customers: values at the splits and right above them, every code, zeros and missing ones."""

@@ -85,8 +85,7 @@ def _part(array: NDArray[Any], whole: NDArray[np.int32], part: int) -> NDArray[A
 
 
 @compiled
-def _unpacked(packed: Packed) -> Laid:
-    whole, small, sets, amounts = packed
+def _unpacked(whole: NDArray[np.int32], small: NDArray[np.uint16], sets: NDArray[Any], amounts: Floats) -> Laid:
     return Laid(
         _part(whole, whole, 0), _part(whole, whole, 1), _part(whole, whole, 2), _part(whole, whole, 3),
         _part(whole, whole, 4), _part(whole, whole, 5), _part(whole, whole, 6), _part(small, whole, 7),
@@ -94,6 +93,12 @@ def _unpacked(packed: Packed) -> Laid:
         _part(sets, whole, 12), _part(sets, whole, 13), _part(sets, whole, 14), _part(amounts, whole, 15),
         _part(amounts, whole, 16),
     )  # fmt: skip
+
+
+@compiled
+def _run(starts: NDArray[np.int32], k: int) -> range:
+    """The places of run k, unsigned: of a signed one it is asked each time whether it counts from the end."""
+    return range(np.uint64(starts[k]), np.uint64(starts[k + 1]))
 
 
 @compiled
@@ -105,14 +110,14 @@ def _close(row: Floats, laid: Laid, still: NDArray[Any]) -> None:
             value = 0.0
         run, n_codes = laid.run_at[k], laid.run_at[k + 1] - laid.run_at[k] - 1
         if n_codes == 0 and value == value:
-            for at in range(laid.cut_at[k], laid.cut_at[k + 1]):
+            for at in _run(laid.cut_at, k):
                 if value <= laid.cuts[at]:
                     break
                 still[laid.cut_trees[at]] &= laid.cut_left[at]
         else:
             if -1 < value < n_codes:
                 run += 1 + int(value)
-            for at in range(laid.step_at[run], laid.step_at[run + 1]):
+            for at in _run(laid.step_at, run):
                 still[laid.step_trees[at]] &= laid.step_left[at]
 
 
@@ -120,28 +125,38 @@ def _close(row: Floats, laid: Laid, still: NDArray[Any]) -> None:
 def _add(still: NDArray[Any], laid: Laid, chosen: int, values: Floats, sums: Floats) -> None:
     """Add up the leaves of all trees in their order for the looks of the chosen list of offers; `values` has room for
     those of one tree."""
-    n_trees, first_look = len(still), laid.look_at[chosen]
-    n_looks = laid.look_at[chosen + 1] - first_look
-    at = first_look * n_trees
+    n_trees, looks = len(still), _run(laid.look_at, chosen)
+    at = np.uint64(laid.look_at[chosen] * n_trees)
     for tree in range(n_trees):
-        first, start = laid.leaf_at[tree], laid.kind_at[chosen * n_trees + tree]
-        for kind in range(start, laid.kind_at[chosen * n_trees + tree + 1]):
+        kinds = _run(laid.kind_at, chosen * n_trees + tree)
+        for kind in kinds:
             left = np.uint64(still[tree] & laid.kinds[kind])
             lowest = left & (~left + _ONE)
-            values[kind - start] = laid.leaves[first + _PLACE[(lowest * _TIMES) >> _UPPER]]
-        for look in range(n_looks):
+            leaf = np.uint64(laid.leaf_at[tree]) + _PLACE[(lowest * _TIMES) >> _UPPER]
+            values[kind - kinds.start] = laid.leaves[leaf]
+        for look in range(len(looks)):
             sums[look] += values[laid.kind_of[at + look]]
-        at += n_looks
+        at += len(looks)
 
 
 @compiled
-def scores(rows: Floats, asked: NDArray[np.int32], n_told: int, packed: Packed, is_log_odds: bool) -> Floats:
-    """What the trees say (n, n_told) of n customers' `rows` with the first offers of the list that each asked for.
+def scores(
+    rows: Floats,
+    asked: NDArray[np.int32],
+    n_told: int,
+    is_log_odds: bool,
+    whole: NDArray[np.int32],
+    small: NDArray[np.uint16],
+    sets: NDArray[Any],
+    amounts: Floats,
+) -> Floats:
+    """What the trees, `Packed`, say (n, n_told) of n customers' `rows` with the first offers of the list that each
+    asked for. Each array stands alone in the call: a tuple of them takes as long to be taken apart as all the rest.
 
     That is the sum of their leaves, or, where it is the log-odds, the uncalibrated probability. The sums run in the
     order of the trees, as LightGBM's do.
     """
-    laid = _unpacked(packed)
+    laid = _unpacked(whole, small, sets, amounts)
     n_trees, n_lists = len(laid.leaf_at) - 1, len(laid.look_at) - 1
     n_offers = len(laid.look_of) // n_lists
     found = np.empty((len(rows), n_told))

@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import NotReady, UserMistake
-from features.packing import Plain, PlainCodec, RowCodec, SchemaMismatch, schema_digest
+from features.packing import Plain, RowCodec, SchemaMismatch, schema_digest
+from features.plain_rows import PlainCodec
 from features.vocabulary import Column, Kind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,7 +60,7 @@ class OnlineRows:
 
 
 class OnlineRow(NamedTuple):
-    """One customer as read at one instant, without arrays: `facts` as PlainCodec.plain gives them, and whether any of
+    """One customer as read at one instant, without arrays: `facts` as PlainCodec.each gives them, and whether any of
     the views knew the customer, and whether any of their rows has outlived its lifetime; `events_us` are the instants
     of the live rows, by view."""
 
@@ -100,6 +101,7 @@ class OnlineReader:
         self._inode = path.stat().st_ino
         self.views = stored_views(self._connection)
         self._plain = PlainCodec([view.codec for view in self.views.values()], later)
+        self._cursor, self._beside = self._connection.cursor(), _side_by_side(tuple(self.views))
 
     def view(self, name: str) -> StoredView:
         """The stored view called `name`; raises MissingStore."""
@@ -142,18 +144,24 @@ class OnlineReader:
             return []
         at_us = microseconds(at)
         with self._lock:
-            found = self._connection.execute(_side_by_side(tuple(self.views), len(customer_ids)), customer_ids)
-            stored = {row[0]: row for row in found.fetchall()}
-        return [self._one(stored[customer_id], at_us) for customer_id in customer_ids]
+            stored = [self._cursor.execute(self._beside, (name,)).fetchone() for name in customer_ids]
+        live = [self._live(values, at_us) for values in stored]
+        each = self._plain.each([packed for packed, _, _, _ in live])
+        return [
+            OnlineRow(facts, is_known, is_stale, events_us)
+            for facts, (_, is_known, is_stale, events_us) in zip(each, live, strict=True)
+        ]
 
-    def _one(self, stored: Sequence[Any], at_us: int) -> OnlineRow:
-        """One customer of the row (id, then event_at, created_at and packed row of each view, null without)."""
+    def _live(self, stored: Sequence[Any], at_us: int) -> tuple[list[bytes], bool, bool, dict[str, int]]:
+        """The packed rows of one customer and what else an OnlineRow says of him, of event_at, created_at and packed
+        row of each view, null without."""
         packed: list[bytes] = []
         events_us: dict[str, int] = {}
         is_known = is_stale = False
-        _, *values = stored
+        at = 0
         for name, view in self.views.items():
-            (event_us, created_us, row), values = values[:3], values[3:]
+            event_us, created_us, row = stored[at : at + 3]
+            at += 3
             if event_us is None or event_us > at_us or created_us > at_us:
                 row = view.codec.missing_row
             elif event_us < at_us - view.lifetime_us:
@@ -162,7 +170,7 @@ class OnlineReader:
             else:
                 is_known, events_us[name] = True, event_us
             packed.append(row)
-        return OnlineRow(self._plain.plain(packed), is_known, is_stale, events_us)
+        return packed, is_known, is_stale, events_us
 
     def read(self, name: str, customer_ids: Sequence[str]) -> dict[str, StoredRow]:
         """The stored rows of those of `customer_ids` that the view has, as they are, whatever their age."""
@@ -255,13 +263,11 @@ def _few_rows(views: tuple[str, ...], n: int) -> str:
     return " UNION ALL ".join(parts)
 
 
-@lru_cache(maxsize=64)
-def _side_by_side(views: tuple[str, ...], n: int) -> str:
-    """One row for each of n customers, with what every view holds of him or nulls."""
-    columns = [f"{rows_of(v)}.{name}" for v in views for name in ("event_at", "created_at", "packed")]
-    joined = " ".join(f"LEFT JOIN {rows_of(v)} ON {rows_of(v)}.customer_id = asked.column1" for v in views)
-    asked = ", ".join(["(?)"] * n)
-    return f"SELECT {', '.join(['asked.column1', *columns])} FROM (VALUES {asked}) asked {joined}"
+def _side_by_side(views: Iterable[str]) -> str:
+    """One row: what every view holds of a customer, or nulls."""
+    columns = [f"{rows_of(view)}.{name}" for view in views for name in ("event_at", "created_at", "packed")]
+    joined = " ".join(f"LEFT JOIN {rows_of(view)} ON {rows_of(view)}.customer_id = ?1" for view in views)
+    return f"SELECT {', '.join(columns)} FROM (SELECT 1) {joined}"
 
 
 @lru_cache(maxsize=8)

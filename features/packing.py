@@ -18,13 +18,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import partial
-from itertools import accumulate
-from operator import getitem
-from struct import Struct
 from types import MappingProxyType
 from typing import Any
 
@@ -37,8 +33,8 @@ from features.errors import NotReady, UserMistake
 from features.vocabulary import CUSTOMER_ID, Column, Kind
 
 LAYOUT = 1  # part of every digest: a changed layout makes old rows unreadable instead of wrong
-_NO_INTEGER = int(np.iinfo(np.int64).min)
-_NO_DAY = int(np.iinfo(np.int32).min)
+NO_INTEGER = int(np.iinfo(np.int64).min)
+NO_DAY = int(np.iinfo(np.int32).min)
 _NO_FLAG = 255
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
@@ -61,15 +57,6 @@ _STORED: Mapping[Kind, str] = MappingProxyType(
 _FLAGS = np.full(256, np.nan)
 _FLAGS[:2] = 0.0, 1.0
 _CHUNK = 4096  # rows written at once: 4096 records of 400 bytes stay within a processor's cache
-
-_FORMATS: Mapping[Kind, str] = MappingProxyType(
-    {
-        Kind.NUMBER: "d", Kind.INTEGER: "q", Kind.AMOUNT: "q", Kind.INSTANT: "q", Kind.DATE: "i", Kind.CODE: "i",
-        Kind.SET: "i", Kind.FLAG: "B",
-    }
-)  # fmt: skip
-_NAN = float("nan")
-_FLAG_VALUES = (0.0, 1.0, *[_NAN] * 254)
 
 Dictionaries = Mapping[str, tuple[str, ...]]
 Plain = float | str | int | None
@@ -181,11 +168,11 @@ class RowCodec:
             case Kind.CODE | Kind.SET:
                 return self._words[kind].of(block)
             case Kind.DATE:
-                days: NDArray[np.int64] = np.where(block == _NO_DAY, _NO_INTEGER, block.astype(np.int64))
+                days: NDArray[np.int64] = np.where(block == NO_DAY, NO_INTEGER, block.astype(np.int64))
                 return days.view("datetime64[D]")
             case Kind.INSTANT:
                 return block.view("datetime64[us]")
-        values: NDArray[np.float64] = np.where(block == _NO_INTEGER, np.nan, block)
+        values: NDArray[np.float64] = np.where(block == NO_INTEGER, np.nan, block)
         return values / float(_CENTS) if kind is Kind.AMOUNT else values
 
     def _records(self, rows: Sequence[bytes]) -> NDArray[np.void]:
@@ -200,56 +187,6 @@ class RowCodec:
         for kind in self.blocks:
             record[str(kind)] = _missing(kind)
         return record.tobytes()
-
-
-class PlainCodec:
-    """Reads a customer's packed rows, one of each of several codecs, as one dictionary of plain values.
-
-    >>> codec = RowCodec((Column("age", Kind.INTEGER, "age"), Column("tier", Kind.CODE, "tier")), {"tier": ("VIP",)})
-    >>> PlainCodec([codec], later=["days"]).plain([codec.missing_row])
-    {'age': nan, 'tier': None, 'days': nan}
-    """
-
-    def __init__(self, codecs: Sequence[RowCodec], later: Iterable[str] = ()) -> None:
-        """`later` are numbers that the reader works out of the others; they stand behind them, missing."""
-        blocks = [(codec, kind, names) for codec in codecs for kind, names in codec.blocks.items()]
-        self._codecs, self._sizes = tuple(codecs), [codec.dtype.itemsize for codec in codecs]
-        self._struct = Struct("<" + "".join(f"{len(names)}{_FORMATS[kind]}" for _, kind, names in blocks))
-        self._runs = tuple(_runs(blocks))
-        self._names = tuple(name for kind in _STORED for _, of, names in blocks if of is kind for name in names)
-        self._empty: dict[str, Plain] = dict.fromkeys(name for _, _, names in blocks for name in names)
-        self._empty |= dict.fromkeys(later, _NAN)
-
-    def plain(self, rows: Sequence[bytes]) -> dict[str, Plain]:
-        """What `RowCodec.arrays` gives of one row of each, without arrays: numbers, integers, amounts and flags floats
-        with NaN, codes and sets text or None, dates and instants integers since 1970, the smallest for a missing one.
-        """
-        if [*map(len, rows)] != self._sizes:
-            for codec, row in zip(self._codecs, rows, strict=True):
-                codec.arrays([row])  # raises
-        stored = self._struct.unpack(b"".join(rows))
-        values: list[Plain] = []
-        for parts, decode in self._runs:
-            mine = stored[parts[0]]
-            for part in parts[1:]:
-                mine += stored[part]
-            values += decode(mine)
-        found = self._empty.copy()  # with its order, and with room for all names
-        found.update(zip(self._names, values, strict=True))
-        return found
-
-
-_Decode = Callable[[tuple[Any, ...]], Iterable[Any]]
-
-
-def _runs(blocks: Sequence[tuple[RowCodec, Kind, Sequence[str]]]) -> Iterator[tuple[tuple[slice, ...], _Decode]]:
-    """Kind by kind: where its blocks lie in unpacked records, and how its values become plain ones."""
-    ends = [*accumulate(len(names) for _, _, names in blocks)]
-    for kind in _STORED:
-        mine = [(codec, names, end) for (codec, of, names), end in zip(blocks, ends, strict=True) if of is kind]
-        words = [(*codec.dictionaries[name], None) for codec, names, _ in mine for name in names if _is_text(kind)]
-        if mine:  # the last word is None, where -1 leads
-            yield tuple(slice(end - len(names), end) for _, names, end in mine), partial(_PLAIN[kind], words)
 
 
 class _Words:
@@ -280,7 +217,7 @@ def _missing(kind: Kind) -> float | int:
         return float("nan")
     if _is_text(kind):
         return -1
-    return {Kind.FLAG: _NO_FLAG, Kind.DATE: _NO_DAY}.get(kind, _NO_INTEGER)
+    return {Kind.FLAG: _NO_FLAG, Kind.DATE: NO_DAY}.get(kind, NO_INTEGER)
 
 
 def _encode(values: pa.ChunkedArray, name: str, kind: Kind, dictionaries: Dictionaries) -> NDArray[Any]:
@@ -328,35 +265,3 @@ def _python(value: Any, kind: Kind) -> Any:
         case Kind.AMOUNT:
             return Decimal(value).scaleb(-2)
     return value
-
-
-def _texts(words: Sequence[Sequence[str | None]], values: Sequence[int]) -> Iterable[str | None]:
-    return map(getitem, words, values)
-
-
-def _floats(_: object, values: Sequence[int]) -> Iterable[float]:
-    if _NO_INTEGER in values:
-        return [_NAN if value == _NO_INTEGER else float(value) for value in values]
-    return map(float, values)
-
-
-def _hundredths(_: object, values: Sequence[int]) -> list[float]:
-    return [_NAN if value == _NO_INTEGER else float(value) / float(_CENTS) for value in values]
-
-
-def _days(_: object, values: Sequence[int]) -> list[int]:
-    return [_NO_INTEGER if value == _NO_DAY else value for value in values]
-
-
-def _flags(_: object, values: Sequence[int]) -> Iterable[float]:
-    return map(_FLAG_VALUES.__getitem__, values)
-
-
-def _as_they_are(_: object, values: Sequence[Any]) -> Sequence[Any]:
-    return values
-
-
-_PLAIN: Mapping[Kind, Callable[[Any, Any], Iterable[Any]]] = {
-    Kind.NUMBER: _as_they_are, Kind.INSTANT: _as_they_are, Kind.INTEGER: _floats, Kind.AMOUNT: _hundredths,
-    Kind.DATE: _days, Kind.CODE: _texts, Kind.SET: _texts, Kind.FLAG: _flags,
-}  # fmt: skip

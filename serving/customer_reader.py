@@ -63,8 +63,8 @@ class CustomerReader:
 
     def read_each(self, customer_ids: Sequence[str], *, at: datetime, day: date) -> list[OnlineRow | None]:
         """Each of a few customers as `read` gives him, as plain values; None for one whom the release does not know."""
-        rows = self._rows.each(customer_ids, at=at)
-        return [self._stood(row, microseconds(at), day) if row.is_known else None for row in rows]
+        at_us, rows = microseconds(at), self._rows.each(customer_ids, at=at)
+        return [self._stood(row, at_us, day) if row.is_known else None for row in rows]
 
     def _stood(self, row: OnlineRow, at_us: int, day: date) -> OnlineRow:
         """A customer with what follows from his dates and without tags that have expired."""

@@ -17,7 +17,7 @@ from decisioning.catalogue.cards import OfferCard
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.policy import DecisionsPolicy
 from features.packing import Plain
-from serving.forests.layout import Columns, Facts, Layout, Offers
+from serving.forests.layout import Columns, Facts, Layout, Layouts, Offers
 from serving.forests.leaves import Floats
 from serving.releases import Release
 from serving.shipping import CHALLENGERS, CHAMPIONS
@@ -117,20 +117,31 @@ class Scorer:
 
     def score_each(self, facts: Sequence[Mapping[str, Plain]], channels: Sequence[str]) -> list[ScoresOfOne]:
         """What `score`, `churn` and `effects` give of each of a few customers, whose facts are plain values."""
-        rows, n, m = self._columns.each(facts), len(facts), self.catalogue.m
-        p_churn = [_NAN] * n if self._leaving is None else self._leaving.score(rows).ravel().tolist()
-        effects = [None] * n if self._tested is None else self._effects(rows).tolist()
-        if self._responding is None:
-            return [ScoresOfOne(None, None, *own, *self._shares) for own in zip(p_churn, effects, strict=True)]
-        layout, lists = self._responding
+        m, lists = self.catalogue.m, {} if self._responding is None else self._responding[1]
         asked = [self._list_of(channel, lists) for channel in channels]
-        p = layout.score(rows, np.array(asked, dtype=np.int32), 2 * m if any(asked) else m).tolist()
-        own = zip(p, p_churn, effects, strict=True)
-        return [ScoresOfOne(one[:m], one[-m:], churn, uplift, *self._shares) for one, churn, uplift in own]
+        return [self._of_one(told, m) for told in self._together.score(self._columns.each(facts, asked)).tolist()]
 
     def open(self) -> None:
         """Lay out every model, before somebody waits for it."""
         self.score_each([{}], [""])
+
+    def _of_one(self, told: list[float], m: int) -> ScoresOfOne:
+        """What the champions say of one customer, taken apart."""
+        at, p, p_channel = (0, None, None) if self._responding is None else (2 * m, told[:m], told[m : 2 * m])
+        p_churn = _NAN if self._leaving is None else told[at]
+        uplift = None
+        if self._tested is not None:
+            uplift = [_NAN] * m
+            for place, effect in zip(self._tested[0], told[-len(self._tested[0]) :], strict=True):
+                uplift[place] = effect
+        return ScoresOfOne(p, p_channel, p_churn, uplift, *self._shares)
+
+    @cached_property
+    def _together(self) -> Layouts:
+        """The champions, response before churn before uplift, for one call."""
+        response = None if self._responding is None else self._responding[0]
+        uplift = None if self._tested is None else self._tested[1]
+        return Layouts([layout for layout in (response, self._leaving, uplift) if layout is not None])
 
     @cached_property
     def _shares(self) -> tuple[tuple[float, ...], tuple[bool, ...]]:

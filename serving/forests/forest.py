@@ -8,6 +8,7 @@ scores are LightGBM's to the bit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from itertools import accumulate
 from typing import Any
 
@@ -29,7 +30,6 @@ class Forest:
                  offers: Sequence[Matrix], *, is_log_odds: bool = True) -> None:  # fmt: skip
         """`of_customer` and `of_offer`: where a customer's row, and one of each of `offers` (r, columns), has what the
         model calls by a number. `is_log_odds`: the sums of the leaves are; else they are what the model says."""
-        self._is_log_odds = is_log_odds
         self._word: Any = np.uint32 if max(len(tree.leaves) for tree in trees) <= 32 else np.uint64
         self._every = self._word(np.iinfo(self._word).max)
         kinds = [[self._kinds(tree, of_offer, one) for tree in trees] for one in offers]
@@ -47,6 +47,7 @@ class Forest:
             leaf_at=_starts(len(tree.leaves) for tree in trees),
             kind_at=_starts(len(sets) for of_list in kinds for sets, _ in of_list),
             look_at=_starts(kind_of.shape[1] for kind_of, _ in looks),
+            is_log_odds=np.array([is_log_odds], dtype=np.int32),
             cut_trees=np.array([split.tree for splits in cuts for split in splits], dtype=np.uint16),
             step_trees=np.array([tree for run in steps for tree in run], dtype=np.uint16),
             kind_of=np.concatenate([kind_of.astype(np.uint16).ravel() for kind_of, _ in looks]),
@@ -57,13 +58,22 @@ class Forest:
             every=self._sets([int(self._every)]),
             cuts=np.array([split.threshold for splits in cuts for split in splits], dtype=np.float64),
             leaves=np.array([leaf for tree in trees for leaf in tree.leaves], dtype=np.float64),
+            knots=np.empty(0),
+            heights=np.empty(0),
         )
-        self._packed = packed(self.laid)
+        self._packed = packed([self.laid])
+
+    def through(self, knots: Sequence[float], heights: Sequence[float]) -> Forest:
+        """The same trees, with what they say mapped straight between the knots."""
+        found = copy(self)
+        found.laid = self.laid._replace(knots=np.array(knots), heights=np.array(heights))
+        found._packed = packed([found.laid])
+        return found
 
     def score(self, rows: Matrix, asked: NDArray[np.int32], n_told: int) -> Floats:
-        """What the model says, not calibrated, (n, n_told), of customers' rows (n, columns) with the first offers of
-        the list that each asks for, (n,)."""
-        return scores(rows, asked, n_told, self._packed, self._is_log_odds)
+        """What the model says, (n, n_told), of customers' rows (n, columns) with the first offers of the list that each
+        asks for, (n,)."""
+        return scores(rows, asked, n_told, *self._packed)
 
     def probes(self, n_columns: int) -> Matrix:
         """Rows of made-up customers: values at the splits and right above them, every code, zeros and missing ones."""

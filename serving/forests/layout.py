@@ -14,7 +14,7 @@ from decisioning.catalogue.cards import OfferCard
 from features.packing import Plain
 from features.vocabulary import Kind
 from serving.forests.forest import Forest, pairs
-from serving.forests.leaves import Floats
+from serving.forests.leaves import Floats, all_scores, mapped, packed
 from serving.forests.tree_text import Unlike, is_of_probabilities, trees_of
 from training.encoding import Feature, Matrix, Recipe
 from training.fitted import FittedModel
@@ -41,7 +41,7 @@ class Columns:
         ]
         self._known = [(name, known.get) for name, known in self._codes]
         self._pick = itemgetter(*self._numbers) if len(numbers) > 1 else None
-        self._struct = Struct(f"{len(every)}d")
+        self._struct = Struct(f"{len(every) + 1}d")
 
     def rows(self, facts: Facts, n: int) -> Matrix:
         """n customers, (n, columns)."""
@@ -54,10 +54,13 @@ class Columns:
                 rows[:, place] = [known.get(code, _MISSING) for code in facts[name].tolist()]
         return rows
 
-    def each(self, facts: Sequence[Mapping[str, Plain]]) -> Matrix:
-        """The same of n customers whose facts are plain values, one mapping each."""
-        packed = [self._struct.pack(*self._numbers_of(one), *self._codes_of(one)) for one in facts]
-        rows = np.frombuffer(bytearray().join(packed))  # writable: for any other kind the kernel is compiled anew
+    def each(self, facts: Sequence[Mapping[str, Plain]], asked: Sequence[int]) -> Matrix:
+        """The same of n customers whose facts are plain values, one mapping each, and the list that each asks for."""
+        pack = self._struct.pack
+        each = [
+            pack(*self._numbers_of(one), *self._codes_of(one), which) for one, which in zip(facts, asked, strict=True)
+        ]
+        rows = np.frombuffer(bytearray().join(each))  # writable: for any other kind the kernel is compiled anew
         return rows.reshape(len(facts), -1)
 
     def _numbers_of(self, facts: Mapping[str, Any]) -> Sequence[float]:
@@ -79,17 +82,18 @@ class Layout:
         features = model.recipe.features
         self._of_customer = {at: columns.place[feature] for at, feature in enumerate(features) if not feature.of_offer}
         self._of_offer = {at: place for place, at in enumerate(_of_offer(features))}
-        self._x, self._y = np.array(model.calibration.x), np.array(model.calibration.y)
+        self._knots = model.calibration.x, model.calibration.y
+        self.n_lists, self.n_offers = len(offers), len(offers[0])
         self.forest = self._agreeing()  # None: the library is asked, which may be of another mind
 
     def score(self, rows: Matrix, asked: NDArray[np.int32] | None = None, n_told: int | None = None) -> Floats:
         """Probabilities, or effects, (n, n_told) of customers' rows (n, columns) with the first offers of the list that
         each asks for, (n,); with all of the first list if not given."""
         asked = np.zeros(len(rows), dtype=np.int32) if asked is None else asked
-        n_told = len(self._offers[0]) if n_told is None else n_told
-        by = self._by_library if self.forest is None else self.forest.score
-        found: Floats = np.interp(by(rows, asked, n_told), self._x, self._y)
-        return found
+        n_told = self.n_offers if n_told is None else n_told
+        if self.forest is not None:
+            return self.forest.score(rows, asked, n_told)
+        return mapped(self._by_library(rows, asked, n_told), *map(np.array, self._knots))
 
     def _by_library(self, rows: Matrix, asked: NDArray[np.int32], n_told: int) -> Floats:
         found = np.empty((len(rows), n_told))
@@ -108,8 +112,28 @@ class Layout:
         probes = forest.probes(max(self._of_customer.values(), default=-1) + 1)
         rows = np.tile(probes, (len(self._offers), 1))
         asked = np.repeat(np.arange(len(self._offers), dtype=np.int32), len(probes))
-        told = rows, asked, len(self._offers[0])
-        return forest if (self._by_library(*told) == forest.score(*told)).all() else None
+        wanted = rows, asked, self.n_offers
+        is_equal = (self._by_library(*wanted) == forest.score(*wanted)).all()
+        return forest.through(*self._knots) if is_equal else None
+
+
+class Layouts:
+    """Several champions over the same columns, asked in one call: most of what a customer alone costs is the call."""
+
+    def __init__(self, layouts: Sequence[Layout]) -> None:
+        self._layouts = layouts
+        self._ends = np.cumsum([layout.n_offers for layout in layouts], dtype=np.int32)
+        forests = [layout.forest.laid for layout in layouts if layout.forest is not None]
+        self._packed = packed(forests) if forests and len(forests) == len(layouts) else None
+
+    def score(self, rows: Matrix) -> Floats:
+        """What each says of all offers of a list, champion beside champion, (n, offers), of customers' rows whose last
+        column is the list that each asks for; of its only list, where a champion has one."""
+        if self._packed is not None:
+            return all_scores(rows, self._ends, *self._packed)
+        asked = rows[:, -1].astype(np.int32)
+        each = [layout.score(rows, asked if layout.n_lists > 1 else None) for layout in self._layouts]
+        return np.hstack([np.empty((len(rows), 0)), *each])
 
 
 class Offers:

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from features.packing import (
     ARROW_TYPES,
     CannotPack,
-    PlainCodec,
     RowCodec,
     SchemaMismatch,
     dictionaries,
     schema_digest,
 )
+from features.plain_rows import PlainCodec
 from features.vocabulary import Column, Kind
 
 KINDS = (Kind.CODE, Kind.FLAG, Kind.NUMBER, Kind.DATE, Kind.INTEGER, Kind.SET, Kind.INSTANT, Kind.AMOUNT)
@@ -99,8 +99,8 @@ def test_rows_read_without_arrays_hold_what_arrays_hold(rows: list[dict[str, Any
     """The columns of two views, of some kinds in one and of some in both."""
     (codec, stored), (other, others) = packed(rows, COLUMNS[:11]), packed(rows, COLUMNS[11:])
     arrays = codec.arrays(stored) | other.arrays(others)
-    for place, both in enumerate(zip(stored, others, strict=True)):
-        found = PlainCodec([codec, other], later=["counted"]).plain(both)
+    each = PlainCodec([codec, other], later=["counted"]).each([*zip(stored, others, strict=True)])
+    for place, found in enumerate(each):
         assert math.isnan(float(found.pop("counted") or 0))
         assert list(found) == [name for one in (codec, other) for names in one.blocks.values() for name in names]
         for name, value in found.items():
@@ -112,7 +112,7 @@ def test_rows_read_without_arrays_hold_what_arrays_hold(rows: list[dict[str, Any
 def test_a_row_of_another_length_than_its_columns_is_refused_though_both_together_have_theirs() -> None:
     (codec, (number,)), (other, (flag,)) = one(Kind.NUMBER, 1.5), one(Kind.FLAG, True)
     with pytest.raises(SchemaMismatch):
-        PlainCodec([codec, other]).plain([flag, number])
+        PlainCodec([codec, other]).each([[number, flag], [flag, number]])
 
 
 def wanted_type(kind: Kind) -> np.dtype[Any]:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from features.compiling import compiled
 from features.vocabulary import Kind
 from serving.forests.forest import Forest, pairs
-from serving.forests.layout import Columns, Layout
+from serving.forests.layout import Columns, Layout, Layouts
+from serving.forests.leaves import mapped
 from serving.forests.tree_text import MOST_LEAVES, MOST_TREES, Unlike, is_of_probabilities, trees_of
 from training.boosting import Trees
 from training.calibration import Calibration
@@ -125,6 +126,30 @@ def test_customers_of_one_call_may_ask_for_lists_of_their_own(settings: dict[str
         np.testing.assert_array_equal(found[asked == which], expected[asked == which, :n_told])
 
 
+@pytest.mark.parametrize("settings", [{}, {"num_leaves": 64}, {"zero_as_missing": True}], ids=str)
+def test_models_asked_together_say_what_each_says_alone(settings: dict[str, Any]) -> None:
+    """One with sets of leaves of another width or none at all; the second has one list, whichever is asked for."""
+    one, other = fitted(grown(**settings)), fitted(grown(objective="regression"))
+    columns, asked = Columns([one]), np.resize([2, 0, 0, 1], N_CUSTOMERS).astype(np.int32)
+    layouts = Layout(one, columns, lists()), Layout(other, columns, lists()[:1])
+    found = Layouts(layouts).score(np.column_stack([customers(), asked]))
+    np.testing.assert_array_equal(found[:, :N_OFFERS], layouts[0].score(customers(), asked))
+    np.testing.assert_array_equal(found[:, N_OFFERS:], layouts[1].score(customers()))
+
+
+def test_no_model_says_nothing_of_anybody() -> None:
+    assert Layouts([]).score(customers(3)).shape == (3, 0)
+
+
+@pytest.mark.parametrize("knots", [(), (0.0, 1.0), (0.0, 0.1, 0.30000000000000004, 0.7)])
+def test_what_trees_say_is_mapped_as_numpy_maps_it(knots: tuple[float, ...]) -> None:
+    chance = np.random.default_rng(8)
+    at, heights = np.array(knots), np.sort(chance.random(len(knots)))
+    near = [*knots, *np.nextafter(knots, 9.0), *np.nextafter(knots, -9.0), np.nan, np.inf, -np.inf, -0.0]
+    values = np.array([[*near, *chance.normal(0.5, 0.5, 50)]])
+    np.testing.assert_array_equal(mapped(values, at, heights), np.interp(values, at, heights) if knots else values)
+
+
 def test_offers_that_look_alike_to_every_tree_are_summed_once() -> None:
     text = grown()
     twice = np.concatenate([offers(), offers()[::-1]])
@@ -200,9 +225,9 @@ def test_one_customers_plain_facts_make_the_row_that_arrays_make() -> None:
     arrays = {
         name: np.array([value], dtype=object if isinstance(value, str) else float) for name, value in facts.items()
     }
-    np.testing.assert_array_equal(columns.each([facts]), columns.rows(arrays, 1))
-    few = columns.each([facts, {"c0": 1.5, "c2": "13"}])
-    np.testing.assert_array_equal(few, [[1.5, np.nan, 7.0], [1.5, np.nan, np.nan]])
+    np.testing.assert_array_equal(columns.each([facts], [0])[:, :-1], columns.rows(arrays, 1))
+    few = columns.each([facts, {"c0": 1.5, "c2": "13"}], [4, 0])
+    np.testing.assert_array_equal(few, [[1.5, np.nan, 7.0, 4.0], [1.5, np.nan, np.nan, 0.0]])
     np.testing.assert_array_equal(columns.rows({"c0": np.array([1.5])}, 1), [[1.5, np.nan, np.nan]])
 
 

@@ -22,12 +22,12 @@ from serving.ledger.engine import open_engines
 from serving.ledger.posting import Posting
 from serving.ledger.recording import Recorder
 
-EVERY_SECONDS = 0.1  # each posting throws away what readers have cached of the ledger, so not after every entry
+EVERY_SECONDS = 0.5  # in small groups a decision takes longer to post; each posting empties readers' caches
 _log = logging.getLogger("tiercel.serving")
 
 
 def attend(url: str, home: Path, lifeline: IO[Any]) -> None:
-    """Post every tenth of a second until `lifeline` ends, as it does with its other end's holder; then the rest."""
+    """Post twice a second until `lifeline` ends, as it does with its other end's holder; then the rest."""
     engines = open_engines(url)
     daybook = Daybook.of(engines.writer)
     if daybook is None:

@@ -117,12 +117,14 @@ class Chain:
     """Hashes decisions under one pseudonym key."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._keyed = hmac.new(key, digestmod="sha256")
         self.key_id = hashlib.sha256(key).hexdigest()[:16]
 
     def pseudonym(self, value: str) -> str:
         """HMAC-SHA256 of a text under the home's key, hexadecimal: stable within a home, unlinkable without its key."""
-        return hmac.digest(self._key, value.encode(), "sha256").hex()
+        keyed = self._keyed.copy()  # what is hashed of the key is the same for every value
+        keyed.update(value.encode())
+        return keyed.hexdigest()
 
     def begin(self, connection: Connection) -> None:
         """Write the head of an empty chain if there is none; raises WrongKey if the chain has another key."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,8 +68,7 @@ class Engines:
         with self._told(), self.reader.connect() as connection:
             yield connection
 
-    @contextmanager
-    def asking(self) -> Iterator[Any]:
+    def asking(self) -> AbstractContextManager[Any]:
         """A cursor of the driver's own for one statement, which sees one instant by itself; raises Unreachable.
 
         A server may have gone since the last question, so its connections come from the pool, which looks; they ask
@@ -77,8 +76,11 @@ class Engines:
         always there, and each thread keeps its cursor.
         """
         if self.reader.dialect.name == "sqlite":
-            yield self._kept.cursor(self.reader)
-            return
+            return nullcontext(self._kept.cursor(self.reader))
+        return self._asking_server()
+
+    @contextmanager
+    def _asking_server(self) -> Iterator[Any]:
         with (
             self._told(),
             self.reader.execution_options(isolation_level="AUTOCOMMIT").connect() as connection,

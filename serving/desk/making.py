@@ -261,7 +261,7 @@ def _answered(customer_ids: Sequence[str], found: Mapping[str, _Made]) -> Decide
     )
 
 
-def _row(one: Kept, inquiry: Inquiry, inputs: str, ground: Ground, rules: Rulebook) -> DecisionRow:
+def _row(one: Kept, inquiry: Inquiry, inputs: bytes, ground: Ground, rules: Rulebook) -> DecisionRow:
     decision = one.decision
     return DecisionRow(
         decision_id=str(one.decision_id),

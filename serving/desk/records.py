@@ -45,18 +45,18 @@ class Kept(NamedTuple):
         told: Plain = orjson.loads(self.written)
         return told
 
-    def stored_text(self) -> str:
-        """The record as the ledger keeps it."""
-        return b"".join((self.written[:-1], b",", beside(self.decision)[1:])).decode()
+    def stored_text(self) -> bytes:
+        """The record as the ledger keeps it, in UTF-8."""
+        return b"".join((self.written[:-1], b",", beside(self.decision)[1:]))
 
 
-def written(plain: Plain) -> str:
-    """A record as compact JSON text, floats by their shortest exact form.
+def written(plain: Plain) -> bytes:
+    """A record as compact JSON in UTF-8, floats by their shortest exact form.
 
-    >>> written({"n": 1, "名": [None, 0.1]})
+    >>> written({"n": 1, "名": [None, 0.1]}).decode()
     '{"n":1,"名":[null,0.1]}'
     """
-    return orjson.dumps(plain).decode()
+    return orjson.dumps(plain)
 
 
 def new_decision_id(now: datetime) -> str:
@@ -101,7 +101,7 @@ def left_out_of(record: Plain) -> list[list[Any]]:
     return sorted(entries, key=itemgetter(0))
 
 
-def public_of(stored_text: str) -> Plain:
+def public_of(stored_text: str | bytes) -> Plain:
     """What was told of a stored decision."""
     return {name: value for name, value in json.loads(stored_text).items() if name not in _PRIVATE}
 

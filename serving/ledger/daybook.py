@@ -42,7 +42,8 @@ _TABLES = (
     f"CREATE TABLE aside (seq INTEGER PRIMARY KEY, {_NAMES}, reason)",
     f"PRAGMA user_version = {_FORM}",
 )
-_ENTER = f"INSERT INTO entry ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+_GIVEN = ", ".join("CAST(? AS TEXT)" if name in ("answer", "inputs") else "?" for name in _COLUMNS)  # text or UTF-8
+_ENTER = f"INSERT INTO entry ({_NAMES}) VALUES ({_GIVEN})"
 _SINCE = "SELECT seq, customer_id, repeat_of, decided_at, decision_id, release_id FROM entry WHERE seq > ?"
 _WAITING = f"SELECT seq, {_NAMES} FROM entry ORDER BY seq LIMIT ?"
 _SPAN = "SELECT (SELECT max(seq) FROM entry) - (SELECT min(seq) FROM entry) + 1"

@@ -72,11 +72,15 @@ def _values(row: DecisionRow, last: Head) -> dict[str, Any]:
         "is_degraded": bool(row.is_degraded),
         "is_fallback": bool(row.is_fallback),
         "is_stale": bool(row.is_stale),
-        "answer": row.answer,
-        "inputs": row.inputs,
+        "answer": _text(row.answer),
+        "inputs": _text(row.inputs),
         "prev_hash": last.row_hash,
         "actor": row.actor,
     }
+
+
+def _text(given: str | bytes) -> str:
+    return given if isinstance(given, str) else given.decode()
 
 
 def _slot(slot: PlacementRow, row: DecisionRow) -> dict[str, Any]:

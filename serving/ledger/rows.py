@@ -33,9 +33,10 @@ class PlacementRow(NamedTuple):
 
 
 class DecisionRow(NamedTuple):
-    """One decision as it is kept: `answer` and `inputs` are JSON text, the answer given and the inputs by value.
+    """One decision as it is kept: `answer` and `inputs` are JSON, the answer given and the inputs by value.
 
-    `actor` is who asked for it.
+    Both may be given as UTF-8, which saves whoever has just made it a text that is written as bytes again; read back
+    they are text. `actor` is who asked for it.
     """
 
     decision_id: str
@@ -47,8 +48,8 @@ class DecisionRow(NamedTuple):
     segments_digest: str
     decisions_digest: str
     arm: str
-    answer: str
-    inputs: str
+    answer: str | bytes
+    inputs: str | bytes
     placements: tuple[PlacementRow, ...] = ()
     repeat_of: str | None = None
     is_degraded: bool = False

@@ -71,6 +71,19 @@ def test_an_entry_reads_back_from_the_ledger_as_it_was_given(url: str, tmp_path:
         assert is_whole(ledger, 2)
 
 
+def test_what_is_given_in_utf8_reads_back_as_text_whichever_way_it_was_written(url: str, tmp_path: Path) -> None:
+    text = {"answer": '{"name":"定期存款"}', "inputs": '{"名":1}'}
+    given = {name: value.encode() for name, value in text.items()}
+    with opened(url, tmp_path) as ledger:
+        assert ledger.record_at_once([decided("D1")._replace(**given), decided("D2")._replace(**text)])
+        ledger.record([decided("D3")._replace(**given)]).result()
+        assert ledger.record_at_once([decided("D3")._replace(**given)])  # the same content: struck out
+        for name in ("D1", "D2", "D3"):
+            assert ledger.decision(name).row == decided(name)._replace(**text)
+        assert (looked_into(url), is_whole(ledger, 3)) == ((0, {}), True)
+    assert rows_of(url, "SELECT DISTINCT typeof(answer), typeof(inputs) FROM decision") == [("text", "text")]
+
+
 def test_whoever_reads_the_ledger_sees_what_was_entered_a_moment_ago(url: str, tmp_path: Path) -> None:
     with opened(url, tmp_path) as ledger, opened(url, tmp_path) as other:
         n = 0

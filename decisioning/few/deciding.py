@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import orjson
@@ -14,8 +14,7 @@ import orjson
 from decisioning.candidates import FILTERS, Filter
 from decisioning.case import Case
 from decisioning.catalogue.catalogue import Catalogue
-from decisioning.decision import Decision, ShadowSlot
-from decisioning.exploration import NOTHING, draw, gumbel_of, noise_key
+from decisioning.decision import Decision
 from decisioning.few.loops import weighed
 from decisioning.few.reading import Known, Reading, nothing_given
 from decisioning.few.rows import (
@@ -23,7 +22,7 @@ from decisioning.few.rows import (
     Given,
     Weighed,
 )  # fmt: skip
-from decisioning.few.shelf import Shelf, codes_of
+from decisioning.few.shelf import Shelf, codes_of, packed
 from decisioning.few.telling import REASONS, Telling
 from decisioning.inputs import Inputs, Terms
 from decisioning.policy import DecisionsPolicy
@@ -34,13 +33,6 @@ _LOOPS = ("exclusion", "consent", "eligibility", "applicability", "suitability",
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class _Drawn(NamedTuple):
-    """Offers in order with the probability of each given those above it, and NO_ACTION's where it ended the list."""
-
-    slots: list[tuple[int, float]]
-    end_propensity: float | None
-
-
 class Few:
     """Decides a few customers under one catalogue and policy; may be shared by threads."""
 
@@ -49,7 +41,7 @@ class Few:
     ) -> None:
         """`filters` by name, in order; those that have no loop are asked in arrays, one customer after the other."""
         self._catalogue, self._policy = catalogue, policy
-        self._shelf, self._reading = Shelf.of(catalogue, policy), Reading(catalogue, policy)
+        self._shelf, self._reading = packed(Shelf.of(catalogue, policy)), Reading(catalogue, policy)
         self._reasons: list[tuple[str, str]] = list(REASONS)
         self._without_loop = [(name, apply) for name, apply in filters if name not in _LOOPS]
         self._steps = np.array([self._step(name) for name, _ in filters], dtype=np.int64).reshape(-1, 2).T.copy()
@@ -67,8 +59,9 @@ class Few:
         given = self._given(cases)
         with self._turn:
             self._reading.sayings.renew()
-            known, rows = self._reading.read(cases, given)
-            found = weighed(self._shelf, self._reading.sayings.rows, rows, self._steps)
+            known, rows = self._reading.read(cases)
+            parts: tuple[Any, ...] = (*self._shelf, self._reading.sayings.rows, *rows, self._steps, *given)
+            found = weighed(*parts)
         return self._told(known, found)
 
     def _step(self, name: str) -> tuple[int, int]:
@@ -110,56 +103,18 @@ class Few:
         return self._reasons.index((name, code))
 
     def _told(self, known: Sequence[Known], found: Weighed) -> list[Decision]:
-        drawn, shadows = self._drawn(known, found)
-        places = [(i, j) for i, one in enumerate(drawn) for j, _ in one.slots]
-        rows, offers = [i for i, _ in places], [j for _, j in places]
-        told = zip(found.figures[rows, offers].tolist(), found.notes[rows, offers].tolist(), strict=True)
+        lists = list(zip(found.offers.tolist(), found.notes.tolist(), found.figures.tolist(), strict=True))
+        shadows, n, ends = iter(lists[len(known) :]), len(known), found.ends.tolist()
         return [
             self._telling.decision(
                 one,
-                tuple([self._telling.slot(one, *slot, *next(told)) for slot in enumerate(mine.slots, 1)]),
+                lists[i],
+                ends[i],
                 self._telling.left_out(found.reason[i], found.until[i]),
-                shadows.get(i, ()),
-                mine.end_propensity,
+                next(shadows) if one.is_held_out else None,
             )
-            for i, (one, mine) in enumerate(zip(known, drawn, strict=True))
+            for i, one in zip(range(n), known, strict=True)
         ]
-
-    def _drawn(self, known: Sequence[Known], found: Weighed) -> tuple[list[_Drawn], dict[int, tuple[ShadowSlot, ...]]]:
-        """Each one's list, and by row what those held out would have had; who gets nothing personal shares the
-        stranger's noise.
-
-        All are drawn at once and as long as the longest: a list goes on as it began, so that a shorter one is the
-        beginning of a longer.
-        """
-        m, figures = self._catalogue.m, self._policy.arbitration
-        names = ["" if one.generic is not None else one.case.customer_id for one in known]
-        keys = [noise_key(name, one.on, one.case.terms.epoch) for name, one in zip(names, known, strict=True)]
-        limits = [one.case.terms.limit for one in known]
-        held_out = [i for i, one in enumerate(known) if one.is_held_out]
-        score, permitted = found.score, found.permitted
-        if held_out:
-            score = np.concatenate([score, score[held_out]])
-            permitted = np.concatenate([permitted, found.candidates[held_out]])
-            keys, limits = keys + [keys[i] for i in held_out], limits + [limits[i] for i in held_out]
-        lists = draw(
-            score, permitted, gumbel_of(keys, m), catalogue=self._catalogue, figures=figures, limit=max(limits)
-        )
-        every = zip(lists.offer.tolist(), lists.propensity.tolist(), lists.end_propensity.tolist(), limits, strict=True)
-        drawn = [_list(*one) for one in every]
-        shadows = {
-            i: tuple(
-                ShadowSlot(rank, self._catalogue.cards[j].offer_id, float(found.score[i, j]), chance)
-                for rank, (j, chance) in enumerate(one.slots, 1)
-            )
-            for i, one in zip(held_out, drawn[len(known) :], strict=True)
-        }
-        return drawn[: len(known)], shadows
-
-
-def _list(offers: Sequence[int], chances: Sequence[float], end: float, limit: int) -> _Drawn:
-    taken = [slot for slot in zip(offers, chances, strict=True) if slot[0] != NOTHING][:limit]
-    return _Drawn(taken, None if end != end or len(taken) == limit else end)
 
 
 def _nobody(m: int) -> Case:

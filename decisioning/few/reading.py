@@ -14,6 +14,7 @@ import numpy as np
 from decisioning.arms import GLOBAL, unit_hash
 from decisioning.case import Case, Happened, micros
 from decisioning.catalogue.catalogue import Catalogue, Floats
+from decisioning.exploration import noise_key
 from decisioning.few.rows import (
     ATTESTS,
     CONVERTED,
@@ -81,7 +82,7 @@ class Reading:
         self._answers = tuple(self.sayings.answers.values())
         self._settled = [(place, name) for place, name in enumerate(self.sayings.answers) if name in _SETTLED]
 
-    def read(self, cases: Sequence[Case], given: Given) -> tuple[list[Known], Rows]:
+    def read(self, cases: Sequence[Case]) -> tuple[list[Known], Rows]:
         """What is settled of each of n customers, and the rows of all of them."""
         known, asked, events = [], [], list[tuple[int, ...]]()
         for case in cases:
@@ -99,7 +100,7 @@ class Reading:
             self._offers_of([case.uplift_share for case in cases], _NAN),
             self._offers_of([case.shadow_price for case in cases], 0.0),
             np.array(events, dtype=np.int64).reshape(-1, 6),
-            given,
+            np.frombuffer(b"".join([_key(one) for one in known]), dtype="<u8").reshape(-1, 2),
         )
         return known, rows
 
@@ -136,7 +137,7 @@ class Reading:
             said.named[terms.asked], said.named[terms.moment], said.flags[case.uplift_is_assumed],
             said.products[held], said.products[used], said.channels[closed], said.channels[opened],
             said.withheld[withheld], place.listed, place.leading, place.channels, said.secondary[others, one.stage],
-            first_event, last_event, *map(getitem, self._answers, texts),
+            first_event, last_event, terms.limit, *map(getitem, self._answers, texts),
         ]  # fmt: skip
 
     def _event(self, row: Happened) -> tuple[int, ...]:
@@ -153,6 +154,11 @@ class Reading:
         if (first is None or isinstance(first, tuple)) and all(value is first for value in values):
             return _shared(first or (absent,) * m, len(values))
         return np.array([(absent,) * m if value is None else value for value in values], dtype=np.float64)
+
+
+def _key(one: Known) -> bytes:
+    """The key of a customer's noise; who gets nothing personal shares the stranger's."""
+    return noise_key("" if one.generic is not None else one.case.customer_id, one.on, one.case.terms.epoch)
 
 
 @lru_cache(maxsize=256)

@@ -14,8 +14,8 @@ Codes = NDArray[np.int16]
 # columns of what is asked of a customer; where the answers to the rules' questions about his texts begin follows
 (
     NOW, CHANNEL, BASIS, IS_QUIET, IS_GENERIC, IS_HELD_OUT, IS_BARRED, INVESTOR, ASKED, MOMENT, ASSUMED, HELD, SERVICES,
-    CLOSED, OPENED, WITHHELD, LISTED, LEADING, ORDER_OF_BAND, SECONDARY, FIRST_EVENT, LAST_EVENT, TEXTS,
-) = range(23)  # fmt: skip
+    CLOSED, OPENED, WITHHELD, LISTED, LEADING, ORDER_OF_BAND, SECONDARY, FIRST_EVENT, LAST_EVENT, LIMIT, TEXTS,
+) = range(24)  # fmt: skip
 NO_BASIS, ATTESTS, OPT_IN = range(3)
 QUALIFIED, UNKNOWN_INVESTOR, OTHER_INVESTOR = range(3)
 # columns of what happened to him, and what a purpose and an outcome are
@@ -23,7 +23,7 @@ IS_CONTACT, AT, OFFER, THERE, PURPOSE, OUTCOME = range(6)
 OTHER, SALES, LEGAL = range(3)
 REFUSED, CONVERTED = 1, 2
 # columns of what is told of an offer
-SCORE, TOLD_P, TOLD_UPLIFT, TOLD_VALUE, COST, CONTEXT = range(6)
+SCORE, TOLD_P, TOLD_UPLIFT, TOLD_VALUE, COST, CONTEXT, PROPENSITY = range(7)
 # bits of what is noted of an offer; the overlay and one more from bit OVERLAY_AT on, the channel from CHANNEL_AT on
 IS_LISTED, IS_SECONDARY, IS_LEADING, IS_LIKELY, IS_WORTHWHILE, IS_PRIOR, IS_ASSUMED, WAS_ASKED, IS_MOMENT = (
     1 << bit for bit in range(9)
@@ -53,19 +53,19 @@ class Rows(NamedTuple):
     share: Floats
     price: Floats
     events: Ints  # (events, 6), customer by customer: IS_CONTACT …
-    given: Given
+    keys: NDArray[np.uint64]  # (n, 2), of their noise
 
 
 class Weighed(NamedTuple):
-    """What n customers' m offers came to, before the lists are drawn."""
+    """What became of n customers' m offers; k lists of s slots are those of the customers and then those which the ones
+    held out would have had."""
 
     reason: Codes  # (n, m), 0 for an offer that may be told
     until: Ints  # (n, m), microseconds since 1970 at which the reason lapses, 0 unknown
-    permitted: Bools  # (n, m)
-    candidates: Bools  # (n, m), what a holdout would choose from
-    score: Floats  # (n, m)
-    figures: Floats  # (n, m, 6): SCORE …
-    notes: Ints  # (n, m): IS_LISTED …
+    offers: Ints  # (k, s), EMPTY behind the list's end
+    notes: Ints  # (k, s): IS_LISTED …
+    figures: Floats  # (k, s, 7): SCORE …
+    ends: Floats  # (k,), the propensity of NO_ACTION where it ended the list, else NaN
 
 
 class One(NamedTuple):

@@ -41,6 +41,10 @@ class Figures(NamedTuple):
     weight_unlisted: float
     moment_factor: float
     lead_factor: float
+    exploration_amount: float
+    relevance_floor_amount: float
+    diversity_top: int
+    diversity_max: int
     refusal_us: int
     sales_max: int
     sales_window_us: int
@@ -50,25 +54,29 @@ class Figures(NamedTuple):
     n_rows: int  # of their truth table
 
 
+N_AMOUNTS = Figures._fields.index("diversity_top")  # those before it are amounts, shares and days
+
+
 class Shelf(NamedTuple):
-    """m offers, c channels, r rules; the comments name what a row or a column is."""
+    """m offers, c channels, r rules; the comments name what a row or a column is. By kind: flags, integers, floats."""
 
     offers: Bools  # (6, m): CARE …
-    amounts: Floats  # (7, m): VALUE …
-    outcome_us: Ints  # (m,)
     has_channel: Bools  # (m, c)
-    channels: Ints  # (4, c): OUTBOUND …; a CAP of -1 is none
-    channel_cost: Floats  # (c,)
     same_thing: Bools  # (m, m)
+    same_group: Bools  # (m, m)
     overlay_offers: Bools  # (overlays, m)
-    overlay_factor: Floats
+    outcome_us: Ints  # (m,)
+    channels: Ints  # (4, c): OUTBOUND …; a CAP of -1 is none
     exclusions: Ints  # (2, exclusions): place of the code in the filter's table, whether care is kept
     compared: Ints  # (2, comparisons of numbers): place of the number, operator
-    thresholds: Floats
     widths: Ints  # (columns that are no numbers,): comparisons of each
     groups: Ints  # (3, groups): whether all must hold, first and last of their `parts`
     parts: Ints
     verdicts: Ints  # (2, r): rows of the truth table that say that a rule holds, and fails
+    amounts: Floats  # (7, m): VALUE …
+    channel_cost: Floats  # (c,)
+    overlay_factor: Floats
+    thresholds: Floats
     readiness: Floats  # (parts, 2): which one, and its weight
     age_caps: Floats  # (caps, 2): from which age, up to which risk
     figures: Figures
@@ -97,6 +105,7 @@ class Shelf(NamedTuple):
             channels=np.vstack([catalogue.is_outbound, catalogue.has_quiet_hours, _ints(caps, 2)]),
             channel_cost=catalogue.channel_cost,
             same_thing=catalogue.same_thing,
+            same_group=catalogue.same_group,
             overlay_offers=catalogue.overlay_offers,
             overlay_factor=catalogue.overlay_factor,
             exclusions=_ints([(codes.index(rule.code), rule.keeps_care) for rule in policy.exclusions], 2),
@@ -114,6 +123,39 @@ class Shelf(NamedTuple):
         )
 
 
+class Packed(NamedTuple):
+    """A shelf as three arrays: each array that a call takes over costs as much as a customer's rules.
+
+    `whole` begins with m, c, and where each part begins and ends in its array, part by part in the order of `Shelf`;
+    `flags` and `whole` then hold parts alone, `amounts` the figures first.
+    """
+
+    flags: Bools
+    whole: Ints
+    amounts: Floats
+
+
+N_PARTS = len(Shelf._fields) - 1
+_KINDS = (slice(0, 5), slice(5, 13), slice(13, N_PARTS))  # of `Shelf`
+N_HEAD = 2 + 2 * N_PARTS
+
+
+def packed(shelf: Shelf) -> Packed:
+    """The same for the loops, which unpack it."""
+    bounds: list[int] = []
+    parts: list[list[NDArray[Any]]] = [list(shelf[kind]) for kind in _KINDS]  # type: ignore[arg-type]  # all but the last
+    for kind, at in zip(parts, (0, N_HEAD, len(Figures._fields)), strict=True):
+        for part in kind:
+            bounds += [at, at + part.size]
+            at += part.size
+    flags, whole, amounts = ([part.ravel() for part in kind] for kind in parts)
+    return Packed(
+        np.concatenate(flags),
+        np.concatenate([np.array([*shelf.has_channel.shape, *bounds], dtype=np.int64), *whole]),
+        np.concatenate([np.array(shelf.figures, dtype=np.float64), *amounts]),
+    )
+
+
 def numbers_of(catalogue: Catalogue) -> tuple[str, ...]:
     """The numbers that decisions under a catalogue read, by place."""
     return tuple(dict.fromkeys((*NUMBERS, *catalogue.rules.numbers.columns)))
@@ -126,13 +168,18 @@ def codes_of(policy: DecisionsPolicy) -> list[str]:
 
 def _figures(policy: DecisionsPolicy, rules: Rules) -> Figures:
     weights, contact, readiness = policy.arbitration, policy.contact, policy.readiness
-    names = ("prior_p", "weight_listed", "weight_secondary", "weight_unlisted", "moment_factor", "lead_factor")
+    names = (
+        "prior_p", "weight_listed", "weight_secondary", "weight_unlisted", "moment_factor", "lead_factor",
+        "exploration_amount", "relevance_floor_amount",
+    )  # fmt: skip
     return Figures(
         stranger_days=float(readiness.stranger_days),
         full_days=float(readiness.full_days),
         full_services=float(readiness.full_services),
         full_active_days=float(readiness.full_active_days),
         **{name: float(getattr(weights, name)) for name in names},
+        diversity_top=weights.diversity_top,
+        diversity_max=weights.diversity_max,
         refusal_us=contact.refusal_days * DAY_US,
         sales_max=contact.sales_max,
         sales_window_us=contact.sales_window_days * DAY_US,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from decisioning.case import instant
 from decisioning.catalogue.catalogue import Catalogue
 from decisioning.decision import Decision, LeftOut, Parts, ShadowSlot, Slot
+from decisioning.few.drawing_loop import EMPTY
 from decisioning.few.reading import Known
 from decisioning.few.rows import (
     CHANNEL_AT,
@@ -22,6 +24,8 @@ from decisioning.few.rows import (
     IS_SECONDARY,
     IS_WORTHWHILE,
     OVERLAY_AT,
+    PROPENSITY,
+    SCORE,
     WAS_ASKED,
     Codes,
 )  # fmt: skip
@@ -38,6 +42,7 @@ _MERITS = (1 << OVERLAY_AT) - 1
 _MOST_REMEMBERED = 1 << 14
 
 Value = TypeVar("Value")
+Drawn = tuple[Sequence[int], Sequence[int], Sequence[Sequence[float]]]  # offers, notes and figures by slot
 
 
 class Telling:
@@ -49,10 +54,10 @@ class Telling:
         self._grounds: dict[Any, Grounds] = {}
 
     def decision(
-        self, one: Known, offers: tuple[Slot, ...], left_out: tuple[LeftOut, ...], shadow: tuple[ShadowSlot, ...],
-        end_propensity: float | None,
-    ) -> Decision:  # fmt: skip
-        """The decision of a customer for whom these offers were drawn."""
+        self, one: Known, drawn: Drawn, end: float, left_out: tuple[LeftOut, ...], shadow: Drawn | None
+    ) -> Decision:
+        """The decision of a customer; `end` is the propensity of NO_ACTION where it ended the list, else NaN."""
+        offers = tuple([self._slot(one, rank, *slot) for rank, slot in enumerate(_slots(drawn), 1)])
         case, terms = one.case, one.case.terms
         return Decision(
             decided_at=terms.now,
@@ -68,7 +73,7 @@ class Telling:
             arm=ARMS[one.is_held_out],
             offers=offers,
             no_action=None if offers else self._why_nothing(left_out),
-            end_propensity=end_propensity,
+            end_propensity=None if end != end else end,
             marks=marks(
                 terms.consent_basis,
                 is_class_assumed=one.is_class_assumed,
@@ -80,14 +85,20 @@ class Telling:
             stale=terms.stale,
             fallback=case.p is None,
             left_out=left_out,
-            shadow=shadow,
+            shadow=() if shadow is None else self._shadow(shadow),
         )
 
-    def slot(self, one: Known, rank: int, drawn: tuple[int, float], figures: Sequence[float], note: int) -> Slot:
-        """One offer in the list, from its figures and what is noted of it."""
-        j, chance = drawn
+    def _shadow(self, drawn: Drawn) -> tuple[ShadowSlot, ...]:
+        """What a holdout would have been offered."""
+        cards = self._catalogue.cards
+        return tuple([
+            ShadowSlot(rank, cards[j].offer_id, figures[SCORE], figures[PROPENSITY])
+            for rank, (j, _, figures) in enumerate(_slots(drawn), 1)
+        ])  # fmt: skip
+
+    def _slot(self, one: Known, rank: int, j: int, note: int, figures: Sequence[float]) -> Slot:
         case, catalogue = one.case, self._catalogue
-        score, p, uplift, value, cost, context = figures
+        score, p, uplift, value, cost, context, chance = figures
         card, price = catalogue.cards[j], 0.0 if case.shadow_price is None else case.shadow_price[j]
         lever = float(catalogue.lever[j])
         p_channel = None if case.p_channel is None else case.p_channel[j]
@@ -154,6 +165,11 @@ class Telling:
         if sum(len(out.offer_ids) for out in left_out) < self._catalogue.m:
             return "BELOW_FLOOR"
         return "HOLDOUT" if any((out.filter, out.code) == REASONS[HELD_OUT] for out in left_out) else "NO_CANDIDATE"
+
+
+def _slots(drawn: Drawn) -> Iterator[tuple[int, int, Sequence[float]]]:
+    """The slots that are filled: offer, what is noted of it, its figures."""
+    return takewhile(lambda slot: slot[0] != EMPTY, zip(*drawn, strict=True))
 
 
 def _kept(remembered: dict[Any, Value], key: Any, value: Value) -> Value:

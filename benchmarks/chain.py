@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 N_CUSTOMERS, N_FEATURES, N_OFFERS = 2_000, 60, 30
-ASKED, WARM = 200, 20
+ASKED, WARM = 200, 20  # of each call
 START_SECONDS = 120.0
 _FEATURES = [f"f{place}" for place in range(N_FEATURES)]
 _OFFER = ["offer_value", "offer_reward", "offer_risk"]
@@ -38,8 +38,9 @@ online_store: {type: sqlite, path: online.db}
 """
 
 
-def median_ms(folder: Path) -> float:
-    """Milliseconds that the two servers take for one customer, one after the other: the median of many."""
+@contextmanager
+def chained(folder: Path) -> Iterator[Callable[[], list[float]]]:
+    """The two servers; each call asks them for some customers, and tells the milliseconds that both took for each."""
     folder.mkdir()
     _fill_feast(folder)
     _save_model(folder / "model")
@@ -51,7 +52,7 @@ def median_ms(folder: Path) -> float:
         serve = ["models", "serve", "--model-uri", "model", "--port", str(model), "--env-manager", "local"]
         path = os.pathsep.join([str(binaries), os.environ.get("PATH", "")])  # MLflow looks for uvicorn there
         servers.enter_context(running([str(binaries / "mlflow"), *serve], folder, model, PATH=path))
-        return _asked(feast, model)
+        yield lambda: _asked(feast, model)
 
 
 def free_port() -> int:
@@ -118,7 +119,7 @@ def _save_model(folder: Path) -> None:
     mlflow.lightgbm.save_model(booster, str(folder))
 
 
-def _asked(feast: int, model: int) -> float:
+def _asked(feast: int, model: int) -> list[float]:
     chance = np.random.default_rng(5)
     offers = chance.lognormal(3, 2, (N_OFFERS, len(_OFFER))).tolist()
     rows, scores = (http.client.HTTPConnection("127.0.0.1", port, timeout=30) for port in (feast, model))
@@ -135,7 +136,7 @@ def _asked(feast: int, model: int) -> float:
         if len(told["predictions"]) != N_OFFERS:
             raise SystemExit(f"the model server answered {str(told)[:200]}")
         took.append(first_ms + second_ms)
-    return float(np.median(took[WARM:]))
+    return took[WARM:]
 
 
 def _timed(server: http.client.HTTPConnection, path: str, body: Mapping[str, Any]) -> tuple[float, Any]:

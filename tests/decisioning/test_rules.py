@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from decisioning.case import Case
 from decisioning.catalogue.catalogue import Catalogue
-from decisioning.few.reading import Reading, nothing_given
+from decisioning.few.reading import Reading
 from decisioning.few.rules_loop import answer
 from decisioning.few.shelf import Shelf
 from decisioning.rules import Rules
@@ -80,7 +80,7 @@ def test_rules_asked_of_one_customer_in_a_loop_say_the_same(texts: list[str | No
     answers, catalogue = rules.answers(arrays([row]), 1), replace(CATALOGUE, rules=rules)
     case = Case.of(replace(inputs({}, catalogue=CATALOGUE), facts=arrays([row])))
     reading = Reading(catalogue, POLICY)
-    _, rows = reading.read([case], nothing_given(1, *catalogue.has_channel.shape))
+    _, rows = reading.read([case])
     shelf, truth = Shelf.of(catalogue, POLICY), np.zeros(rules.n_rows, dtype=bool)
     yes, no = np.zeros(len(texts), dtype=bool), np.zeros(len(texts), dtype=bool)
     answer(shelf, rows.numbers[0], rows.asked[0], reading.sayings.rows, truth, yes, no)

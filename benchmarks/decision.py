@@ -5,7 +5,7 @@
 A real server (one worker of uvicorn, set up as `tiercel serve` does) on a home of so many customers and thirty offers
 (`homes.py` says which), beside an empty FastAPI route in uvicorn as it comes, asked by the same load generator in a
 process of its own; and beside Feast's feature server chained with `mlflow models serve`. Every customer is a random
-one. Runs of all of them take turns, and the medians count, since a machine that does something else meanwhile slows all.
+one. Runs of all of them take turns, and medians count: a machine that does something else meanwhile slows all.
 """
 
 from __future__ import annotations

@@ -17,11 +17,7 @@ from decisioning.catalogue.catalogue import Catalogue
 from decisioning.decision import Decision
 from decisioning.few.loops import weighed
 from decisioning.few.reading import Known, Reading, nothing_given
-from decisioning.few.rows import (
-    GIVEN,
-    Given,
-    Weighed,
-)  # fmt: skip
+from decisioning.few.rows import GIVEN, Given, Weighed
 from decisioning.few.shelf import Shelf, codes_of, packed
 from decisioning.few.telling import REASONS, Telling
 from decisioning.inputs import Inputs, Terms

@@ -42,7 +42,7 @@ from decisioning.few.rows import (
     Codes,
     Given,
     One,
-)  # fmt: skip
+)
 from decisioning.few.shelf import (
     CAP,
     CARE,
@@ -57,7 +57,7 @@ from decisioning.few.shelf import (
     WINDOW_US,
     Ints,
     Shelf,
-)  # fmt: skip
+)
 from features.compiling import compiled
 
 (

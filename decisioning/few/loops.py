@@ -22,7 +22,7 @@ from decisioning.few.rows import (
     One,
     Rows,
     Weighed,
-)  # fmt: skip
+)
 from decisioning.few.rules_loop import answer
 from decisioning.few.shelf import CARE, TOOL, Ints, Shelf
 from decisioning.few.unpacking import unpacked

@@ -29,7 +29,7 @@ from decisioning.few.rows import (
     UNKNOWN_INVESTOR,
     Given,
     Rows,
-)  # fmt: skip
+)
 from decisioning.few.sayings import Place, Sayings
 from decisioning.few.shelf import numbers_of
 from decisioning.inputs import SWITCHES
@@ -45,13 +45,16 @@ _PURPOSES: Mapping[str | None, int] = {Purpose.SALES: SALES, Purpose.LEGAL: LEGA
 _OUTCOMES: Mapping[str | None, int] = {
     Outcome.REFUSED: REFUSED, Outcome.DNC_REQUESTED: REFUSED, Outcome.CONVERTED: CONVERTED,
 }  # fmt: skip
-
-
 _SETTLED = ("customer_class", "stage", "tier")
 _TEXTS = (
-    "investor_type", "held_products", "active_services", "do_not_call", "consented_channels", "withheld_categories",
+    "investor_type",
+    "held_products",
+    "active_services",
+    "do_not_call",
+    "consented_channels",
+    "withheld_categories",
     "other_classes",
-)  # fmt: skip
+)
 
 
 class Known(NamedTuple):

@@ -28,17 +28,20 @@ from decisioning.few.rows import (
     SCORE,
     WAS_ASKED,
     Codes,
-)  # fmt: skip
+)
 from decisioning.few.shelf import Ints
 from decisioning.grounds import DAYS_OF, Grounds, Merits, days_told, grounds
 from decisioning.marks import ARMS, marks
 from decisioning.policy import DecisionsPolicy
 
 REASONS = (  # by `rows.NOT_IN_CHANNEL` and those after it
-    ("", ""), ("treatment", "NOT_IN_CHANNEL"), ("applicability", "TOOL_ALONE"), ("arms", "HOLDOUT"),
+    ("", ""),
+    ("treatment", "NOT_IN_CHANNEL"),
+    ("applicability", "TOOL_ALONE"),
+    ("arms", "HOLDOUT"),
     ("arbitration", "SLEEPING_DOG"),
-)  # fmt: skip
-_MERITS = (1 << OVERLAY_AT) - 1
+)
+_SIXTEEN_BITS = (1 << 16) - 1
 _MOST_REMEMBERED = 1 << 14
 
 Value = TypeVar("Value")
@@ -116,11 +119,11 @@ class Telling:
     def _grounds_of(self, one: Known, j: int, note: int) -> Grounds:
         """Why an offer was chosen, from what is noted of it."""
         catalogue = self._catalogue
-        overlay = (note >> OVERLAY_AT & _MERITS) - 1
+        overlay = (note >> OVERLAY_AT & _SIXTEEN_BITS) - 1
         overlay_id = None if overlay < 0 else catalogue.overlay_ids[overlay]
         days = DAYS_OF.get(overlay_id) if overlay_id else None
         overlay_days = days_told(one.case.number(days)) if days else None
-        key = (j, note & _MERITS, overlay, overlay_days, one.generic, one.customer_class, one.stage)
+        key = (j, note & _SIXTEEN_BITS, overlay, overlay_days, one.generic, one.customer_class, one.stage)
         found = self._grounds.get(key)
         if found is None:
             merits = Merits(

@@ -38,7 +38,7 @@ from decisioning.few.rows import (
     WAS_ASKED,
     Codes,
     One,
-)  # fmt: skip
+)
 from decisioning.few.shelf import LEVER, RETENTION, REWARD, SERVICE, TOOL, VALUE, Ints, Shelf
 from features.compiling import compiled
 

@@ -246,6 +246,25 @@ def test_what_texts_say_is_worked_out_anew_where_it_is_too_much(monkeypatch: pyt
             assert few.decide([Case.of(one)]) == decide(one, catalogue, NOISY)
 
 
+@pytest.mark.parametrize("factors", [(1.2, 1.9), (1.9, 1.2)])
+def test_of_several_overlays_the_strongest_counts(factors: tuple[float, float]) -> None:
+    overlays = [
+        {"id": name, "when": "age >= 18", "hook": "TASKS", "offers": ["DEP"], "factor": factor}
+        for name, factor in zip(("MATURITY", "PAYDAY"), factors, strict=True)
+    ]
+    policy = small_policy(overlays=overlays)
+    catalogue = Catalogue.of(policy)
+    one = inputs({"age": 40}, catalogue=catalogue, p=0.5, limit=11)
+    (found,) = Few(catalogue, policy).decide([Case.of(one)])
+    assert [found] == decide(one, catalogue, policy)
+    strongest = f"OVERLAY_{('MATURITY', 'PAYDAY')[factors.index(1.9)]}"
+    lifted = [slot for slot in found.offers if any(code.code.startswith("OVERLAY") for code in slot.reasons)]
+    assert lifted
+    for slot in lifted:
+        assert strongest in [reason.code for reason in slot.reasons]
+        assert slot.components.context == policy.arbitration.weight_listed * 1.9
+
+
 def test_threads_may_share_it() -> None:
     catalogue = Catalogue.of(NOISY)
     few = Few(catalogue, NOISY)
